@@ -1,0 +1,3 @@
+//! Benchmarks of ops-backup beside its peers.
+
+fn main() {}

@@ -1,0 +1,157 @@
+//! Names of things, each a type of its own.
+//!
+//! An id is opaque: it is what the provider called the thing, and nothing may be read
+//! out of it. Ids are percent-encoded where they become part of a URL, by whoever
+//! builds the URL, never by the caller.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::error::{Error, ErrorKind};
+
+/// The longest id that is accepted, in bytes.
+pub const MAX_ID_BYTES: usize = 1024;
+
+/// The name of a provider, such as `local` or `postgres`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProviderId(Cow<'static, str>);
+
+impl ProviderId {
+    /// A name that is known when the program is compiled.
+    #[must_use]
+    pub const fn from_static(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ProviderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&'static str> for ProviderId {
+    fn from(name: &'static str) -> Self {
+        Self::from_static(name)
+    }
+}
+
+impl From<String> for ProviderId {
+    fn from(name: String) -> Self {
+        Self(Cow::Owned(name))
+    }
+}
+
+fn check(type_name: &str, value: &str) -> Result<(), Error> {
+    let problem = if value.is_empty() {
+        "is empty"
+    } else if value.len() > MAX_ID_BYTES {
+        "is longer than 1024 bytes"
+    } else if value.chars().any(char::is_control) {
+        "contains a control character"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::InvalidInput, format!("{type_name} {problem}")))
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident;)+) => {$(
+        $(#[$doc])*
+        ///
+        /// Between 1 and 1024 bytes without control characters.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+        #[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks and wraps a value.
+            ///
+            /// # Errors
+            /// `InvalidInput` where the value is empty, too long, or holds a control character.
+            pub fn new(value: impl Into<String>) -> Result<Self, Error> {
+                let value = value.into();
+                check(stringify!($name), &value)?;
+                Ok(Self(value))
+            }
+
+            /// The value.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = Error;
+
+            fn from_str(value: &str) -> Result<Self, Error> {
+                Self::new(value)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Error;
+
+            fn try_from(value: String) -> Result<Self, Error> {
+                Self::new(value)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.0
+            }
+        }
+    )+};
+}
+
+ids! {
+    /// An app on a [`Hosting`](crate::Hosting) provider.
+    AppId;
+    /// One deployment of an app.
+    DeploymentId;
+    /// A database instance.
+    DatabaseId;
+    /// A backup that a vendor keeps by itself.
+    NativeBackupId;
+    /// A branch of a database.
+    BranchId;
+    /// A custom domain of an app.
+    DomainId;
+    /// An uptime monitor.
+    MonitorId;
+    /// A heartbeat (dead-man switch) at a monitor.
+    HeartbeatId;
+    /// An incident at a monitor.
+    IncidentId;
+    /// A status page.
+    StatusPageId;
+    /// A maintenance window.
+    MaintenanceId;
+    /// An event that an error sink accepted.
+    EventId;
+    /// A region, in the vendor's own spelling.
+    Region;
+    /// A key that makes repeated creates one: the same key, the same resource.
+    IdempotencyKey;
+}

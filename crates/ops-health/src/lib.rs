@@ -1,0 +1,1 @@
+//! Health routes, checks and their state machine.

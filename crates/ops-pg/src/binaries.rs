@@ -1,0 +1,1 @@
+//! Finding the client programs and servers on this machine, by major version.

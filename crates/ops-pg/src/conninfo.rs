@@ -1,0 +1,1 @@
+//! Connection URLs, and what client programs of PostgreSQL are told.

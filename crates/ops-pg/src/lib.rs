@@ -1,0 +1,9 @@
+#![doc = include_str!("../README.md")]
+
+pub mod binaries;
+pub mod connect;
+pub mod conninfo;
+pub mod error;
+pub mod process;
+pub mod server;
+pub mod tls;

@@ -1,0 +1,1 @@
+//! Child processes that are supervised: no shell, no secret in an argument, no orphan.

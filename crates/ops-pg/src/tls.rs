@@ -1,0 +1,1 @@
+//! TLS by rustls, with the modes of libpq.

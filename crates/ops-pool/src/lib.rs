@@ -1,0 +1,1 @@
+//! A PostgreSQL session pool with PgBouncer's session-mode guarantees.

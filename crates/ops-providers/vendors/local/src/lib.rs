@@ -1,0 +1,1 @@
+//! ObjectStore on the local file system.

@@ -1,0 +1,1 @@
+//! Database for any PostgreSQL server.

@@ -1,0 +1,1 @@
+//! Real servers, a fault-injecting proxy and a manual clock for tests.
