@@ -11,19 +11,22 @@ DECLARE
 BEGIN
     FOR wanted IN
         SELECT * FROM (VALUES
-            ('shop_owner', 'NOLOGIN'),
-            ('shop_reader', 'NOLOGIN'),
+            -- In the order of their names, in which `pg_dumpall` creates them: pg_dump lists
+            -- the roles of a policy in the order of the catalog.
+            --
+            -- Names that must be quoted wherever a dump names an owner or a grantee.
+            ('Shop Auditor''s "role"', 'NOLOGIN'),
+            ('shop-ünïcode-🛒', 'NOLOGIN VALID UNTIL ''infinity'''),
+            ('shop_admin', 'LOGIN CREATEROLE CREATEDB REPLICATION BYPASSRLS NOINHERIT '
+                || 'CONNECTION LIMIT 3 VALID UNTIL ''2038-01-19 03:14:07+00'''),
             -- The verifier of the password in `data::APP_PASSWORD`: a dump that replaces
             -- passwords by nothing locks the application out.
             ('shop_app', 'LOGIN CONNECTION LIMIT 50 PASSWORD '
                 || quote_literal('SCRAM-SHA-256$4096:++Y5w+SbdpulSluXj45ARg=='
                 || '$AhT7TAqnQaVUmx3azrZjPgwT2YamWklj7RChRGW+qcU='
                 || ':DHRtc4z3p4zTcvQqhYdS44V8hIh1IVIkA+zHpeL4MsU=')),
-            ('shop_admin', 'LOGIN CREATEROLE CREATEDB REPLICATION BYPASSRLS NOINHERIT '
-                || 'CONNECTION LIMIT 3 VALID UNTIL ''2038-01-19 03:14:07+00'''),
-            -- Names that must be quoted wherever a dump names an owner or a grantee.
-            ('Shop Auditor''s "role"', 'NOLOGIN'),
-            ('shop-ünïcode-🛒', 'NOLOGIN VALID UNTIL ''infinity'''),
+            ('shop_owner', 'NOLOGIN'),
+            ('shop_reader', 'NOLOGIN'),
             ('shop_select', 'NOLOGIN')
         ) AS roles (name, attributes)
     LOOP
