@@ -16,8 +16,8 @@ mod toc;
 mod walker;
 
 pub use rows::RowsDigest;
-pub use toc::TocEntry;
 pub(crate) use rows::{LargeObjectsHasher, RowHasher};
+pub(crate) use toc::TocEntry;
 pub(crate) use walker::{Archive, Walker};
 
 /// An archive that is not what `pg_dump -Fc -Z0` writes.

@@ -7,8 +7,8 @@ use ops_core::database::ConnectInfo;
 use ops_core::{Clock, Database, ObjectStore, SystemClock};
 use ops_pg::binaries::Finder;
 
-use crate::dump;
 use crate::drill::{self, DrillOptions, DrillReport};
+use crate::dump;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Job;
 use crate::keys::{Encryption, Unlock};
@@ -139,7 +139,13 @@ impl Backup {
             cancel
                 .run_until_cancelled(restore::run(inner, id, target, options, events))
                 .await
-                .unwrap_or_else(|| Err(Error::new(ErrorKind::Canceled, "restore", "the job was canceled")))
+                .unwrap_or_else(|| {
+                    Err(Error::new(
+                        ErrorKind::Canceled,
+                        "restore",
+                        "the job was canceled",
+                    ))
+                })
         })
     }
 
@@ -160,7 +166,13 @@ impl Backup {
             cancel
                 .run_until_cancelled(drill::run(inner, id, options, events))
                 .await
-                .unwrap_or_else(|| Err(Error::new(ErrorKind::Canceled, "drill", "the job was canceled")))
+                .unwrap_or_else(|| {
+                    Err(Error::new(
+                        ErrorKind::Canceled,
+                        "drill",
+                        "the job was canceled",
+                    ))
+                })
         })
     }
 
@@ -362,7 +374,11 @@ impl BackupBuilder {
     pub fn build(self) -> Result<Backup> {
         let problems = self.problems();
         let Some(encryption) = self.encryption.filter(|_| problems.is_empty()) else {
-            return Err(Error::new(ErrorKind::InvalidConfig, "build", problems.join("; ")));
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                "build",
+                problems.join("; "),
+            ));
         };
         let queue_depth = queue_depth(self.memory_bytes, self.workers, self.frame_bytes);
         let settings = Settings {
@@ -381,8 +397,15 @@ impl BackupBuilder {
             finder: self.finder.unwrap_or_default(),
             clock: self.clock,
         };
-        let repository = Repository { store: self.store, layout: Layout::new(&self.prefix) };
-        Ok(Backup(Arc::new(Inner { database: self.database, repository, settings })))
+        let repository = Repository {
+            store: self.store,
+            layout: Layout::new(&self.prefix),
+        };
+        Ok(Backup(Arc::new(Inner {
+            database: self.database,
+            repository,
+            settings,
+        })))
     }
 
     fn problems(&self) -> Vec<String> {
@@ -392,15 +415,30 @@ impl BackupBuilder {
                 problems.push(problem.to_owned());
             }
         };
-        require(self.encryption.is_some(), "encryption was not chosen (to store plain text, say Encryption::none)");
-        require((-7..=19).contains(&self.level), "level must be between -7 and 19");
-        require((1..=64).contains(&self.workers), "workers must be between 1 and 64");
+        require(
+            self.encryption.is_some(),
+            "encryption was not chosen (to store plain text, say Encryption::none)",
+        );
+        require(
+            (-7..=19).contains(&self.level),
+            "level must be between -7 and 19",
+        );
+        require(
+            (1..=64).contains(&self.workers),
+            "workers must be between 1 and 64",
+        );
         require(
             (64 << 10..=16 * MIB).contains(&self.frame_bytes),
             "frame_bytes must be between 64 KiB and 16 MiB",
         );
-        require(self.max_object_bytes >= MIB as u64, "max_object_bytes must be at least 1 MiB");
-        require(!self.stall_timeout.is_zero(), "stall_timeout must not be zero");
+        require(
+            self.max_object_bytes >= MIB as u64,
+            "max_object_bytes must be at least 1 MiB",
+        );
+        require(
+            !self.stall_timeout.is_zero(),
+            "stall_timeout must not be zero",
+        );
         let needed = needed_bytes(self.workers, self.frame_bytes, 1);
         if self.memory_bytes < needed {
             problems.push(format!(

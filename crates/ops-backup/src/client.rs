@@ -22,10 +22,16 @@ impl Clients {
     /// else of a newer.
     pub(crate) async fn find(finder: &Finder, major: u32, operation: &'static str) -> Result<Self> {
         if let Ok(binaries) = finder.exact(Major(major)).await {
-            return Ok(Self { binaries, operation });
+            return Ok(Self {
+                binaries,
+                operation,
+            });
         }
         match finder.at_least(Major(major)).await {
-            Ok(binaries) => Ok(Self { binaries, operation }),
+            Ok(binaries) => Ok(Self {
+                binaries,
+                operation,
+            }),
             Err(err) => Err(not_found(finder, major, operation, err).await),
         }
     }
@@ -37,7 +43,11 @@ impl Clients {
         source: &SourceInfo,
         operation: &'static str,
     ) -> Result<Self> {
-        let written_by = source.client_version.split('.').next().and_then(|major| major.parse().ok());
+        let written_by = source
+            .client_version
+            .split('.')
+            .next()
+            .and_then(|major| major.parse().ok());
         let least = written_by.unwrap_or(source.server_major);
         Self::find(finder, target_major.max(least), operation).await
     }
@@ -52,15 +62,26 @@ impl Clients {
     /// libpq takes them by the connection string only.
     pub(crate) fn program(&self, name: &str, info: &ConnectInfo) -> Result<Program> {
         let path = self.binaries.program(name).map_err(|err| {
-            Error::new(ErrorKind::ClientMissing, self.operation, format!("{name} was not found"))
-                .with_hint(format!("install the client programs of PostgreSQL {}", self.binaries.major()))
-                .with_source(err)
+            Error::new(
+                ErrorKind::ClientMissing,
+                self.operation,
+                format!("{name} was not found"),
+            )
+            .with_hint(format!(
+                "install the client programs of PostgreSQL {}",
+                self.binaries.major()
+            ))
+            .with_source(err)
         })?;
         let env = libpq_env(info);
-        let program = env.plain().fold(Program::new(path), |program, (name, value)| program.env(name, value));
         let program = env
-            .secret()
-            .fold(program, |program, (name, value)| program.secret_env(name, value.clone()));
+            .plain()
+            .fold(Program::new(path), |program, (name, value)| {
+                program.env(name, value)
+            });
+        let program = env.secret().fold(program, |program, (name, value)| {
+            program.secret_env(name, value.clone())
+        });
         // Rows must look alike wherever they are written.
         Ok(program
             .env("PGTZ", "UTC")
@@ -80,29 +101,50 @@ async fn not_found(
     let (kind, message) = match newest {
         Some(newest) => (
             ErrorKind::ClientTooOld,
-            format!("the server is PostgreSQL {major}, the newest client programs here are {}", newest.version()),
+            format!(
+                "the server is PostgreSQL {major}, the newest client programs here are {}",
+                newest.version()
+            ),
         ),
-        None => (ErrorKind::ClientMissing, "no client programs of PostgreSQL were found".to_owned()),
+        None => (
+            ErrorKind::ClientMissing,
+            "no client programs of PostgreSQL were found".to_owned(),
+        ),
     };
     Error::new(kind, operation, message)
-        .with_hint(format!("install the client programs of PostgreSQL {major} or newer"))
+        .with_hint(format!(
+            "install the client programs of PostgreSQL {major} or newer"
+        ))
         .with_source(source)
 }
 
-const KEEPALIVES: &str = "keepalives=1 keepalives_idle=30 keepalives_interval=10 keepalives_count=6";
+const KEEPALIVES: &str =
+    "keepalives=1 keepalives_idle=30 keepalives_interval=10 keepalives_count=6";
 
 /// What a failed client program means.
 #[cold]
 pub(crate) fn failure(kind: ErrorKind, operation: &'static str, name: &str, exit: &Exit) -> Error {
     let tail = last_line(exit.stderr_tail());
-    let lost = ["server closed the connection unexpectedly", "connection to server was lost", "could not receive data from server", "SSL SYSCALL error", "no connection to the server"]
-        .iter()
-        .any(|text| exit.stderr_tail().contains(text));
-    let kind = if lost && kind == ErrorKind::ClientFailed { ErrorKind::SourceLost } else { kind };
+    let lost = [
+        "server closed the connection unexpectedly",
+        "connection to server was lost",
+        "could not receive data from server",
+        "SSL SYSCALL error",
+        "no connection to the server",
+    ]
+    .iter()
+    .any(|text| exit.stderr_tail().contains(text));
+    let kind = if lost && kind == ErrorKind::ClientFailed {
+        ErrorKind::SourceLost
+    } else {
+        kind
+    };
     let message = match exit.signal() {
         Some(signal) => format!("{name} was killed by signal {signal}"),
         None if lost => format!("{name} lost its connection: {tail}"),
-        None if tail.is_empty() => format!("{name} ended with status {}", exit.code().unwrap_or(-1)),
+        None if tail.is_empty() => {
+            format!("{name} ended with status {}", exit.code().unwrap_or(-1))
+        }
         None => format!("{name} failed: {tail}"),
     };
     Error::new(kind, operation, message).with_source(exit.to_error(CoreKind::Internal))
@@ -110,9 +152,16 @@ pub(crate) fn failure(kind: ErrorKind, operation: &'static str, name: &str, exit
 
 /// The line of a program's messages that says most: the first error, else the last line.
 fn last_line(stderr: &str) -> String {
-    let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines = || {
+        stderr
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+    };
     lines()
-        .find(|line| line.contains("error: ") || line.contains("ERROR: ") || line.contains("FATAL: "))
+        .find(|line| {
+            line.contains("error: ") || line.contains("ERROR: ") || line.contains("FATAL: ")
+        })
         .or_else(|| lines().last())
         .unwrap_or_default()
         .chars()

@@ -35,7 +35,10 @@ pub struct Assertion {
 impl Assertion {
     /// A question by its name.
     pub fn new(name: impl Into<String>, sql: impl Into<String>) -> Self {
-        Self { name: name.into(), sql: sql.into() }
+        Self {
+            name: name.into(),
+            sql: sql.into(),
+        }
     }
 }
 
@@ -75,7 +78,11 @@ impl DrillOptions {
 
     /// Adds a setting of the throwaway server.
     #[must_use]
-    pub fn with_server_setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_server_setting(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
         self.server_settings.push((name.into(), value.into()));
         self
     }
@@ -134,27 +141,40 @@ pub(crate) async fn run(
     events: Events,
 ) -> Result<DrillReport> {
     let mut watch = Stopwatch::start();
-    let mut phase = |watch: &mut Stopwatch, phase| {
+    let phase = |watch: &mut Stopwatch, phase| {
         watch.phase(phase);
         events.phase(phase);
     };
     phase(&mut watch, Phase::Preflight);
     let settings = &inner.settings;
     let started_at = settings.clock.now();
-    let backup = inner.repository.open("drill", &id, &settings.unlock).await?;
+    let backup = inner
+        .repository
+        .open("drill", &id, &settings.unlock)
+        .await?;
     check_objects(&inner, &backup).await?;
     let expected = expected(&inner, &backup).await?;
-    let globals = inner.repository.read_sealed("drill", &backup, ObjectRole::Globals).await?;
+    let globals = inner
+        .repository
+        .read_sealed("drill", &backup, ObjectRole::Globals)
+        .await?;
 
     phase(&mut watch, Phase::Server);
     let recovery = tokio::time::Instant::now();
     let server = DrillServer::start(&inner, &backup.manifest.source, &options).await?;
     let mut warnings = Vec::new();
-    let globals = server.prepare(globals, &backup.manifest.source, &events, &mut warnings).await?;
+    let globals = server
+        .prepare(globals, &backup.manifest.source, &events, &mut warnings)
+        .await?;
 
     watch.phase(Phase::Restore);
-    let clients =
-        Clients::for_restore(&settings.finder, server.major(), &backup.manifest.source, "drill").await?;
+    let clients = Clients::for_restore(
+        &settings.finder,
+        server.major(),
+        &backup.manifest.source,
+        "drill",
+    )
+    .await?;
     load_copy(&inner, &backup, &clients, &server, &events).await?;
     let client = server.connect().await?;
     let rto_seconds = recovery.elapsed().as_secs_f64();
@@ -171,12 +191,20 @@ pub(crate) async fn run(
     server.stop().await;
 
     let (_, phases) = watch.finish();
-    let seconds = |phase: Phase| phases.get(phase.as_str()).copied().unwrap_or(Duration::ZERO).as_secs_f64();
+    let seconds = |phase: Phase| {
+        phases
+            .get(phase.as_str())
+            .copied()
+            .unwrap_or(Duration::ZERO)
+            .as_secs_f64()
+    };
     let report = DrillReport {
         manifest_blake3: backup.manifest_blake3.clone(),
         started_at,
         completed_at: settings.clock.now(),
-        passed: checks.iter().all(|check| check.outcome == CheckOutcome::Passed),
+        passed: checks
+            .iter()
+            .all(|check| check.outcome == CheckOutcome::Passed),
         rto_seconds,
         server_seconds: seconds(Phase::Server),
         restore_seconds: seconds(Phase::Restore),
@@ -198,9 +226,20 @@ async fn expected(inner: &Inner, backup: &OpenBackup) -> Result<Fingerprint> {
         .repository
         .read_sealed("drill", backup, ObjectRole::Fingerprint)
         .await?
-        .ok_or_else(|| Error::new(ErrorKind::Integrity, "drill", "the backup has no fingerprint"))?;
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::Integrity,
+                "drill",
+                "the backup has no fingerprint",
+            )
+        })?;
     serde_json::from_slice(&json).map_err(|source| {
-        Error::new(ErrorKind::Integrity, "drill", "the fingerprint cannot be read").with_source(source)
+        Error::new(
+            ErrorKind::Integrity,
+            "drill",
+            "the fingerprint cannot be read",
+        )
+        .with_source(source)
     })
 }
 
@@ -218,9 +257,16 @@ async fn load_copy(
         no_privileges: false,
         no_tablespaces: true,
     };
-    load(inner, backup, clients, &server.connect_info(), &options, events)
-        .await
-        .map_err(|err| err.with_left_behind("nothing: the throwaway server is gone"))
+    load(
+        inner,
+        backup,
+        clients,
+        &server.connect_info(),
+        &options,
+        events,
+    )
+    .await
+    .map_err(|err| err.with_left_behind("nothing: the throwaway server is gone"))
 }
 
 async fn verify(
@@ -236,7 +282,10 @@ async fn verify(
     if !inner.settings.selection.is_everything() {
         // The catalogs were counted whole.
         checks.retain(|check| check.name != "object counts");
-        checks.push(Check::not_checked("object counts", "the dump is a selection"));
+        checks.push(Check::not_checked(
+            "object counts",
+            "the dump is a selection",
+        ));
     }
     let definitions = copy::definitions(clients, &server.connect_info()).await?;
     checks.push(compare_definitions(&expected.definitions, &definitions));
@@ -258,8 +307,12 @@ pub(crate) async fn stored(repository: &Repository, id: &BackupId) -> Result<Vec
     for meta in repository.list("catalogue", prefix).await? {
         let json = repository.read("catalogue", &meta.key, 64 << 20).await?;
         reports.push(serde_json::from_slice(&json).map_err(|source| {
-            Error::new(ErrorKind::Integrity, "catalogue", format!("{} cannot be read", meta.key))
-                .with_source(source)
+            Error::new(
+                ErrorKind::Integrity,
+                "catalogue",
+                format!("{} cannot be read", meta.key),
+            )
+            .with_source(source)
         })?);
     }
     Ok(reports)

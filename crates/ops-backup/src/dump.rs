@@ -13,7 +13,7 @@ use crate::backup::{Inner, SourceCheck};
 use crate::client::Clients;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Events, Phase};
-use crate::fingerprint::{self, Fingerprint};
+use crate::fingerprint::Fingerprint;
 use crate::keys::BackupIdentity;
 use crate::pipeline::seal_small;
 use crate::report::{BackupReport, Stopwatch};
@@ -40,7 +40,15 @@ pub(crate) async fn run(
     let lease_key = repository.layout.lease(&id)?;
     let mut lease = Lease::acquire(Arc::clone(&repository.store), lease_key).await?;
 
-    let mut run = Run { inner: &inner, events, id: id.clone(), identity, clients, watch, started_at };
+    let mut run = Run {
+        inner: &inner,
+        events,
+        id: id.clone(),
+        identity,
+        clients,
+        watch,
+        started_at,
+    };
     let canceled = || Error::new(ErrorKind::Canceled, "dump", "the job was canceled");
     let result = tokio::select! {
         result = run.take(source, lease.renewed_at()) => result,
@@ -68,8 +76,11 @@ pub(crate) async fn sweep(inner: &Inner) -> Result<SweepReport> {
         BackupIdentity::generate().public_text().as_bytes(),
     );
     let repository = &inner.repository;
-    let lease = Lease::acquire(Arc::clone(&repository.store), repository.layout.lease(&id)?).await?;
-    let report = repository.sweep(lease.renewed_at(), inner.settings.sweep_grace, Some(&id)).await;
+    let lease =
+        Lease::acquire(Arc::clone(&repository.store), repository.layout.lease(&id)?).await?;
+    let report = repository
+        .sweep(lease.renewed_at(), inner.settings.sweep_grace, Some(&id))
+        .await;
     lease.release().await;
     report
 }
@@ -132,7 +143,11 @@ impl Run<'_> {
         }
         self.phase(Phase::Sweep);
         let grace = settings.sweep_grace;
-        let swept = self.inner.repository.sweep(store_now, grace, Some(&self.id)).await?;
+        let swept = self
+            .inner
+            .repository
+            .sweep(store_now, grace, Some(&self.id))
+            .await?;
 
         self.phase(Phase::Dump);
         let snapshot = source.export_snapshot().await?;
@@ -154,7 +169,12 @@ impl Run<'_> {
         let globals = globals::read(self, &connect_info, &mut warnings).await?;
         objects.push(self.store_small(ObjectRole::Globals, &globals).await?);
         let json = serde_json::to_vec(&fingerprint).map_err(|source| {
-            Error::new(ErrorKind::Internal, "dump", "the fingerprint cannot be written").with_source(source)
+            Error::new(
+                ErrorKind::Internal,
+                "dump",
+                "the fingerprint cannot be written",
+            )
+            .with_source(source)
         })?;
         objects.push(self.store_small(ObjectRole::Fingerprint, &json).await?);
         let source = crate::repository::SourceInfo {
@@ -162,21 +182,43 @@ impl Run<'_> {
             ..info
         };
         let bytes_in = streamed.bytes_in;
-        Ok(Stored { source, snapshot_at, fingerprint, objects, bytes_in, swept, warnings })
+        Ok(Stored {
+            source,
+            snapshot_at,
+            fingerprint,
+            objects,
+            bytes_in,
+            swept,
+            warnings,
+        })
     }
 
     async fn store_identity(&self) -> Result<Vec<ManifestObject>> {
-        let Some(wrapped) = self.wrap_identity().await? else { return Ok(Vec::new()) };
-        let key = self.inner.repository.layout.object(&self.id, ObjectRole::Identity, 0, true)?;
-        self.put(ObjectRole::Identity, key, wrapped).await.map(|object| vec![object])
+        let Some(wrapped) = self.wrap_identity().await? else {
+            return Ok(Vec::new());
+        };
+        let key = self
+            .inner
+            .repository
+            .layout
+            .object(&self.id, ObjectRole::Identity, 0, true)?;
+        self.put(ObjectRole::Identity, key, wrapped)
+            .await
+            .map(|object| vec![object])
     }
 
     async fn wrap_identity(&self) -> Result<Option<Vec<u8>>> {
-        let (encryption, identity) = (self.inner.settings.encryption.clone(), self.identity.clone());
+        let (encryption, identity) = (
+            self.inner.settings.encryption.clone(),
+            self.identity.clone(),
+        );
         // scrypt takes about a second by design.
-        tokio::task::spawn_blocking(move || encryption.wrap(&identity)).await.map_err(|source| {
-            Error::new(ErrorKind::Internal, "dump", "encryption ended early").with_source(source)
-        })?
+        tokio::task::spawn_blocking(move || encryption.wrap(&identity))
+            .await
+            .map_err(|source| {
+                Error::new(ErrorKind::Internal, "dump", "encryption ended early")
+                    .with_source(source)
+            })?
     }
 
     async fn store_small(&self, role: ObjectRole, content: &[u8]) -> Result<ManifestObject> {
@@ -195,7 +237,10 @@ impl Run<'_> {
     ) -> Result<ManifestObject> {
         let object = ManifestObject::new(role, key, content.len() as u64, blake3::hash(&content));
         self.events.counters.add_stored(object.size_bytes);
-        self.inner.repository.create("dump", &object.key, content).await?;
+        self.inner
+            .repository
+            .create("dump", &object.key, content)
+            .await?;
         Ok(object)
     }
 

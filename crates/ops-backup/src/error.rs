@@ -97,9 +97,18 @@ impl fmt::Display for Clause<'_> {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, operation, message, left_behind, hint, source } = &*self.0;
+        let Inner {
+            kind,
+            operation,
+            message,
+            left_behind,
+            hint,
+            source,
+        } = &*self.0;
         let mut out = f.debug_struct("Error");
-        out.field("kind", kind).field("operation", operation).field("message", message);
+        out.field("kind", kind)
+            .field("operation", operation)
+            .field("message", message);
         if let Some(left_behind) = left_behind {
             out.field("left_behind", left_behind);
         }
@@ -122,7 +131,14 @@ impl Error {
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
         let (message, left_behind, hint) = (message.into(), None, None);
-        Self(Box::new(Inner { kind, operation, message, left_behind, hint, source: None }))
+        Self(Box::new(Inner {
+            kind,
+            operation,
+            message,
+            left_behind,
+            hint,
+            source: None,
+        }))
     }
 
     #[must_use]
@@ -152,7 +168,10 @@ impl Error {
             Core::PermissionDenied | Core::Unauthenticated => {
                 (ErrorKind::StoreDenied, "the object store does not allow it")
             }
-            Core::Integrity => (ErrorKind::Integrity, "a stored object is not what was written"),
+            Core::Integrity => (
+                ErrorKind::Integrity,
+                "a stored object is not what was written",
+            ),
             Core::NotFound => (ErrorKind::NotFound, "a stored object is missing"),
             Core::InvalidConfig => (ErrorKind::InvalidConfig, "the object store cannot be used"),
             _ => (ErrorKind::Store, "the object store failed"),
@@ -166,14 +185,19 @@ impl Error {
         use ops_core::ErrorKind as Core;
         let (kind, message) = match source.kind() {
             Core::Unauthenticated => (ErrorKind::Unauthenticated, "the database refused the login"),
-            Core::PermissionDenied => {
-                (ErrorKind::PermissionDenied, "the role may not read the database")
-            }
-            Core::InvalidConfig | Core::InvalidInput => {
-                (ErrorKind::InvalidConfig, "the connection settings cannot be used")
-            }
+            Core::PermissionDenied => (
+                ErrorKind::PermissionDenied,
+                "the role may not read the database",
+            ),
+            Core::InvalidConfig | Core::InvalidInput => (
+                ErrorKind::InvalidConfig,
+                "the connection settings cannot be used",
+            ),
             Core::NotFound => (ErrorKind::SourceUnavailable, "the database does not exist"),
-            _ => (ErrorKind::SourceUnavailable, "the database cannot be reached"),
+            _ => (
+                ErrorKind::SourceUnavailable,
+                "the database cannot be reached",
+            ),
         };
         Self::new(kind, operation, message).with_source(source)
     }

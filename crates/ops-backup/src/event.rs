@@ -111,18 +111,19 @@ impl Counters {
     }
 
     pub(crate) fn read(&self) -> (u64, u64) {
-        (self.bytes_in.load(Ordering::Relaxed), self.bytes_stored.load(Ordering::Relaxed))
+        (
+            self.bytes_in.load(Ordering::Relaxed),
+            self.bytes_stored.load(Ordering::Relaxed),
+        )
     }
 }
 
 impl Events {
     pub(crate) fn new(sender: mpsc::Sender<Event>) -> Self {
-        Self { sender, counters: Arc::new(Counters::default()) }
-    }
-
-    /// Events that nobody reads.
-    pub(crate) fn silent(&self) -> Self {
-        Self::new(mpsc::channel(1).0)
+        Self {
+            sender,
+            counters: Arc::new(Counters::default()),
+        }
     }
 
     pub(crate) fn phase(&self, phase: Phase) {
@@ -156,8 +157,15 @@ impl Events {
                 return;
             }
             let seconds = now.duration_since(begun).as_secs_f64();
-            #[expect(clippy::cast_precision_loss, reason = "a rate is shown, not reckoned with")]
-            let bytes_per_second = if seconds > 0.0 { bytes_in as f64 / seconds } else { 0.0 };
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a rate is shown, not reckoned with"
+            )]
+            let bytes_per_second = if seconds > 0.0 {
+                bytes_in as f64 / seconds
+            } else {
+                0.0
+            };
             let eta = bytes_expected.and_then(|expected| {
                 #[expect(clippy::cast_precision_loss, reason = "an estimate of an estimate")]
                 let left = expected.saturating_sub(bytes_in) as f64;

@@ -14,53 +14,53 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::archive::{Archive, RowsDigest};
 
-pub use compare::{Check, CheckOutcome, Difference};
 pub(crate) use catalogs::{count_objects, extension_tables, sequence_state};
+pub use compare::{Check, CheckOutcome, Difference};
 pub(crate) use compare::{compare_definitions, compare_fingerprints};
 pub(crate) use definitions::{DefinitionFingerprint, definitions_of};
 pub(crate) use rows::{digest_large_objects, digest_table, prepare_session};
 
 /// One table's rows.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[non_exhaustive]
-pub struct TableFingerprint {
+
+pub(crate) struct TableFingerprint {
     /// The schema.
-    pub schema: String,
+    pub(crate) schema: String,
     /// The table; of a partitioned table each partition stands for itself.
-    pub name: String,
+    pub(crate) name: String,
     /// The command that `pg_dump` wrote to load it: names the columns in their order.
-    pub copy: String,
+    pub(crate) copy: String,
     /// Its rows.
     #[serde(flatten)]
-    pub digest: RowsDigest,
+    pub(crate) digest: RowsDigest,
 }
 
 /// One sequence's state, as the dump sets it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[non_exhaustive]
-pub struct SequenceFingerprint {
+
+pub(crate) struct SequenceFingerprint {
     /// The schema.
-    pub schema: String,
+    pub(crate) schema: String,
     /// The sequence.
-    pub name: String,
+    pub(crate) name: String,
     /// Its last value.
-    pub last_value: i64,
+    pub(crate) last_value: i64,
     /// Whether `nextval` gives the value after it.
-    pub is_called: bool,
+    pub(crate) is_called: bool,
 }
 
 /// What a restored copy must equal.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[non_exhaustive]
-pub struct Fingerprint {
+
+pub(crate) struct Fingerprint {
     /// Every table with its rows.
-    pub tables: Vec<TableFingerprint>,
+    pub(crate) tables: Vec<TableFingerprint>,
     /// Every sequence with its state.
-    pub sequences: Vec<SequenceFingerprint>,
+    pub(crate) sequences: Vec<SequenceFingerprint>,
     /// The large objects: how many, and a hash of oids and contents.
-    pub large_objects: RowsDigest,
+    pub(crate) large_objects: RowsDigest,
     /// How many objects of each kind the catalogs hold, without those of extensions.
-    pub objects: BTreeMap<String, i64>,
+    pub(crate) objects: BTreeMap<String, i64>,
     /// A hash of every object's definition, owner and privileges.
     pub(crate) definitions: Vec<DefinitionFingerprint>,
 }
@@ -84,7 +84,11 @@ impl Fingerprint {
                 schema: entry.namespace.clone(),
                 name: entry.tag.clone(),
                 copy: entry.copy_stmt.trim_end().to_owned(),
-                digest: archive.rows.get(&entry.dump_id).copied().unwrap_or_default(),
+                digest: archive
+                    .rows
+                    .get(&entry.dump_id)
+                    .copied()
+                    .unwrap_or_default(),
             })
             .collect();
         let sequences = archive
@@ -94,7 +98,12 @@ impl Fingerprint {
             .filter_map(|entry| {
                 let (last_value, is_called) = parse_setval(&entry.defn)?;
                 let (schema, name) = (entry.namespace.clone(), entry.tag.clone());
-                Some(SequenceFingerprint { schema, name, last_value, is_called })
+                Some(SequenceFingerprint {
+                    schema,
+                    name,
+                    last_value,
+                    is_called,
+                })
             })
             .collect();
         Self {
@@ -108,7 +117,7 @@ impl Fingerprint {
 
     /// The rows of all tables.
     #[must_use]
-    pub fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.digest.rows).sum()
     }
 }
@@ -139,7 +148,10 @@ mod tests {
     fn a_setval_is_read_from_its_end() {
         let odd = "SELECT pg_catalog.setval('\"a, b\".\"s'');\"', -9223372036854775808, false);\n";
         assert_eq!(parse_setval(odd), Some((i64::MIN, false)));
-        assert_eq!(parse_setval("SELECT pg_catalog.setval('public.s', 42, true);"), Some((42, true)));
+        assert_eq!(
+            parse_setval("SELECT pg_catalog.setval('public.s', 42, true);"),
+            Some((42, true))
+        );
         assert_eq!(parse_setval("SELECT 1;"), None);
     }
 }

@@ -31,7 +31,9 @@ pub struct Job<R> {
 
 impl<R> fmt::Debug for Job<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job").field("operation", &self.operation).finish_non_exhaustive()
+        f.debug_struct("Job")
+            .field("operation", &self.operation)
+            .finish_non_exhaustive()
     }
 }
 
@@ -47,7 +49,12 @@ impl<R: Send + 'static> Job<R> {
         let (sender, events) = mpsc::channel(QUEUE);
         let cancel = CancellationToken::new();
         let task = tokio::spawn(run(Events::new(sender), cancel.clone()));
-        Self { events, task: Some(task), cancel, operation }
+        Self {
+            events,
+            task: Some(task),
+            cancel,
+            operation,
+        }
     }
 
     /// The next event; `None` where the job has ended.
@@ -69,7 +76,9 @@ impl<R: Send + 'static> Job<R> {
     /// Dropping the future stops the job.
     pub async fn finish(mut self) -> Result<R> {
         let ended_early = || Error::new(ErrorKind::Internal, self.operation, "the job ended early");
-        let Some(task) = &mut self.task else { return Err(ended_early()) };
+        let Some(task) = &mut self.task else {
+            return Err(ended_early());
+        };
         let result = task.await;
         self.task = None;
         result.unwrap_or_else(|source| Err(ended_early().with_source(source)))

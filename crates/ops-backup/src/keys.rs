@@ -50,18 +50,26 @@ impl Encryption {
             .into_iter()
             .map(|text| {
                 let text = text.as_ref();
-                x25519::Recipient::from_str(text).map(Recipient).map_err(|reason| {
-                    // A private key that was pasted here must not be printed.
-                    if text.trim_start().to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
-                        invalid("an identity was given where a recipient is needed".to_owned())
-                    } else {
-                        invalid(format!("{text:?} is not an age recipient: {reason}"))
-                    }
-                })
+                x25519::Recipient::from_str(text)
+                    .map(Recipient)
+                    .map_err(|reason| {
+                        // A private key that was pasted here must not be printed.
+                        if text
+                            .trim_start()
+                            .to_ascii_uppercase()
+                            .starts_with("AGE-SECRET-KEY-")
+                        {
+                            invalid("an identity was given where a recipient is needed".to_owned())
+                        } else {
+                            invalid(format!("{text:?} is not an age recipient: {reason}"))
+                        }
+                    })
             })
             .collect::<Result<_>>()?;
         if parsed.is_empty() {
-            return Err(invalid("encryption needs at least one recipient".to_owned()));
+            return Err(invalid(
+                "encryption needs at least one recipient".to_owned(),
+            ));
         }
         Ok(Self(Scheme::Recipients(parsed)))
     }
@@ -73,7 +81,11 @@ impl Encryption {
     pub fn passphrase(passphrase: impl Into<Secret>) -> Result<Self> {
         let passphrase = passphrase.into();
         if passphrase.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidConfig, "build", "the passphrase is empty"));
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                "build",
+                "the passphrase is empty",
+            ));
         }
         Ok(Self(Scheme::Passphrase(passphrase)))
     }
@@ -93,7 +105,10 @@ impl Encryption {
     pub(crate) fn describe(&self) -> EncryptionInfo {
         match &self.0 {
             Scheme::Recipients(recipients) => EncryptionInfo::AgeRecipients {
-                recipients: recipients.iter().map(|recipient| recipient.0.to_string()).collect(),
+                recipients: recipients
+                    .iter()
+                    .map(|recipient| recipient.0.to_string())
+                    .collect(),
             },
             Scheme::Passphrase(_) => EncryptionInfo::AgePassphrase,
             Scheme::None => EncryptionInfo::None,
@@ -108,7 +123,9 @@ impl Encryption {
                 age::Encryptor::with_user_passphrase(SecretString::from(passphrase.expose()))
             }
             Scheme::Recipients(recipients) => {
-                let all = recipients.iter().map(|recipient| &recipient.0 as &dyn age::Recipient);
+                let all = recipients
+                    .iter()
+                    .map(|recipient| &recipient.0 as &dyn age::Recipient);
                 age::Encryptor::with_recipients(all).map_err(internal)?
             }
         };
@@ -125,8 +142,12 @@ impl Encryption {
 
 #[cold]
 fn internal(source: impl Into<ops_core::BoxError>) -> Error {
-    Error::new(ErrorKind::Internal, "dump", "the backup's identity cannot be encrypted")
-        .with_source(source)
+    Error::new(
+        ErrorKind::Internal,
+        "dump",
+        "the backup's identity cannot be encrypted",
+    )
+    .with_source(source)
 }
 
 /// What a manifest says about encryption.
@@ -191,7 +212,10 @@ impl BackupIdentity {
     /// The key by which the manifest is sealed.
     pub(crate) fn seal_key(&self) -> [u8; 32] {
         let line = self.0.to_string();
-        blake3::derive_key("ops-backup manifest seal v1", line.expose_secret().as_bytes())
+        blake3::derive_key(
+            "ops-backup manifest seal v1",
+            line.expose_secret().as_bytes(),
+        )
     }
 
     pub(crate) fn encrypt<W: std::io::Write>(
@@ -209,22 +233,25 @@ impl BackupIdentity {
         &self,
         input: R,
     ) -> Result<age::stream::StreamReader<R>, age::DecryptError> {
-        age::Decryptor::new(input)?
-            .decrypt(std::iter::once(&self.0 as &dyn age::Identity))
+        age::Decryptor::new(input)?.decrypt(std::iter::once(&self.0 as &dyn age::Identity))
     }
 
     /// Opens the identity object with whichever of the keys fits.
-    pub(crate) fn unwrap(
-        operation: &'static str,
-        wrapped: &[u8],
-        keys: &[Unlock],
-    ) -> Result<Self> {
+    pub(crate) fn unwrap(operation: &'static str, wrapped: &[u8], keys: &[Unlock]) -> Result<Self> {
         if keys.is_empty() {
-            return Err(Error::new(ErrorKind::WrongKey, operation, "the backup is encrypted and no key was given"));
+            return Err(Error::new(
+                ErrorKind::WrongKey,
+                operation,
+                "the backup is encrypted and no key was given",
+            ));
         }
         let damaged = |source: ops_core::BoxError| {
-            Error::new(ErrorKind::Integrity, operation, "the backup's identity object is damaged")
-                .with_source(source)
+            Error::new(
+                ErrorKind::Integrity,
+                operation,
+                "the backup's identity object is damaged",
+            )
+            .with_source(source)
         };
         for key in keys {
             let decryptor = age::Decryptor::new(wrapped).map_err(|err| damaged(err.into()))?;
@@ -249,12 +276,18 @@ impl BackupIdentity {
                 Err(err) => return Err(damaged(err.into())),
             };
             let mut line = String::new();
-            reader.read_to_string(&mut line).map_err(|err| damaged(err.into()))?;
+            reader
+                .read_to_string(&mut line)
+                .map_err(|err| damaged(err.into()))?;
             return x25519::Identity::from_str(line.trim_end())
                 .map(Self)
                 .map_err(|reason| damaged(reason.into()));
         }
-        Err(Error::new(ErrorKind::WrongKey, operation, "none of the given keys opens the backup"))
+        Err(Error::new(
+            ErrorKind::WrongKey,
+            operation,
+            "none of the given keys opens the backup",
+        ))
     }
 }
 
@@ -265,6 +298,10 @@ fn parse_identity(operation: &'static str, text: &Secret) -> Result<x25519::Iden
         .find(|line| line.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-1"))
         .and_then(|line| x25519::Identity::from_str(line).ok())
         .ok_or_else(|| {
-            Error::new(ErrorKind::InvalidInput, operation, "the given identity is not an age X25519 identity")
+            Error::new(
+                ErrorKind::InvalidInput,
+                operation,
+                "the given identity is not an age X25519 identity",
+            )
         })
 }

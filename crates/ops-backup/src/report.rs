@@ -55,8 +55,16 @@ impl BackupReport {
     /// Plain bytes a second over the phase that reads the database.
     #[must_use]
     pub fn bytes_per_second(&self) -> f64 {
-        let dump = self.phases.get("dump").copied().unwrap_or(self.duration).as_secs_f64();
-        #[expect(clippy::cast_precision_loss, reason = "a rate is shown, not reckoned with")]
+        let dump = self
+            .phases
+            .get("dump")
+            .copied()
+            .unwrap_or(self.duration)
+            .as_secs_f64();
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a rate is shown, not reckoned with"
+        )]
         let bytes = self.bytes_in as f64;
         if dump > 0.0 { bytes / dump } else { 0.0 }
     }
@@ -73,7 +81,11 @@ fn phase_seconds<S: serde::Serializer>(
     phases: &BTreeMap<&'static str, Duration>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(phases.iter().map(|(phase, duration)| (phase, duration.as_secs_f64())))
+    serializer.collect_map(
+        phases
+            .iter()
+            .map(|(phase, duration)| (phase, duration.as_secs_f64())),
+    )
 }
 
 /// Measures phases one after the other.
@@ -86,7 +98,11 @@ pub(crate) struct Stopwatch {
 
 impl Stopwatch {
     pub(crate) fn start() -> Self {
-        Self { begun: tokio::time::Instant::now(), phases: BTreeMap::new(), current: None }
+        Self {
+            begun: tokio::time::Instant::now(),
+            phases: BTreeMap::new(),
+            current: None,
+        }
     }
 
     pub(crate) fn phase(&mut self, phase: Phase) {

@@ -117,7 +117,10 @@ pub(crate) async fn run(
     watch.phase(Phase::Preflight);
     events.phase(Phase::Preflight);
     let settings = &inner.settings;
-    let backup = inner.repository.open("restore", &id, &settings.unlock).await?;
+    let backup = inner
+        .repository
+        .open("restore", &id, &settings.unlock)
+        .await?;
     check_objects(&inner, &backup).await?;
     let shown = target.to_string();
     let target = Target::connect(target).await?;
@@ -135,7 +138,10 @@ pub(crate) async fn run(
     }
     let clients = Clients::for_restore(&settings.finder, target.major, source, "restore").await?;
     if options.roles
-        && let Some(sql) = inner.repository.read_sealed("restore", &backup, ObjectRole::Globals).await?
+        && let Some(sql) = inner
+            .repository
+            .read_sealed("restore", &backup, ObjectRole::Globals)
+            .await?
     {
         for failure in apply_globals(&target.client, &sql).await? {
             events.warn(&mut warnings, format!("roles: {failure}"));
@@ -177,7 +183,9 @@ pub(crate) async fn check_objects(inner: &Inner, backup: &OpenBackup) -> Result<
             Err(err) => return Err(Error::store("restore", err)),
         };
         let hash = match meta.checksum {
-            Some(ops_core::object_store::Checksum::Blake3(bytes)) => blake3::Hash::from_bytes(bytes),
+            Some(ops_core::object_store::Checksum::Blake3(bytes)) => {
+                blake3::Hash::from_bytes(bytes)
+            }
             // Compared while it is read.
             _ => object.hash("restore")?,
         };

@@ -29,7 +29,9 @@ mod hex128 {
         serializer.collect_str(&format_args!("{value:032x}"))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<u128, D::Error> {
         let text = String::deserialize(deserializer)?;
         u128::from_str_radix(&text, 16).map_err(serde::de::Error::custom)
     }
@@ -88,7 +90,11 @@ impl RowHasher {
 
 impl Default for Partial {
     fn default() -> Self {
-        Self { hasher: Xxh3::new(), len: 0, head: [0; 2] }
+        Self {
+            hasher: Xxh3::new(),
+            len: 0,
+            head: [0; 2],
+        }
     }
 }
 

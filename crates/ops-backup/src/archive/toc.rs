@@ -5,23 +5,23 @@ use super::cursor::Cursor;
 
 /// One entry of the table of contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TocEntry {
+
+pub(crate) struct TocEntry {
     pub(crate) dump_id: i64,
     /// Whether a data block belongs to it.
     pub(crate) has_data: bool,
     /// The object's name.
-    pub tag: String,
+    pub(crate) tag: String,
     /// The kind of entry, such as `TABLE` or `TABLE DATA`.
-    pub desc: String,
+    pub(crate) desc: String,
     /// The schema, empty for objects outside schemas.
-    pub namespace: String,
+    pub(crate) namespace: String,
     /// The owner.
-    pub owner: String,
+    pub(crate) owner: String,
     /// The command that makes the object.
-    pub defn: String,
+    pub(crate) defn: String,
     /// The `COPY ... FROM stdin` command of a table's data.
-    pub copy_stmt: String,
+    pub(crate) copy_stmt: String,
 }
 
 /// What the header says.
@@ -69,14 +69,23 @@ impl Header {
             return Err(ArchiveError::Compressed);
         }
         let len = bytes.len() - cursor.remaining();
-        Ok(Some(Self { minor, int_size, offset_size: usize::from(offset_size), entries, len }))
+        Ok(Some(Self {
+            minor,
+            int_size,
+            offset_size: usize::from(offset_size),
+            entries,
+            len,
+        }))
     }
 
     /// Compression (an algorithm from 1.15, a level before), seven numbers of the date,
     /// database name, server and program version, number of entries.
     fn parse_rest(cursor: &mut Cursor<'_>, minor: u8) -> Option<(i64, i64)> {
-        let compression =
-            if minor >= 15 { i64::from(cursor.byte()?) } else { cursor.int()? };
+        let compression = if minor >= 15 {
+            i64::from(cursor.byte()?)
+        } else {
+            cursor.int()?
+        };
         for _ in 0..7 {
             cursor.int()?;
         }
@@ -92,9 +101,8 @@ impl Header {
 
     /// Parses one entry; `None` where more is needed.
     pub(super) fn parse_entry(&self, cursor: &mut Cursor<'_>) -> Option<TocEntry> {
-        let text = |bytes: Option<&[u8]>| {
-            String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
-        };
+        let text =
+            |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
         let dump_id = cursor.int()?;
         let has_data = cursor.int()? != 0;
         cursor.string()?; // table oid
@@ -115,6 +123,15 @@ impl Header {
         cursor.string()?; // "with oids", always false since PostgreSQL 12
         while cursor.string()?.is_some() {} // dependencies
         cursor.bytes(1 + self.offset_size)?; // where the data is, unknown in a stream
-        Some(TocEntry { dump_id, has_data, tag, desc, namespace, owner, defn, copy_stmt })
+        Some(TocEntry {
+            dump_id,
+            has_data,
+            tag,
+            desc,
+            namespace,
+            owner,
+            defn,
+            copy_stmt,
+        })
     }
 }

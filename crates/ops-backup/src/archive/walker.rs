@@ -38,13 +38,21 @@ pub(crate) struct Walker {
 #[derive(Clone, Copy, Debug)]
 enum State {
     Header,
-    Toc { header: Header, left: i64 },
+    Toc {
+        header: Header,
+        left: i64,
+    },
     /// Between two blocks; the archive may end here and nowhere else.
     Block,
-    Rows { dump_id: i64 },
+    Rows {
+        dump_id: i64,
+    },
     LargeObject,
     LargeObjectChunk,
-    Chunk { left: usize, inside: Inside },
+    Chunk {
+        left: usize,
+        inside: Inside,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +100,11 @@ impl Walker {
     /// complete the number that was cut, and the rest need not be copied.
     fn feed_pending<'a>(&mut self, data: &'a [u8]) -> Result<&'a [u8], ArchiveError> {
         let in_toc = matches!(self.state, State::Header | State::Toc { .. });
-        let take = if in_toc { data.len() } else { data.len().min(1) };
+        let take = if in_toc {
+            data.len()
+        } else {
+            data.len().min(1)
+        };
         let (head, rest) = data.split_at(take);
         if self.pending.len() + take > MAX_TOC_BYTES {
             return Err(ArchiveError::TocTooLarge(MAX_TOC_BYTES));
@@ -143,7 +155,9 @@ impl Walker {
         let next = match self.state {
             State::Header => return self.parse_header(data),
             State::Toc { header, left } => {
-                let Some(entry) = header.parse_entry(&mut cursor) else { return Ok(0) };
+                let Some(entry) = header.parse_entry(&mut cursor) else {
+                    return Ok(0);
+                };
                 self.toc.push(entry);
                 Self::after_entry(header, left - 1)
             }
@@ -173,7 +187,8 @@ impl Walker {
                 Some(0) => State::Block,
                 Some(oid) => {
                     let oid = u32::try_from(oid & 0xffff_ffff);
-                    self.large_objects.start(oid.map_err(|_| ArchiveError::Number(self.position))?);
+                    self.large_objects
+                        .start(oid.map_err(|_| ArchiveError::Number(self.position))?);
                     State::LargeObjectChunk
                 }
             },
@@ -183,9 +198,10 @@ impl Walker {
                     self.large_objects.end();
                     State::LargeObject
                 }
-                Some(left) => {
-                    State::Chunk { left: self.length(left)?, inside: Inside::LargeObject }
-                }
+                Some(left) => State::Chunk {
+                    left: self.length(left)?,
+                    inside: Inside::LargeObject,
+                },
             },
             State::Chunk { .. } => return Ok(0),
         };
@@ -196,7 +212,9 @@ impl Walker {
     }
 
     fn parse_header(&mut self, data: &[u8]) -> Result<usize, ArchiveError> {
-        let Some(header) = Header::parse(data)? else { return Ok(0) };
+        let Some(header) = Header::parse(data)? else {
+            return Ok(0);
+        };
         self.int_size = header.int_size;
         self.state = Self::after_entry(header, header.entries());
         self.position += header.len as u64;
@@ -204,7 +222,11 @@ impl Walker {
     }
 
     fn after_entry(header: Header, left: i64) -> State {
-        if left > 0 { State::Toc { header, left } } else { State::Block }
+        if left > 0 {
+            State::Toc { header, left }
+        } else {
+            State::Block
+        }
     }
 
     fn parse_block(cursor: &mut Cursor<'_>) -> Option<(u8, i64)> {
@@ -222,15 +244,20 @@ impl Walker {
             State::Block if self.pending.is_empty() => {}
             _ => return Err(ArchiveError::TruncatedBlock),
         }
-        let missing = self.toc.iter().find(|entry| {
-            entry.has_data && !self.rows.contains_key(&entry.dump_id)
-        });
+        let missing = self
+            .toc
+            .iter()
+            .find(|entry| entry.has_data && !self.rows.contains_key(&entry.dump_id));
         if let Some(entry) = missing {
             let name = format!("{} {}.{}", entry.desc, entry.namespace, entry.tag);
             return Err(ArchiveError::MissingData(name));
         }
         let large_objects = self.large_objects.finish();
-        Ok(Archive { toc: self.toc, rows: self.rows, large_objects })
+        Ok(Archive {
+            toc: self.toc,
+            rows: self.rows,
+            large_objects,
+        })
     }
 }
 

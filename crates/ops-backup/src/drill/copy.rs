@@ -30,25 +30,43 @@ pub(super) async fn fingerprint(
     expected: &Fingerprint,
     encoding: &str,
 ) -> Result<Fingerprint> {
-    fingerprint::prepare_session(client).await.map_err(unreadable)?;
+    fingerprint::prepare_session(client)
+        .await
+        .map_err(unreadable)?;
     let mut tables = Vec::with_capacity(expected.tables.len());
     for table in &expected.tables {
         let digest = fingerprint::digest_table(client, &table.copy, encoding).await;
         if let Some(digest) = present(client, digest)? {
-            tables.push(TableFingerprint { digest, ..table.clone() });
+            tables.push(TableFingerprint {
+                digest,
+                ..table.clone()
+            });
         }
     }
     let mut sequences = Vec::with_capacity(expected.sequences.len());
     for sequence in &expected.sequences {
         let state = fingerprint::sequence_state(client, &sequence.schema, &sequence.name).await;
         if let Some((last_value, is_called)) = present(client, state)? {
-            sequences.push(SequenceFingerprint { last_value, is_called, ..sequence.clone() });
+            sequences.push(SequenceFingerprint {
+                last_value,
+                is_called,
+                ..sequence.clone()
+            });
         }
     }
-    let large_objects: RowsDigest =
-        fingerprint::digest_large_objects(client).await.map_err(unreadable)?;
-    let objects = fingerprint::count_objects(client).await.map_err(unreadable)?;
-    Ok(Fingerprint { tables, sequences, large_objects, objects, definitions: Vec::new() })
+    let large_objects: RowsDigest = fingerprint::digest_large_objects(client)
+        .await
+        .map_err(unreadable)?;
+    let objects = fingerprint::count_objects(client)
+        .await
+        .map_err(unreadable)?;
+    Ok(Fingerprint {
+        tables,
+        sequences,
+        large_objects,
+        objects,
+        definitions: Vec::new(),
+    })
 }
 
 /// `None` where the server says that the thing cannot be read; an error where the server
@@ -79,23 +97,37 @@ pub(super) async fn definitions(
     let not_run = |err| client::not_run("drill", "pg_dump", err);
     let mut child = program.spawn().map_err(not_run)?;
     let broken = |source: ops_core::BoxError| {
-        Error::new(ErrorKind::RestoreFailed, "drill", "the definitions of the copy cannot be read")
-            .with_source(source)
+        Error::new(
+            ErrorKind::RestoreFailed,
+            "drill",
+            "the definitions of the copy cannot be read",
+        )
+        .with_source(source)
     };
     let mut walker = Walker::new();
     if let Some(mut stdout) = child.take_stdout() {
         let mut buffer = vec![0; 256 * 1024];
         loop {
-            let len = stdout.read(&mut buffer).await.map_err(|err| broken(err.into()))?;
+            let len = stdout
+                .read(&mut buffer)
+                .await
+                .map_err(|err| broken(err.into()))?;
             if len == 0 {
                 break;
             }
-            walker.feed(buffer.get(..len).unwrap_or_default()).map_err(|err| broken(err.into()))?;
+            walker
+                .feed(buffer.get(..len).unwrap_or_default())
+                .map_err(|err| broken(err.into()))?;
         }
     }
     let exit = child.wait().await.map_err(not_run)?;
     if !exit.success() {
-        return Err(client::failure(ErrorKind::RestoreFailed, "drill", "pg_dump", &exit));
+        return Err(client::failure(
+            ErrorKind::RestoreFailed,
+            "drill",
+            "pg_dump",
+            &exit,
+        ));
     }
     let archive = walker.finish().map_err(|err| broken(err.into()))?;
     Ok(definitions_of(&archive.toc))
@@ -115,5 +147,9 @@ pub(super) async fn assert(client: &Client, assertion: &Assertion) -> Check {
         },
         Err(err) => from_driver(err).message().to_owned(),
     };
-    Check::new(name, 1, vec![Difference::new(assertion.name.clone(), "true", answer)])
+    Check::new(
+        name,
+        1,
+        vec![Difference::new(assertion.name.clone(), "true", answer)],
+    )
 }

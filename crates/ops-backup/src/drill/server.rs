@@ -39,7 +39,12 @@ pub(super) struct DrillServer {
 #[cold]
 fn failed(what: &'static str) -> impl Fn(ops_core::Error) -> Error {
     move |err| {
-        Error::new(ErrorKind::Server, "drill", format!("{what}: {}", Report(&err))).with_source(err)
+        Error::new(
+            ErrorKind::Server,
+            "drill",
+            format!("{what}: {}", Report(&err)),
+        )
+        .with_source(err)
     }
 }
 
@@ -49,22 +54,37 @@ impl DrillServer {
         source: &SourceInfo,
         options: &DrillOptions,
     ) -> Result<Self> {
-        let binaries = inner.settings.finder.exact(Major(source.server_major)).await.map_err(|err| {
-            let message = format!("no server of PostgreSQL {} was found", source.server_major);
-            Error::new(ErrorKind::Server, "drill", message)
-                .with_hint(format!("install the server programs of PostgreSQL {}", source.server_major))
-                .with_source(err)
-        })?;
-        let folder = options.folder.clone().unwrap_or_else(|| std::env::temp_dir().join("ops-drills"));
-        let mut builder =
-            ThrowawayServer::builder(binaries, folder).superuser(SUPERUSER).durable(false);
+        let binaries = inner
+            .settings
+            .finder
+            .exact(Major(source.server_major))
+            .await
+            .map_err(|err| {
+                let message = format!("no server of PostgreSQL {} was found", source.server_major);
+                Error::new(ErrorKind::Server, "drill", message)
+                    .with_hint(format!(
+                        "install the server programs of PostgreSQL {}",
+                        source.server_major
+                    ))
+                    .with_source(err)
+            })?;
+        let folder = options
+            .folder
+            .clone()
+            .unwrap_or_else(|| std::env::temp_dir().join("ops-drills"));
+        let mut builder = ThrowawayServer::builder(binaries, folder)
+            .superuser(SUPERUSER)
+            .durable(false);
         for (name, value) in SETTINGS {
             builder = builder.overriding_setting(name, value);
         }
         for (name, value) in &options.server_settings {
             builder = builder.overriding_setting(name, value);
         }
-        let server = builder.start().await.map_err(failed("the throwaway server did not start"))?;
+        let server = builder
+            .start()
+            .await
+            .map_err(failed("the throwaway server did not start"))?;
         Ok(Self { server })
     }
 
@@ -103,7 +123,13 @@ impl DrillServer {
                 Check::new("roles", 1, differences)
             }
         };
-        if let Err(err) = create(&client, &source.encoding, Some((&source.collate, &source.ctype))).await {
+        if let Err(err) = create(
+            &client,
+            &source.encoding,
+            Some((&source.collate, &source.ctype)),
+        )
+        .await
+        {
             let text = format!(
                 "the locale {:?} is not on this machine, C stands in: sort order is not proved ({err})",
                 source.collate
@@ -111,7 +137,9 @@ impl DrillServer {
             events.warn(warnings, text);
             create(&client, &source.encoding, None)
                 .await
-                .map_err(|err| failed("the database could not be made")(ops_pg::error::from_driver(err)))?;
+                .map_err(|err| {
+                    failed("the database could not be made")(ops_pg::error::from_driver(err))
+                })?;
         }
         Ok(check)
     }

@@ -39,21 +39,40 @@ async fn attempt(run: &Run<'_>, info: &ConnectInfo, arguments: &[&str]) -> Resul
         .arg("--globals-only")
         .arg("--no-password")
         .args(arguments);
-    let mut child = program.spawn().map_err(|err| client::not_run("dump", "pg_dumpall", err))?;
+    let mut child = program
+        .spawn()
+        .map_err(|err| client::not_run("dump", "pg_dumpall", err))?;
     let mut globals = Vec::new();
     if let Some(stdout) = child.take_stdout() {
-        stdout.take(MAX_BYTES + 1).read_to_end(&mut globals).await.map_err(|source| {
-            Error::new(ErrorKind::ClientFailed, "dump", "the output of pg_dumpall cannot be read").with_source(source)
-        })?;
+        stdout
+            .take(MAX_BYTES + 1)
+            .read_to_end(&mut globals)
+            .await
+            .map_err(|source| {
+                Error::new(
+                    ErrorKind::ClientFailed,
+                    "dump",
+                    "the output of pg_dumpall cannot be read",
+                )
+                .with_source(source)
+            })?;
     }
     if globals.len() as u64 > MAX_BYTES {
         let message = format!("roles and tablespaces take more than {MAX_BYTES} bytes");
         return Err(Error::new(ErrorKind::Archive, "dump", message));
     }
-    let exit = child.wait().await.map_err(|err| client::not_run("dump", "pg_dumpall", err))?;
+    let exit = child
+        .wait()
+        .await
+        .map_err(|err| client::not_run("dump", "pg_dumpall", err))?;
     if exit.success() {
         Ok(globals)
     } else {
-        Err(client::failure(ErrorKind::ClientFailed, "dump", "pg_dumpall", &exit))
+        Err(client::failure(
+            ErrorKind::ClientFailed,
+            "dump",
+            "pg_dumpall",
+            &exit,
+        ))
     }
 }

@@ -38,17 +38,27 @@ impl Source {
         let unusable = |err| Error::source_database("dump", err);
         let connect_info = inner.database.connect_info().await.map_err(unusable)?;
         if connect_info.engine != Engine::Postgres {
-            return Err(Error::new(ErrorKind::InvalidConfig, "dump", "the database is not PostgreSQL"));
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                "dump",
+                "the database is not PostgreSQL",
+            ));
         }
         let options = ConnectOptions::default().with_application_name("ops-backup");
         let client = connect(&connect_info, &options).await.map_err(unusable)?;
         let info = describe(&client).await.map_err(unusable)?;
-        Ok(Self { info, connect_info, client })
+        Ok(Self {
+            info,
+            connect_info,
+            client,
+        })
     }
 
     /// Begins the transaction and exports its snapshot.
     pub(super) async fn export_snapshot(&self) -> Result<String> {
-        fingerprint::prepare_session(&self.client).await.map_err(lost)?;
+        fingerprint::prepare_session(&self.client)
+            .await
+            .map_err(lost)?;
         self.client
             .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await
@@ -66,7 +76,9 @@ impl Source {
     }
 
     pub(super) async fn extension_tables(&self) -> Result<BTreeSet<(String, String)>> {
-        fingerprint::extension_tables(&self.client).await.map_err(lost)
+        fingerprint::extension_tables(&self.client)
+            .await
+            .map_err(lost)
     }
 
     /// About how many bytes a dump will have: the heaps and what is toasted.
@@ -87,7 +99,11 @@ impl Source {
     /// Reads every table once more, in the dump's snapshot, and compares.
     pub(super) async fn compare(&self, dumped: &Fingerprint) -> Result<()> {
         let differs = |what: String| {
-            Error::new(ErrorKind::Archive, "dump", format!("the dump of {what} is not what the database holds"))
+            Error::new(
+                ErrorKind::Archive,
+                "dump",
+                format!("the dump of {what} is not what the database holds"),
+            )
         };
         for table in &dumped.tables {
             let found = fingerprint::digest_table(&self.client, &table.copy, &self.info.encoding)
@@ -97,8 +113,14 @@ impl Source {
                 return Err(differs(format!("table {}.{}", table.schema, table.name)));
             }
         }
-        let found = fingerprint::digest_large_objects(&self.client).await.map_err(lost)?;
-        if found == dumped.large_objects { Ok(()) } else { Err(differs("large objects".to_owned())) }
+        let found = fingerprint::digest_large_objects(&self.client)
+            .await
+            .map_err(lost)?;
+        if found == dumped.large_objects {
+            Ok(())
+        } else {
+            Err(differs("large objects".to_owned()))
+        }
     }
 
     pub(super) fn close(self) -> (SourceInfo, ConnectInfo) {
@@ -123,8 +145,14 @@ async fn describe(client: &Client) -> ops_core::Result<SourceInfo> {
         server_major: u32::try_from(number / 10_000).unwrap_or_default(),
         database: row.try_get(2).map_err(from_driver)?,
         encoding: row.try_get(3).map_err(from_driver)?,
-        collate: row.try_get::<_, Option<String>>(4).map_err(from_driver)?.unwrap_or_default(),
-        ctype: row.try_get::<_, Option<String>>(5).map_err(from_driver)?.unwrap_or_default(),
+        collate: row
+            .try_get::<_, Option<String>>(4)
+            .map_err(from_driver)?
+            .unwrap_or_default(),
+        ctype: row
+            .try_get::<_, Option<String>>(5)
+            .map_err(from_driver)?
+            .unwrap_or_default(),
         client_version: String::new(),
     })
 }

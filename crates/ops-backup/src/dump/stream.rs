@@ -14,9 +14,7 @@ use crate::archive::{Archive, Walker};
 use crate::client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Counters, Phase};
-use crate::pipeline::{
-    CompressorSettings, Compressors, Frames, Sealer, StoredObject, upload,
-};
+use crate::pipeline::{CompressorSettings, Compressors, Frames, Sealer, StoredObject, upload};
 use crate::repository::{ManifestObject, ObjectRole};
 
 /// The pipe from `pg_dump` holds this much, so that it can go on while we look the other
@@ -34,10 +32,13 @@ pub(super) async fn run(run: &Run<'_>, source: &Source, snapshot: &str) -> Resul
     let settings = &run.inner.settings;
     let expected = source.estimate().await;
     let program = program(run, source, snapshot)?;
-    let mut child = program.spawn().map_err(|err| client::not_run("dump", "pg_dump", err))?;
-    let stdout = child.take_stdout().and_then(|stdout| stdout.into_owned_fd().ok()).ok_or_else(|| {
-        Error::new(ErrorKind::Internal, "dump", "pg_dump has no output")
-    })?;
+    let mut child = program
+        .spawn()
+        .map_err(|err| client::not_run("dump", "pg_dump", err))?;
+    let stdout = child
+        .take_stdout()
+        .and_then(|stdout| stdout.into_owned_fd().ok())
+        .ok_or_else(|| Error::new(ErrorKind::Internal, "dump", "pg_dump has no output"))?;
     // A smaller pipe is slower, nothing else.
     let _ = rustix::pipe::fcntl_setpipe_size(&stdout, PIPE_BYTES);
 
@@ -51,13 +52,20 @@ pub(super) async fn run(run: &Run<'_>, source: &Source, snapshot: &str) -> Resul
         Error::new(ErrorKind::Internal, "dump", "compression cannot start").with_source(source)
     })?;
     let identity = run.object_identity().cloned();
-    let (layout, id, encrypted) =
-        (run.inner.repository.layout.clone(), run.id.clone(), identity.is_some());
-    let sealer = Sealer::new(uploader, identity, settings.max_object_bytes, move |number| {
-        layout.object(&id, ObjectRole::Dump, number, encrypted)
-    });
+    let (layout, id, encrypted) = (
+        run.inner.repository.layout.clone(),
+        run.id.clone(),
+        identity.is_some(),
+    );
+    let sealer = Sealer::new(
+        uploader,
+        identity,
+        settings.max_object_bytes,
+        move |number| layout.object(&id, ObjectRole::Dump, number, encrypted),
+    );
     let (counters, frame_bytes) = (Arc::clone(&run.events.counters), settings.frame_bytes);
-    let reading = tokio::task::spawn_blocking(move || read(stdout, compressors, frame_bytes, &counters));
+    let reading =
+        tokio::task::spawn_blocking(move || read(stdout, compressors, frame_bytes, &counters));
     let counters = Arc::clone(&run.events.counters);
     let sealing = tokio::task::spawn_blocking(move || seal(frames, sealer, &counters));
 
@@ -65,7 +73,9 @@ pub(super) async fn run(run: &Run<'_>, source: &Source, snapshot: &str) -> Resul
         let (read, sealed, exit, ()) = tokio::join!(reading, sealing, child.wait(), uploads);
         (read, sealed, exit)
     };
-    let stalled = run.events.watch(Phase::Dump, expected, settings.stall_timeout);
+    let stalled = run
+        .events
+        .watch(Phase::Dump, expected, settings.stall_timeout);
     let (read, sealed, exit) = tokio::select! {
         done = work => done,
         () = stalled => return Err(Error::new(
@@ -79,14 +89,30 @@ pub(super) async fn run(run: &Run<'_>, source: &Source, snapshot: &str) -> Resul
     let objects = joined(sealed)?;
     let exit = exit.map_err(|err| client::not_run("dump", "pg_dump", err))?;
     if !exit.success() {
-        return Err(client::failure(ErrorKind::ClientFailed, "dump", "pg_dump", &exit));
+        return Err(client::failure(
+            ErrorKind::ClientFailed,
+            "dump",
+            "pg_dump",
+            &exit,
+        ));
     }
     let (archive, bytes_in) = joined(read)?;
     let objects = objects
         .into_iter()
-        .map(|stored| ManifestObject::new(ObjectRole::Dump, stored.key, stored.size_bytes, stored.blake3))
+        .map(|stored| {
+            ManifestObject::new(
+                ObjectRole::Dump,
+                stored.key,
+                stored.size_bytes,
+                stored.blake3,
+            )
+        })
         .collect();
-    Ok(Streamed { archive, objects, bytes_in })
+    Ok(Streamed {
+        archive,
+        objects,
+        bytes_in,
+    })
 }
 
 fn program(run: &Run<'_>, source: &Source, snapshot: &str) -> Result<Program> {
@@ -99,7 +125,10 @@ fn program(run: &Run<'_>, source: &Source, snapshot: &str) -> Result<Program> {
         .arg("--compress=0")
         .arg("--no-password")
         .arg(format!("--snapshot={snapshot}"))
-        .arg(format!("--lock-wait-timeout={}", settings.lock_wait_timeout.as_millis()))
+        .arg(format!(
+            "--lock-wait-timeout={}",
+            settings.lock_wait_timeout.as_millis()
+        ))
         .args(settings.selection.arguments()))
 }
 
@@ -114,14 +143,27 @@ fn read(
     let mut walker = Walker::new();
     let mut bytes_in = 0;
     let broken = |source: crate::archive::ArchiveError| {
-        Error::new(ErrorKind::Archive, "dump", "what pg_dump wrote is not a complete archive")
-            .with_source(source)
+        Error::new(
+            ErrorKind::Archive,
+            "dump",
+            "what pg_dump wrote is not a complete archive",
+        )
+        .with_source(source)
     };
     loop {
         let mut block = Vec::with_capacity(frame_bytes);
-        stdout.by_ref().take(frame_bytes as u64).read_to_end(&mut block).map_err(|source| {
-            Error::new(ErrorKind::ClientFailed, "dump", "the output of pg_dump cannot be read").with_source(source)
-        })?;
+        stdout
+            .by_ref()
+            .take(frame_bytes as u64)
+            .read_to_end(&mut block)
+            .map_err(|source| {
+                Error::new(
+                    ErrorKind::ClientFailed,
+                    "dump",
+                    "the output of pg_dump cannot be read",
+                )
+                .with_source(source)
+            })?;
         if block.is_empty() {
             break;
         }
@@ -129,7 +171,11 @@ fn read(
         bytes_in += block.len() as u64;
         counters.add_in(block.len() as u64);
         if !compressors.send(block) {
-            return Err(Error::new(ErrorKind::Internal, "dump", "compression ended early"));
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "dump",
+                "compression ended early",
+            ));
         }
     }
     drop(compressors);

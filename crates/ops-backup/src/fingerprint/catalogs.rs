@@ -60,7 +60,10 @@ UNION ALL SELECT 'large object', count(*) FROM pg_catalog.pg_largeobject_metadat
 ";
 
 pub(crate) async fn count_objects(client: &Client) -> Result<BTreeMap<String, i64>> {
-    let rows = client.query(COUNT_OBJECTS, &[]).await.map_err(from_driver)?;
+    let rows = client
+        .query(COUNT_OBJECTS, &[])
+        .await
+        .map_err(from_driver)?;
     rows.iter()
         .map(|row| {
             let kind: String = row.try_get(0).map_err(from_driver)?;
@@ -91,8 +94,16 @@ pub(crate) async fn extension_tables(client: &Client) -> Result<BTreeSet<(String
 }
 
 /// A sequence's `last_value` and `is_called`.
-pub(crate) async fn sequence_state(client: &Client, schema: &str, name: &str) -> Result<(i64, bool)> {
-    let from = format!("{}.{}", super::quote_ident(schema), super::quote_ident(name));
+pub(crate) async fn sequence_state(
+    client: &Client,
+    schema: &str,
+    name: &str,
+) -> Result<(i64, bool)> {
+    let from = format!(
+        "{}.{}",
+        super::quote_ident(schema),
+        super::quote_ident(name)
+    );
     let row = client
         .query_one(&format!("SELECT last_value, is_called FROM {from}"), &[])
         .await

@@ -38,7 +38,11 @@ impl Difference {
         expected: impl Into<String>,
         found: impl Into<String>,
     ) -> Self {
-        Self { subject: subject.into(), expected: expected.into(), found: found.into() }
+        Self {
+            subject: subject.into(),
+            expected: expected.into(),
+            found: found.into(),
+        }
     }
 }
 
@@ -62,12 +66,26 @@ pub struct Check {
 }
 
 impl Check {
-    pub(crate) fn new(name: impl Into<String>, checked: u64, mut differences: Vec<Difference>) -> Self {
+    pub(crate) fn new(
+        name: impl Into<String>,
+        checked: u64,
+        mut differences: Vec<Difference>,
+    ) -> Self {
         let difference_count = differences.len() as u64;
         differences.truncate(MAX_DIFFERENCES);
-        let outcome =
-            if difference_count == 0 { CheckOutcome::Passed } else { CheckOutcome::Failed };
-        Self { name: name.into(), outcome, checked, differences, difference_count, note: None }
+        let outcome = if difference_count == 0 {
+            CheckOutcome::Passed
+        } else {
+            CheckOutcome::Failed
+        };
+        Self {
+            name: name.into(),
+            outcome,
+            checked,
+            differences,
+            difference_count,
+            note: None,
+        }
     }
 
     pub(crate) fn not_checked(name: impl Into<String>, why: impl Into<String>) -> Self {
@@ -100,16 +118,28 @@ fn compare_maps<K: Ord, V: PartialEq>(
 /// Compares rows, sequences, large objects and object counts.
 pub(crate) fn compare_fingerprints(expected: &Fingerprint, found: &Fingerprint) -> Vec<Check> {
     let qualified = |(schema, name): &(String, String)| {
-        format!("{}.{}", super::quote_ident(schema), super::quote_ident(name))
+        format!(
+            "{}.{}",
+            super::quote_ident(schema),
+            super::quote_ident(name)
+        )
     };
     let tables = |side: &Fingerprint| -> BTreeMap<_, _> {
         let key = |schema: &String, name: &String| (schema.clone(), name.clone());
-        side.tables.iter().map(|table| (key(&table.schema, &table.name), table.digest)).collect()
+        side.tables
+            .iter()
+            .map(|table| (key(&table.schema, &table.name), table.digest))
+            .collect()
     };
     let sequences = |side: &Fingerprint| -> BTreeMap<_, _> {
         side.sequences
             .iter()
-            .map(|seq| ((seq.schema.clone(), seq.name.clone()), (seq.last_value, seq.is_called)))
+            .map(|seq| {
+                (
+                    (seq.schema.clone(), seq.name.clone()),
+                    (seq.last_value, seq.is_called),
+                )
+            })
             .collect()
     };
     let digest = |digest: &crate::archive::RowsDigest| {
@@ -119,13 +149,22 @@ pub(crate) fn compare_fingerprints(expected: &Fingerprint, found: &Fingerprint) 
         Vec::new()
     } else {
         let show = |side: &Fingerprint| digest(&side.large_objects);
-        vec![Difference::new("large objects", show(expected), show(found))]
+        vec![Difference::new(
+            "large objects",
+            show(expected),
+            show(found),
+        )]
     };
     vec![
         Check::new(
             "tables",
             expected.tables.len() as u64,
-            compare_maps(&tables(expected), &tables(found), |key| format!("table {}", qualified(key)), digest),
+            compare_maps(
+                &tables(expected),
+                &tables(found),
+                |key| format!("table {}", qualified(key)),
+                digest,
+            ),
         ),
         Check::new(
             "sequences",
@@ -141,7 +180,12 @@ pub(crate) fn compare_fingerprints(expected: &Fingerprint, found: &Fingerprint) 
         Check::new(
             "object counts",
             expected.objects.len() as u64,
-            compare_maps(&expected.objects, &found.objects, Clone::clone, ToString::to_string),
+            compare_maps(
+                &expected.objects,
+                &found.objects,
+                Clone::clone,
+                ToString::to_string,
+            ),
         ),
     ]
 }
@@ -155,7 +199,10 @@ pub(crate) fn compare_definitions(
         let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for entry in side {
             let key = (entry.kind.clone(), entry.schema.clone(), entry.name.clone());
-            groups.entry(key).or_default().push((entry.owner.clone(), entry.hash.clone()));
+            groups
+                .entry(key)
+                .or_default()
+                .push((entry.owner.clone(), entry.hash.clone()));
         }
         groups.values_mut().for_each(|group| group.sort_unstable());
         groups
@@ -164,11 +211,17 @@ pub(crate) fn compare_definitions(
         &group(expected),
         &group(found),
         |(kind, schema, name)| {
-            if schema.is_empty() { format!("{kind} {name}") } else { format!("{kind} {schema}.{name}") }
+            if schema.is_empty() {
+                format!("{kind} {name}")
+            } else {
+                format!("{kind} {schema}.{name}")
+            }
         },
         |group| {
-            let shown: Vec<_> =
-                group.iter().map(|(owner, hash)| format!("owner {owner}, definition {hash}")).collect();
+            let shown: Vec<_> = group
+                .iter()
+                .map(|(owner, hash)| format!("owner {owner}, definition {hash}"))
+                .collect();
             shown.join("; ")
         },
     );

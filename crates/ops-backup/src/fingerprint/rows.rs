@@ -55,7 +55,10 @@ pub(crate) async fn digest_large_objects(client: &Client) -> Result<RowsDigest> 
         .query("SELECT oid FROM pg_catalog.pg_largeobject_metadata", &[])
         .await
         .map_err(from_driver)?;
-    let get = client.prepare("SELECT pg_catalog.lo_get($1, $2, $3)").await.map_err(from_driver)?;
+    let get = client
+        .prepare("SELECT pg_catalog.lo_get($1, $2, $3)")
+        .await
+        .map_err(from_driver)?;
     for row in oids {
         let oid: u32 = row.try_get(0).map_err(from_driver)?;
         hasher.start(oid);

@@ -49,7 +49,14 @@ impl Compressors {
             outputs.push(output);
             workers.push(worker);
         }
-        Ok((Self { inputs, next: 0 }, Frames { outputs, workers, next: 0 }))
+        Ok((
+            Self { inputs, next: 0 },
+            Frames {
+                outputs,
+                workers,
+                next: 0,
+            },
+        ))
     }
 
     /// Hands a block over; waits where the workers are behind. `false` where nobody takes
@@ -57,7 +64,9 @@ impl Compressors {
     pub(crate) fn send(&mut self, block: Vec<u8>) -> bool {
         let index = self.next;
         self.next = (index + 1) % self.inputs.len().max(1);
-        self.inputs.get(index).is_some_and(|input| input.send(block).is_ok())
+        self.inputs
+            .get(index)
+            .is_some_and(|input| input.send(block).is_ok())
     }
 }
 

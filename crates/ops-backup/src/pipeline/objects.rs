@@ -47,7 +47,9 @@ pub(crate) fn upload(
             let body = stream::unfold(body, |mut body| async move {
                 body.recv().await.map(|chunk| (chunk, body))
             });
-            let put = store.put_stream(&key, Box::pin(body), PutOptions::if_none_match()).await;
+            let put = store
+                .put_stream(&key, Box::pin(body), PutOptions::if_none_match())
+                .await;
             let answer = put.map(drop).map_err(|err| Error::store("dump", err));
             // Where nobody waits for the answer, the job has failed elsewhere.
             let _ = done.send(answer);
@@ -89,13 +91,14 @@ fn abandoned() -> Error {
 }
 
 impl ObjectSink {
-    pub(crate) fn create(
-        uploader: &Uploader,
-        key: ObjectKey,
-    ) -> Result<(Self, Acknowledgement)> {
+    pub(crate) fn create(uploader: &Uploader, key: ObjectKey) -> Result<(Self, Acknowledgement)> {
         let (body, receiver) = mpsc::channel(CHUNKS);
         let (answer, done) = oneshot::channel();
-        let order = Upload { key: key.clone(), body: receiver, done: answer };
+        let order = Upload {
+            key: key.clone(),
+            body: receiver,
+            done: answer,
+        };
         uploader.0.blocking_send(order).map_err(|_| abandoned())?;
         let sink = Self {
             key,
@@ -116,7 +119,11 @@ impl ObjectSink {
         }
         self.body = None;
         let blake3 = self.hasher.finalize();
-        Ok(StoredObject { key: self.key.clone(), size_bytes: self.size_bytes, blake3 })
+        Ok(StoredObject {
+            key: self.key.clone(),
+            size_bytes: self.size_bytes,
+            blake3,
+        })
     }
 
     fn send(&mut self, chunk: Bytes) -> io::Result<()> {

@@ -28,8 +28,10 @@ pub(crate) fn open_object(
     store: Arc<dyn ObjectStore>,
     object: &ManifestObject,
     identity: Option<BackupIdentity>,
-) -> (impl FnOnce() -> io::Result<Opened> + Send + 'static, impl Future<Output = Result<()>> + Send + 'static)
-{
+) -> (
+    impl FnOnce() -> io::Result<Opened> + Send + 'static,
+    impl Future<Output = Result<()>> + Send + 'static,
+) {
     let (sender, receiver) = mpsc::channel::<Option<Bytes>>(CHUNKS);
     let object = object.clone();
     let fetch = async move {
@@ -52,7 +54,11 @@ pub(crate) fn open_object(
         sender.send(None).await.map_err(|_| unread())
     };
     let open = move || -> io::Result<Opened> {
-        let raw = ChannelReader { receiver, current: Bytes::new(), ended: false };
+        let raw = ChannelReader {
+            receiver,
+            current: Bytes::new(),
+            ended: false,
+        };
         let frames: Box<dyn Read + Send> = match identity {
             None => Box::new(raw),
             Some(identity) => Box::new(identity.decrypt(raw).map_err(io::Error::other)?),
@@ -79,7 +85,8 @@ impl Read for ChannelReader {
             }
         }
         let len = out.len().min(self.current.len());
-        self.current.copy_to_slice(out.get_mut(..len).unwrap_or_default());
+        self.current
+            .copy_to_slice(out.get_mut(..len).unwrap_or_default());
         Ok(len)
     }
 }
@@ -101,10 +108,16 @@ pub(crate) async fn read_small(
     let (fetched, content) = tokio::join!(fetch, read);
     fetched?;
     let damaged = |source: ops_core::BoxError| {
-        Error::new(ErrorKind::Integrity, operation, format!("{} cannot be opened", object.key))
-            .with_source(source)
+        Error::new(
+            ErrorKind::Integrity,
+            operation,
+            format!("{} cannot be opened", object.key),
+        )
+        .with_source(source)
     };
-    let content = content.map_err(|err| damaged(err.into()))?.map_err(|err| damaged(err.into()))?;
+    let content = content
+        .map_err(|err| damaged(err.into()))?
+        .map_err(|err| damaged(err.into()))?;
     if content.len() as u64 > max_bytes {
         return Err(damaged("it is larger than it may be".into()));
     }

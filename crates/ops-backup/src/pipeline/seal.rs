@@ -51,9 +51,10 @@ impl Sealer {
     /// never cut.
     pub(crate) fn write_frame(&mut self, frame: &[u8]) -> Result<()> {
         let frame_bytes = frame.len() as u64;
-        let full = self.current.as_ref().is_some_and(|current| {
-            current.payload_bytes + frame_bytes > self.max_object_bytes
-        });
+        let full = self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.payload_bytes + frame_bytes > self.max_object_bytes);
         if full {
             self.end_object()?;
         }
@@ -80,14 +81,24 @@ impl Sealer {
         let writer = match &self.identity {
             None => Writer::Plain(sink),
             Some(identity) => Writer::Age(Box::new(identity.encrypt(sink).map_err(|source| {
-                Error::new(ErrorKind::Internal, "dump", "encryption cannot start").with_source(source)
+                Error::new(ErrorKind::Internal, "dump", "encryption cannot start")
+                    .with_source(source)
             })?)),
         };
-        Ok(Current { writer, acknowledgement, payload_bytes: 0 })
+        Ok(Current {
+            writer,
+            acknowledgement,
+            payload_bytes: 0,
+        })
     }
 
     fn end_object(&mut self) -> Result<()> {
-        let Some(Current { writer, acknowledgement, .. }) = self.current.take() else {
+        let Some(Current {
+            writer,
+            acknowledgement,
+            ..
+        }) = self.current.take()
+        else {
             return Ok(());
         };
         let finished = match writer {
@@ -118,12 +129,19 @@ pub(crate) fn seal_small(
     identity: Option<&BackupIdentity>,
 ) -> Result<Vec<u8>> {
     let failed = |source: std::io::Error| {
-        Error::new(ErrorKind::Internal, "dump", "a small object cannot be sealed").with_source(source)
+        Error::new(
+            ErrorKind::Internal,
+            "dump",
+            "a small object cannot be sealed",
+        )
+        .with_source(source)
     };
     let mut compressor = zstd::bulk::Compressor::new(level).map_err(failed)?;
     compressor.include_checksum(true).map_err(failed)?;
     let frame = compressor.compress(content).map_err(failed)?;
-    let Some(identity) = identity else { return Ok(frame) };
+    let Some(identity) = identity else {
+        return Ok(frame);
+    };
     let mut sealed = Vec::with_capacity(frame.len() + 512);
     let mut writer = identity.encrypt(&mut sealed).map_err(failed)?;
     writer.write_all(&frame).map_err(failed)?;

@@ -56,7 +56,10 @@ impl Repository {
             let bytes = self.read(operation, &meta.key, MAX_JSON_BYTES).await?;
             let manifest = Manifest::parse(operation, &bytes)?;
             let manifest_blake3 = blake3::hash(&bytes).to_hex().to_string();
-            entries.push(CatalogueEntry { manifest, manifest_blake3 });
+            entries.push(CatalogueEntry {
+                manifest,
+                manifest_blake3,
+            });
         }
         Ok(entries)
     }
@@ -69,14 +72,21 @@ impl Repository {
         keys: &[Unlock],
     ) -> Result<OpenBackup> {
         let key = self.layout.manifest(id)?;
-        let bytes = self.read(operation, &key, MAX_JSON_BYTES).await.map_err(|err| {
-            if err.kind() == ErrorKind::NotFound {
-                Error::new(ErrorKind::NotFound, operation, format!("there is no backup {id}"))
+        let bytes = self
+            .read(operation, &key, MAX_JSON_BYTES)
+            .await
+            .map_err(|err| {
+                if err.kind() == ErrorKind::NotFound {
+                    Error::new(
+                        ErrorKind::NotFound,
+                        operation,
+                        format!("there is no backup {id}"),
+                    )
                     .with_hint("the catalogue lists the committed ones")
-            } else {
-                err
-            }
-        })?;
+                } else {
+                    err
+                }
+            })?;
         let manifest = Manifest::parse(operation, &bytes)?;
         if manifest.id != *id {
             let message = format!("the manifest of {id} is that of {}", manifest.id);
@@ -85,7 +95,11 @@ impl Repository {
         let identity = self.identity(operation, &manifest, keys).await?;
         Manifest::verify_seal(operation, &bytes, identity.as_ref())?;
         let manifest_blake3 = blake3::hash(&bytes).to_hex().to_string();
-        Ok(OpenBackup { manifest, manifest_blake3, identity })
+        Ok(OpenBackup {
+            manifest,
+            manifest_blake3,
+            identity,
+        })
     }
 
     async fn identity(
@@ -97,16 +111,30 @@ impl Repository {
         if manifest.encryption == EncryptionInfo::None {
             return Ok(None);
         }
-        let object = manifest.objects_of(ObjectRole::Identity).next().ok_or_else(|| {
-            Error::new(ErrorKind::Integrity, operation, "the manifest names no identity")
-        })?;
-        let wrapped = self.read(operation, &object.key, MAX_IDENTITY_BYTES).await?;
+        let object = manifest
+            .objects_of(ObjectRole::Identity)
+            .next()
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Integrity,
+                    operation,
+                    "the manifest names no identity",
+                )
+            })?;
+        let wrapped = self
+            .read(operation, &object.key, MAX_IDENTITY_BYTES)
+            .await?;
         let keys = keys.to_vec();
         // scrypt takes about a second by design.
         tokio::task::spawn_blocking(move || BackupIdentity::unwrap(operation, &wrapped, &keys))
             .await
             .map_err(|source| {
-                Error::new(ErrorKind::Internal, operation, "opening the identity ended early").with_source(source)
+                Error::new(
+                    ErrorKind::Internal,
+                    operation,
+                    "opening the identity ended early",
+                )
+                .with_source(source)
             })?
             .map(Some)
     }
@@ -118,9 +146,19 @@ impl Repository {
         backup: &OpenBackup,
         role: ObjectRole,
     ) -> Result<Option<Vec<u8>>> {
-        let Some(object) = backup.manifest.objects_of(role).next() else { return Ok(None) };
+        let Some(object) = backup.manifest.objects_of(role).next() else {
+            return Ok(None);
+        };
         let store = Arc::clone(&self.store);
-        read_small(operation, store, object, backup.identity.clone(), MAX_JSON_BYTES).await.map(Some)
+        read_small(
+            operation,
+            store,
+            object,
+            backup.identity.clone(),
+            MAX_JSON_BYTES,
+        )
+        .await
+        .map(Some)
     }
 
     pub(crate) async fn list(
@@ -142,7 +180,12 @@ impl Repository {
         max_bytes: u64,
     ) -> Result<Vec<u8>> {
         let store = |err| Error::store(operation, err);
-        let mut body = self.store.get(key, GetOptions::default()).await.map_err(store)?.body;
+        let mut body = self
+            .store
+            .get(key, GetOptions::default())
+            .await
+            .map_err(store)?
+            .body;
         let mut content = Vec::new();
         while let Some(chunk) = body.next().await {
             content.extend_from_slice(&chunk.map_err(store)?);

@@ -11,7 +11,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// The name of a backup: when it was begun, in UTC, and something random.
 ///
 /// Ids sort by time: `20261120T225752Z-3f9a1c07`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct BackupId(String);
 
@@ -54,7 +56,11 @@ impl FromStr for BackupId {
         if fits {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Error::new(ErrorKind::InvalidInput, "catalogue", format!("{text:?} is not a backup id")))
+            Err(Error::new(
+                ErrorKind::InvalidInput,
+                "catalogue",
+                format!("{text:?} is not a backup id"),
+            ))
         }
     }
 }
@@ -83,7 +89,11 @@ impl Layout {
     /// A prefix is empty or ends with `/`.
     pub(crate) fn new(prefix: &str) -> Self {
         let prefix = prefix.trim_matches('/');
-        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        let prefix = if prefix.is_empty() {
+            String::new()
+        } else {
+            format!("{prefix}/")
+        };
         Self { prefix }
     }
 
@@ -108,7 +118,11 @@ impl Layout {
     }
 
     pub(crate) fn drill(&self, id: &BackupId, at: Timestamp) -> Result<ObjectKey> {
-        key(format!("{}drills/{}.json", self.folder(id), at.strftime_utc("%Y%m%dT%H%M%S.%3fZ")))
+        key(format!(
+            "{}drills/{}.json",
+            self.folder(id),
+            at.strftime_utc("%Y%m%dT%H%M%S.%3fZ")
+        ))
     }
 
     pub(crate) fn object(
@@ -136,7 +150,11 @@ impl Layout {
 
     /// The backup that a manifest is of.
     pub(crate) fn manifest_id(&self, key: &ObjectKey) -> Option<BackupId> {
-        key.as_str().strip_prefix(&self.manifests())?.strip_suffix(".json")?.parse().ok()
+        key.as_str()
+            .strip_prefix(&self.manifests())?
+            .strip_suffix(".json")?
+            .parse()
+            .ok()
     }
 }
 
@@ -156,8 +174,18 @@ mod tests {
         assert!(early < late);
         assert!(early.as_str().starts_with("20010909T014640Z-"));
         assert_eq!(early.as_str().parse::<BackupId>().unwrap(), early);
-        for bad in ["", "../etc", "20010909T014640Z-", "20010909T014640Z-zzzzzzzz", "20010909T014640Z-3f9a1c07/x"] {
-            assert_eq!(bad.parse::<BackupId>().unwrap_err().kind(), ErrorKind::InvalidInput, "{bad}");
+        for bad in [
+            "",
+            "../etc",
+            "20010909T014640Z-",
+            "20010909T014640Z-zzzzzzzz",
+            "20010909T014640Z-3f9a1c07/x",
+        ] {
+            assert_eq!(
+                bad.parse::<BackupId>().unwrap_err().kind(),
+                ErrorKind::InvalidInput,
+                "{bad}"
+            );
         }
     }
 
@@ -169,7 +197,10 @@ mod tests {
             let dump = layout.object(&id, ObjectRole::Dump, 7, true).unwrap();
             assert!(dump.as_str().ends_with("/dump.00007.zst.age"));
             assert_eq!(layout.owner(&dump), Some(id.clone()));
-            assert_eq!(layout.manifest_id(&layout.manifest(&id).unwrap()), Some(id.clone()));
+            assert_eq!(
+                layout.manifest_id(&layout.manifest(&id).unwrap()),
+                Some(id.clone())
+            );
             assert_eq!(layout.owner(&layout.manifest(&id).unwrap()), None);
         }
     }

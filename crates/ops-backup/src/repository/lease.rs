@@ -34,7 +34,13 @@ impl Lease {
             .await
             .map_err(|err| Error::store("dump", err))?;
         let (etag, renewed_at) = (meta.etag, meta.last_modified);
-        Ok(Self { store, key, etag, renewals: 0, renewed_at })
+        Ok(Self {
+            store,
+            key,
+            etag,
+            renewals: 0,
+            renewed_at,
+        })
     }
 
     /// The store's time of the last renewal.
@@ -45,8 +51,15 @@ impl Lease {
     /// Renews the lease; fails with `Fenced` where somebody took it over.
     pub(crate) async fn renew(&mut self) -> Result<()> {
         self.renewals += 1;
-        let options = self.etag.clone().map_or_else(PutOptions::default, PutOptions::if_match);
-        match self.store.put(&self.key, body("held", self.renewals), options).await {
+        let options = self
+            .etag
+            .clone()
+            .map_or_else(PutOptions::default, PutOptions::if_match);
+        match self
+            .store
+            .put(&self.key, body("held", self.renewals), options)
+            .await
+        {
             Ok(meta) => {
                 self.etag = meta.etag;
                 self.renewed_at = meta.last_modified;
@@ -88,8 +101,15 @@ impl Lease {
     }
 
     /// Takes over a lease that its holder has left; `false` where the holder was quicker.
-    pub(crate) async fn fence(store: &dyn ObjectStore, key: &ObjectKey, seen: ETag) -> Result<bool> {
-        match store.put(key, body("swept", 0), PutOptions::if_match(seen)).await {
+    pub(crate) async fn fence(
+        store: &dyn ObjectStore,
+        key: &ObjectKey,
+        seen: ETag,
+    ) -> Result<bool> {
+        match store
+            .put(key, body("swept", 0), PutOptions::if_match(seen))
+            .await
+        {
             Ok(_) => Ok(true),
             Err(err) if err.is_conflict() || err.kind() == CoreKind::NotFound => Ok(false),
             Err(err) => Err(Error::store("sweep", err)),
@@ -98,5 +118,7 @@ impl Lease {
 }
 
 fn body(state: &str, renewals: u64) -> Bytes {
-    Bytes::from(format!("{{\"state\":\"{state}\",\"renewals\":{renewals}}}\n"))
+    Bytes::from(format!(
+        "{{\"state\":\"{state}\",\"renewals\":{renewals}}}\n"
+    ))
 }

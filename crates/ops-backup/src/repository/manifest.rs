@@ -41,15 +41,28 @@ pub struct ManifestObject {
 }
 
 impl ManifestObject {
-    pub(crate) fn new(role: ObjectRole, key: ObjectKey, size_bytes: u64, blake3: blake3::Hash) -> Self {
-        Self { role, key, size_bytes, blake3: blake3.to_hex().to_string() }
+    pub(crate) fn new(
+        role: ObjectRole,
+        key: ObjectKey,
+        size_bytes: u64,
+        blake3: blake3::Hash,
+    ) -> Self {
+        Self {
+            role,
+            key,
+            size_bytes,
+            blake3: blake3.to_hex().to_string(),
+        }
     }
 
     /// The hash that was written.
     pub(crate) fn hash(&self, operation: &'static str) -> Result<blake3::Hash> {
-        blake3::Hash::from_hex(&self.blake3).map_err(|source| {
-            Error::new(ErrorKind::Integrity, operation, format!("the manifest has no hash of {}", self.key))
-                .with_source(source)
+        blake3::Hash::from_hex(&self.blake3).map_err(|_| {
+            Error::new(
+                ErrorKind::Integrity,
+                operation,
+                format!("the manifest has no hash of {}", self.key),
+            )
         })
     }
 
@@ -61,7 +74,10 @@ impl ManifestObject {
         blake3: blake3::Hash,
     ) -> Result<()> {
         let problem = if size_bytes != self.size_bytes {
-            format!("{} has {size_bytes} bytes instead of {}", self.key, self.size_bytes)
+            format!(
+                "{} has {size_bytes} bytes instead of {}",
+                self.key, self.size_bytes
+            )
         } else if blake3.to_hex().as_str() != self.blake3 {
             format!("{} has other content than was written", self.key)
         } else {
@@ -140,7 +156,9 @@ const SEAL_END: &str = "\"\n}\n";
 impl Manifest {
     /// The stored objects of a role, in order.
     pub fn objects_of(&self, role: ObjectRole) -> impl Iterator<Item = &ManifestObject> {
-        self.objects.iter().filter(move |object| object.role == role)
+        self.objects
+            .iter()
+            .filter(move |object| object.role == role)
     }
 
     /// How long the backup took.
@@ -156,7 +174,12 @@ impl Manifest {
     /// finds accidents only.
     pub(crate) fn to_bytes(&self, identity: Option<&BackupIdentity>) -> Result<Vec<u8>> {
         let text = serde_json::to_string_pretty(self).map_err(|source| {
-            Error::new(ErrorKind::Internal, "dump", "the manifest cannot be written").with_source(source)
+            Error::new(
+                ErrorKind::Internal,
+                "dump",
+                "the manifest cannot be written",
+            )
+            .with_source(source)
         })?;
         let body = text.strip_suffix("\n}").unwrap_or(&text);
         let seal = seal(body.as_bytes(), identity);
@@ -170,7 +193,8 @@ impl Manifest {
             format: u32,
         }
         let damaged = |source: serde_json::Error| {
-            Error::new(ErrorKind::Integrity, operation, "a manifest cannot be read").with_source(source)
+            Error::new(ErrorKind::Integrity, operation, "a manifest cannot be read")
+                .with_source(source)
         };
         let Version { format } = serde_json::from_slice(bytes).map_err(damaged)?;
         if format != FORMAT {
@@ -187,20 +211,31 @@ impl Manifest {
         identity: Option<&BackupIdentity>,
     ) -> Result<()> {
         let broken = || {
-            Error::new(ErrorKind::Integrity, operation, "the manifest is not what was written")
-                .with_hint("restore another backup and find out what changed the store")
+            Error::new(
+                ErrorKind::Integrity,
+                operation,
+                "the manifest is not what was written",
+            )
+            .with_hint("restore another backup and find out what changed the store")
         };
         let text = std::str::from_utf8(bytes).map_err(|_| broken())?;
         let (body, rest) = text.rsplit_once(SEAL_FIELD).ok_or_else(broken)?;
         let found = rest.strip_suffix(SEAL_END).ok_or_else(broken)?;
-        if found == seal(body.as_bytes(), identity) { Ok(()) } else { Err(broken()) }
+        if found == seal(body.as_bytes(), identity) {
+            Ok(())
+        } else {
+            Err(broken())
+        }
     }
 }
 
 fn seal(body: &[u8], identity: Option<&BackupIdentity>) -> String {
     match identity {
         Some(identity) => {
-            format!("blake3-keyed:{}", blake3::keyed_hash(&identity.seal_key(), body).to_hex())
+            format!(
+                "blake3-keyed:{}",
+                blake3::keyed_hash(&identity.seal_key(), body).to_hex()
+            )
         }
         None => format!("blake3:{}", blake3::hash(body).to_hex()),
     }

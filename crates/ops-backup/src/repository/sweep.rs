@@ -72,7 +72,10 @@ impl Repository {
 
     async fn fence(&self, id: &BackupId, objects: &[ObjectMeta]) -> Result<bool> {
         let key = self.layout.lease(id)?;
-        let lease = objects.iter().find(|meta| meta.key == key).and_then(|meta| meta.etag.clone());
+        let lease = objects
+            .iter()
+            .find(|meta| meta.key == key)
+            .and_then(|meta| meta.etag.clone());
         match lease {
             Some(etag) => Lease::fence(&*self.store, &key, etag).await,
             None => Ok(true),
@@ -82,8 +85,11 @@ impl Repository {
     /// Removes all objects of a backup, the lease last: while it is there it fences.
     async fn remove(&self, id: &BackupId, objects: Vec<ObjectMeta>) -> Result<()> {
         let lease = self.layout.lease(id)?;
-        let keys: Vec<ObjectKey> =
-            objects.into_iter().map(|meta| meta.key).filter(|key| *key != lease).collect();
+        let keys: Vec<ObjectKey> = objects
+            .into_iter()
+            .map(|meta| meta.key)
+            .filter(|key| *key != lease)
+            .collect();
         let store = |err| Error::store("sweep", err);
         for outcome in self.store.delete_many(keys).await.map_err(store)? {
             outcome.map_err(store)?;

@@ -11,7 +11,12 @@ use crate::error::{Error, ErrorKind, Result};
 /// belong to another machine. Session settings are left to the session.
 pub(crate) async fn apply(client: &Client, sql: &[u8]) -> Result<Vec<String>> {
     let sql = std::str::from_utf8(sql).map_err(|source| {
-        Error::new(ErrorKind::Integrity, "restore", "the stored roles are not text").with_source(source)
+        Error::new(
+            ErrorKind::Integrity,
+            "restore",
+            "the stored roles are not text",
+        )
+        .with_source(source)
     })?;
     let mut failures = Vec::new();
     for statement in statements(sql) {
@@ -27,8 +32,12 @@ pub(crate) async fn apply(client: &Client, sql: &[u8]) -> Result<Vec<String>> {
                 continue;
             }
             if client.is_closed() {
-                return Err(Error::new(ErrorKind::TargetUnavailable, "restore", "the target closed the connection")
-                    .with_source(from_driver(err)));
+                return Err(Error::new(
+                    ErrorKind::TargetUnavailable,
+                    "restore",
+                    "the target closed the connection",
+                )
+                .with_source(from_driver(err)));
             }
             // The statement itself may hold a password hash.
             let err = from_driver(err);
@@ -52,11 +61,18 @@ fn statements(script: &str) -> Vec<&str> {
             (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(c),
             (None, ';') => {
-                statements.extend(script.get(start..at).map(str::trim).filter(|s| !s.is_empty()));
+                statements.extend(
+                    script
+                        .get(start..at)
+                        .map(str::trim)
+                        .filter(|s| !s.is_empty()),
+                );
                 start = at + 1;
             }
             (None, '\\') if line_start => start = skip_line(&mut chars, script.len()),
-            (None, '-') if line_start && script.get(at..).is_some_and(|rest| rest.starts_with("--")) => {
+            (None, '-')
+                if line_start && script.get(at..).is_some_and(|rest| rest.starts_with("--")) =>
+            {
                 start = skip_line(&mut chars, script.len());
             }
             _ => {}
@@ -67,7 +83,9 @@ fn statements(script: &str) -> Vec<&str> {
 }
 
 fn skip_line(chars: &mut std::str::CharIndices<'_>, end: usize) -> usize {
-    chars.find(|(_, c)| *c == '\n').map_or(end, |(at, _)| at + 1)
+    chars
+        .find(|(_, c)| *c == '\n')
+        .map_or(end, |(at, _)| at + 1)
 }
 
 #[cfg(test)]

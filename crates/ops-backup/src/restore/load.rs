@@ -83,7 +83,12 @@ fn program(clients: &Clients, target: &ConnectInfo, options: &LoadOptions) -> Re
         .arg("--format=custom")
         .arg("--exit-on-error")
         .arg("--no-password")
-        .args(flags.into_iter().filter(|(_, wanted)| *wanted).map(|(flag, _)| flag)))
+        .args(
+            flags
+                .into_iter()
+                .filter(|(_, wanted)| *wanted)
+                .map(|(flag, _)| flag),
+        ))
 }
 
 fn restored(exit: &Exit, operation: &'static str) -> Result<()> {
@@ -91,11 +96,13 @@ fn restored(exit: &Exit, operation: &'static str) -> Result<()> {
         Ok(())
     } else {
         let err = client::failure(ErrorKind::RestoreFailed, operation, "pg_restore", exit);
-        Err(if exit.stderr_tail().contains("max_locks_per_transaction") {
-            err.with_hint("raise max_locks_per_transaction on the target, or restore without one transaction")
-        } else {
-            err
-        })
+        Err(
+            if exit.stderr_tail().contains("max_locks_per_transaction") {
+                err.with_hint("raise max_locks_per_transaction on the target, or restore without one transaction")
+            } else {
+                err
+            },
+        )
     }
 }
 
@@ -127,8 +134,15 @@ async fn feed(
         .take_stdin()
         .and_then(|stdin| stdin.into_owned_fd().ok())
         .ok_or_else(|| internal("pg_restore has no input"))?;
-    let mut output = Output { stdin: File::from(stdin), held_back: Vec::new() };
-    let objects: Vec<ManifestObject> = backup.manifest.objects_of(ObjectRole::Dump).cloned().collect();
+    let mut output = Output {
+        stdin: File::from(stdin),
+        held_back: Vec::new(),
+    };
+    let objects: Vec<ManifestObject> = backup
+        .manifest
+        .objects_of(ObjectRole::Dump)
+        .cloned()
+        .collect();
     for object in &objects {
         let store = Arc::clone(&inner.repository.store);
         let (open, fetch) = open_object(operation, store, object, backup.identity.clone());
@@ -138,11 +152,16 @@ async fn feed(
             (copied, output)
         });
         let (fetched, copied) = tokio::join!(fetch, copying);
-        let (copied, returned) = copied.map_err(|err| internal("a thread ended early").with_source(err))?;
+        let (copied, returned) =
+            copied.map_err(|err| internal("a thread ended early").with_source(err))?;
         output = returned;
         match copied {
             Err(err) if err.kind() == io::ErrorKind::BrokenPipe => {
-                return Err(Error::new(ErrorKind::Canceled, operation, "pg_restore stopped to read"));
+                return Err(Error::new(
+                    ErrorKind::Canceled,
+                    operation,
+                    "pg_restore stopped to read",
+                ));
             }
             Err(err) => {
                 // What the fetch found is the cause where it found something.
@@ -157,7 +176,11 @@ async fn feed(
     let ended = tokio::task::spawn_blocking(move || output.finish()).await;
     match ended.map_err(|err| internal("a thread ended early").with_source(err))? {
         Ok(()) => Ok(()),
-        Err(_) => Err(Error::new(ErrorKind::Canceled, operation, "pg_restore stopped to read")),
+        Err(_) => Err(Error::new(
+            ErrorKind::Canceled,
+            operation,
+            "pg_restore stopped to read",
+        )),
     }
 }
 

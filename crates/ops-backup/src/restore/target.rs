@@ -31,11 +31,20 @@ impl Target {
         let options = ConnectOptions::default().with_application_name("ops-restore");
         let client = connect(&info, &options).await.map_err(unavailable)?;
         let row = client
-            .query_one("SELECT pg_catalog.current_setting('server_version_num')::int4", &[])
+            .query_one(
+                "SELECT pg_catalog.current_setting('server_version_num')::int4",
+                &[],
+            )
             .await
             .map_err(|err| unavailable(from_driver(err)))?;
-        let number: i32 = row.try_get(0).map_err(|err| unavailable(from_driver(err)))?;
-        Ok(Self { client, major: u32::try_from(number / 10_000).unwrap_or_default(), info })
+        let number: i32 = row
+            .try_get(0)
+            .map_err(|err| unavailable(from_driver(err)))?;
+        Ok(Self {
+            client,
+            major: u32::try_from(number / 10_000).unwrap_or_default(),
+            info,
+        })
     }
 
     /// Refuses a database that holds a relation, a function, a type, a large object or a
