@@ -183,6 +183,8 @@ pub(crate) async fn run(
     let mut checks = vec![globals];
     checks.extend(verify(&inner, &expected, &client, &clients, &server, &backup).await?);
     phase(&mut watch, Phase::Assert);
+    // A session of its own: the checks have changed the settings of theirs.
+    let client = server.connect().await?;
     for assertion in &options.assertions {
         checks.push(copy::assert(&client, assertion).await);
     }

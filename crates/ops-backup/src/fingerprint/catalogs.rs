@@ -20,11 +20,11 @@ WITH user_schema AS (
     SELECT c.* FROM pg_catalog.pg_class c JOIN user_schema s ON s.oid = c.relnamespace
     WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_class'::regclass AND m.objid = c.oid)
 )
-SELECT 'relation ' || relkind AS kind, count(*) FROM relation GROUP BY 1
+SELECT 'relation ' || relkind::text AS kind, count(*) FROM relation GROUP BY 1
 UNION ALL SELECT 'column', count(*) FROM pg_catalog.pg_attribute a JOIN relation r ON r.oid = a.attrelid
     WHERE a.attnum > 0 AND NOT a.attisdropped
 UNION ALL SELECT 'default', count(*) FROM pg_catalog.pg_attrdef d JOIN relation r ON r.oid = d.adrelid
-UNION ALL SELECT 'constraint ' || con.contype, count(*) FROM pg_catalog.pg_constraint con
+UNION ALL SELECT 'constraint ' || con.contype::text, count(*) FROM pg_catalog.pg_constraint con
     JOIN user_schema s ON s.oid = con.connamespace
     WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_class'::regclass AND m.objid = con.conrelid)
     GROUP BY 1
@@ -32,11 +32,11 @@ UNION ALL SELECT 'trigger', count(*) FROM pg_catalog.pg_trigger t JOIN relation 
     WHERE NOT t.tgisinternal
 UNION ALL SELECT 'rule', count(*) FROM pg_catalog.pg_rewrite w JOIN relation r ON r.oid = w.ev_class
 UNION ALL SELECT 'policy', count(*) FROM pg_catalog.pg_policy p JOIN relation r ON r.oid = p.polrelid
-UNION ALL SELECT 'function ' || p.prokind, count(*) FROM pg_catalog.pg_proc p
+UNION ALL SELECT 'function ' || p.prokind::text, count(*) FROM pg_catalog.pg_proc p
     JOIN user_schema s ON s.oid = p.pronamespace
     WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_proc'::regclass AND m.objid = p.oid)
     GROUP BY 1
-UNION ALL SELECT 'type ' || t.typtype, count(*) FROM pg_catalog.pg_type t
+UNION ALL SELECT 'type ' || t.typtype::text, count(*) FROM pg_catalog.pg_type t
     JOIN user_schema s ON s.oid = t.typnamespace
     WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_type'::regclass AND m.objid = t.oid)
     GROUP BY 1
