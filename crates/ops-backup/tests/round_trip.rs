@@ -8,7 +8,9 @@ use support::{Bench, small_database};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_is_drilled_and_equal() {
-    let Some(pg) = small_database().await else { return };
+    let Some(pg) = small_database().await else {
+        return;
+    };
     let bench = Bench::new();
     let backup = bench
         .builder(pg.connect_info("shop"))
@@ -25,10 +27,23 @@ async fn a_backup_is_drilled_and_equal() {
     let report = job.finish().await.unwrap();
     assert_eq!(
         phases,
-        [Phase::Preflight, Phase::Sweep, Phase::Dump, Phase::Compare, Phase::Globals, Phase::Commit]
+        [
+            Phase::Preflight,
+            Phase::Sweep,
+            Phase::Dump,
+            Phase::Compare,
+            Phase::Globals,
+            Phase::Commit
+        ]
     );
-    assert_eq!((report.tables, report.rows, report.large_objects), (3, 25_001, 1));
-    assert!(report.bytes_in > 1_000_000 && report.bytes_stored < report.bytes_in, "{report:?}");
+    assert_eq!(
+        (report.tables, report.rows, report.large_objects),
+        (3, 25_001, 1)
+    );
+    assert!(
+        report.bytes_in > 1_000_000 && report.bytes_stored < report.bytes_in,
+        "{report:?}"
+    );
 
     let entries = backup.catalogue().await.unwrap();
     assert_eq!(entries.len(), 1);
@@ -36,11 +51,20 @@ async fn a_backup_is_drilled_and_equal() {
 
     let options = bench
         .drill_options()
-        .with_assertion(Assertion::new("orders are there", "SELECT count(*) = 20000 FROM orders"))
-        .with_assertion(Assertion::new("it is false", "SELECT count(*) = 1 FROM public.orders"));
+        .with_assertion(Assertion::new(
+            "orders are there",
+            "SELECT count(*) = 20000 FROM orders",
+        ))
+        .with_assertion(Assertion::new(
+            "it is false",
+            "SELECT count(*) = 1 FROM public.orders",
+        ));
     let drill = backup.drill(&report.id, options).finish().await.unwrap();
-    let failed: Vec<_> =
-        drill.checks.iter().filter(|check| check.outcome != CheckOutcome::Passed).collect();
+    let failed: Vec<_> = drill
+        .checks
+        .iter()
+        .filter(|check| check.outcome != CheckOutcome::Passed)
+        .collect();
     assert_eq!(failed.len(), 1, "{failed:#?}");
     assert!(!drill.passed);
     assert_eq!(failed[0].name, "assertion: it is false");
@@ -49,7 +73,9 @@ async fn a_backup_is_drilled_and_equal() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_refuses_a_database_that_holds_something() {
-    let Some(pg) = small_database().await else { return };
+    let Some(pg) = small_database().await else {
+        return;
+    };
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("shop"));
     let id = backup.dump().finish().await.unwrap().id;
@@ -68,6 +94,11 @@ async fn a_restore_refuses_a_database_that_holds_something() {
         .await
         .unwrap();
     assert!(report.bytes_out > 1_000_000);
-    let row = pg.client("copy").await.query_one("SELECT count(*) FROM orders", &[]).await.unwrap();
+    let row = pg
+        .client("copy")
+        .await
+        .query_one("SELECT count(*) FROM orders", &[])
+        .await
+        .unwrap();
     assert_eq!(row.get::<_, i64>(0), 20_000);
 }

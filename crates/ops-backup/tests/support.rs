@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ops_backup::{Backup, BackupBuilder, DrillOptions, Encryption, Unlock};
-use ops_core::database::{ConnectInfo, Database, DatabaseDescription, DatabaseState, Engine, Ping, Role};
+use ops_core::database::{
+    ConnectInfo, Database, DatabaseDescription, DatabaseState, Engine, Ping, Role,
+};
 use ops_core::{ObjectStore, ProviderId, Result, async_trait};
 use ops_local::{Durability, Local};
 use ops_pg::binaries::Finder;
@@ -21,7 +23,11 @@ impl Database for At {
     }
 
     async fn describe(&self) -> Result<DatabaseDescription> {
-        Ok(DatabaseDescription::new(Engine::Postgres, "", DatabaseState::Available))
+        Ok(DatabaseDescription::new(
+            Engine::Postgres,
+            "",
+            DatabaseState::Available,
+        ))
     }
 
     async fn connect_info(&self) -> Result<ConnectInfo> {
@@ -65,7 +71,11 @@ impl Bench {
             .durability(Durability::None)
             .build()
             .unwrap();
-        Self { folder, store: Arc::new(store), keys: Keys::generate() }
+        Self {
+            folder,
+            store: Arc::new(store),
+            keys: Keys::generate(),
+        }
     }
 
     /// An engine with everything chosen that a test seldom cares about.

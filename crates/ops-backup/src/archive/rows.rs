@@ -187,9 +187,9 @@ mod tests {
                 from = cut;
             }
             hasher.update(&text[from..]);
-            let digest = hasher.finish();
-            prop_assert_eq!(digest, super::tests::digest(&[&text]));
-            prop_assert_eq!(digest.rows, rows.len() as u64);
+            let found = hasher.finish();
+            prop_assert_eq!(found, digest(&[&text]));
+            prop_assert_eq!(found.rows, rows.len() as u64);
         }
     }
 }
