@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ops_backup::{Backup, BackupBuilder, DrillOptions, Encryption, Unlock};
 use ops_core::database::{
     ConnectInfo, Database, DatabaseDescription, DatabaseState, Engine, Ping, Role,
 };
-use ops_core::{ObjectStore, ProviderId, Result, async_trait};
+use ops_core::object_store::{
+    DeleteOutcome, GetOptions, GetResult, ListOptions, ObjectMeta, PutCondition, PutOptions,
+};
+use ops_core::{ByteStream, ItemStream, ObjectKey, ObjectStore, ProviderId, Result, async_trait};
 use ops_local::{Durability, Local};
 use ops_pg::binaries::Finder;
 use ops_testkit::Pg;
@@ -120,3 +124,140 @@ SELECT lo_from_bytea(0, decode(repeat('c0ffee', 100000), 'hex'));
 CREATE VIEW rich AS SELECT customer, sum(total) FROM orders GROUP BY customer;
 CREATE FUNCTION add(a int, b int) RETURNS int LANGUAGE sql AS 'SELECT a + b; -- ; ''quoted''';
 "#;
+
+/// All keys in a store.
+pub async fn keys(store: &dyn ObjectStore) -> Vec<String> {
+    use futures_util::TryStreamExt;
+    let listed: Vec<_> = store.list(Default::default()).try_collect().await.unwrap();
+    listed
+        .into_iter()
+        .map(|meta| meta.key.to_string())
+        .collect()
+}
+
+/// The child process of a name that connects to a port: other tests have children too.
+pub fn child_pid(name: &str, port: u16) -> Option<rustix::process::Pid> {
+    let ours = rustix::process::getpid().as_raw_nonzero().get().to_string();
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .find_map(|entry| {
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            let (pid, rest) = stat.split_once(" (")?;
+            let (comm, rest) = rest.rsplit_once(") ")?;
+            let mut fields = rest.split(' ');
+            let (state, parent) = (fields.next()?, fields.next()?);
+            let environ = std::fs::read(entry.path().join("environ")).ok()?;
+            let pgport = format!("PGPORT={port}");
+            let connects = environ
+                .split(|byte| *byte == 0)
+                .any(|var| var == pgport.as_bytes());
+            let found = comm == name && parent == ours && state != "Z" && connects;
+            found.then(|| rustix::process::Pid::from_raw(pid.parse().ok()?))?
+        })
+}
+
+/// Kills the child of a name, which must be there.
+pub fn kill_child(name: &str, port: u16, signal: rustix::process::Signal) {
+    let pid = child_pid(name, port).unwrap_or_else(|| panic!("no {name} runs"));
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+/// A small file system in memory, unmounted on drop.
+pub struct Tmpfs(tempfile::TempDir);
+
+impl Tmpfs {
+    /// `None` where we may not mount, after saying so.
+    pub fn mount(size_bytes: u64) -> Option<Self> {
+        use rustix::mount::{MountFlags, mount};
+        let folder = tempfile::tempdir().unwrap();
+        let size = std::ffi::CString::new(format!("size={size_bytes}")).unwrap();
+        match mount(
+            "tmpfs",
+            folder.path(),
+            "tmpfs",
+            MountFlags::empty(),
+            size.as_c_str(),
+        ) {
+            Ok(()) => Some(Self(folder)),
+            Err(err) => {
+                ops_testkit::fixture::skip(format_args!("a tmpfs cannot be mounted: {err}"));
+                None
+            }
+        }
+    }
+
+    pub fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
+
+    pub fn remount_read_only(&self) {
+        use rustix::mount::{MountFlags, mount_remount};
+        mount_remount(self.path(), MountFlags::RDONLY, "").unwrap();
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(self.path(), rustix::mount::UnmountFlags::DETACH);
+    }
+}
+
+/// A store that keeps no checksums.
+#[derive(Debug)]
+pub struct Forgetful(pub Arc<dyn ObjectStore>);
+
+#[async_trait]
+impl ObjectStore for Forgetful {
+    fn provider(&self) -> ProviderId {
+        self.0.provider()
+    }
+
+    fn limits(&self) -> ops_core::object_store::ObjectStoreLimits {
+        self.0.limits()
+    }
+
+    async fn put(&self, key: &ObjectKey, data: Bytes, options: PutOptions) -> Result<ObjectMeta> {
+        self.0.put(key, data, options).await
+    }
+
+    async fn put_stream(
+        &self,
+        key: &ObjectKey,
+        data: ByteStream,
+        options: PutOptions,
+    ) -> Result<ObjectMeta> {
+        self.0.put_stream(key, data, options).await
+    }
+
+    async fn get(&self, key: &ObjectKey, options: GetOptions) -> Result<GetResult> {
+        self.0.get(key, options).await
+    }
+
+    async fn head(&self, key: &ObjectKey) -> Result<ObjectMeta> {
+        let mut meta = self.0.head(key).await?;
+        meta.checksum = None;
+        Ok(meta)
+    }
+
+    fn list(&self, options: ListOptions) -> ItemStream<ObjectMeta> {
+        self.0.list(options)
+    }
+
+    async fn delete(&self, key: &ObjectKey) -> Result<DeleteOutcome> {
+        self.0.delete(key).await
+    }
+
+    async fn delete_many(&self, keys: Vec<ObjectKey>) -> Result<Vec<Result<DeleteOutcome>>> {
+        self.0.delete_many(keys).await
+    }
+
+    async fn copy(
+        &self,
+        from: &ObjectKey,
+        to: &ObjectKey,
+        condition: PutCondition,
+    ) -> Result<ObjectMeta> {
+        self.0.copy(from, to, condition).await
+    }
+}
