@@ -76,6 +76,23 @@ pub enum DatabaseState {
     Other(String),
 }
 
+impl DatabaseState {
+    /// The state in one word, or the vendor's own word.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Starting => "starting",
+            Self::Available => "available",
+            Self::Suspended => "suspended",
+            Self::Updating => "updating",
+            Self::Stopped => "stopped",
+            Self::Deleting => "deleting",
+            Self::Failed => "failed",
+            Self::Other(word) => word,
+        }
+    }
+}
+
 /// Which part of a replication set a server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

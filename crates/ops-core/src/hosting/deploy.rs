@@ -151,6 +151,21 @@ impl DeploymentState {
         )
     }
 
+    /// The state in one word, or the vendor's own word.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Queued => "queued",
+            Self::Building => "building",
+            Self::Deploying => "deploying",
+            Self::Live => "live",
+            Self::Superseded => "superseded",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+            Self::Other(word) => word,
+        }
+    }
+
     /// Whether it serves now.
     #[must_use]
     pub const fn is_live(&self) -> bool {
