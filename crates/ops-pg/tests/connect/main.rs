@@ -8,6 +8,7 @@
 mod certificates;
 mod channel_binding;
 mod client_certificate;
+mod client_programs;
 mod login;
 mod reach;
 mod server;
