@@ -12,7 +12,8 @@ use ops_core::{ErrorKind, Retry};
 use ops_pg::connect::{ChannelBinding, ConnectOptions, Connector, Stream, cancel, connect};
 use ops_pg::error::from_driver;
 use ops_testkit::{Pg, wait_until};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::TcpListener;
 
 use crate::certificates::Authority;
 use crate::server::{info, plain, with_tls};
@@ -173,6 +174,29 @@ async fn a_query_is_cancelled_over_tls() {
         return;
     };
     assert_cancels(&pg, &info(&pg, TlsSettings::new(TlsMode::Require))).await;
+}
+
+#[tokio::test]
+async fn a_cancellation_returns_when_the_server_has_passed_it_on() {
+    let Some(pg) = Pg::start().await else {
+        return;
+    };
+    let token = pg.client("postgres").await.cancel_token();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut info = plain(&pg);
+    info.port = listener.local_addr().unwrap().port();
+    let passed_on = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&passed_on);
+    let peer = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        stream.read_to_end(&mut request).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        counter.store(request.len(), Ordering::SeqCst);
+    });
+    cancel(&info, &token).await.unwrap();
+    assert_eq!(passed_on.load(Ordering::SeqCst), 16);
+    peer.await.unwrap();
 }
 
 #[tokio::test]

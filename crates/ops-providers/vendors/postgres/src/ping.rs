@@ -70,7 +70,7 @@ impl Pinger {
 
 impl Line {
     async fn ping(&self) -> Result<Ping> {
-        let kept = lock(&self.kept).take().filter(|client| !client.is_closed());
+        let kept = lock(&self.kept).take();
         if let Some(client) = kept {
             match round_trip(&client).await {
                 // The connection is gone. Whether the server is, a new one tells.
