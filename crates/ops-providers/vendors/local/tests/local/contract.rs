@@ -74,8 +74,8 @@ async fn ranges_come_back_exactly() {
             .await
             .unwrap();
         let (start, end) = (
-            offset as usize,
-            ((offset + length) as usize).min(data.len()),
+            usize::try_from(offset).unwrap(),
+            usize::try_from(offset + length).unwrap().min(data.len()),
         );
         assert!(got == data[start..end], "{range:?}");
     }
@@ -204,7 +204,7 @@ async fn deleting_many_gives_one_result_per_key_in_order() {
     let results = scratch.store.delete_many(keys).await.unwrap();
     let kinds: Vec<_> = results
         .iter()
-        .map(|one| one.as_ref().map_err(|err| err.kind()))
+        .map(|one| one.as_ref().map_err(ops_core::Error::kind))
         .collect();
     assert_eq!(
         kinds,
@@ -411,7 +411,7 @@ async fn a_read_only_store_reads_and_refuses_to_write() {
     assert!(
         refused
             .iter()
-            .all(|err| err.kind() == ErrorKind::PermissionDenied),
+            .all(ops_core::Error::kind == ErrorKind::PermissionDenied),
         "{refused:?}"
     );
     assert_eq!(crate::support::files(scratch.dir.path()), before);

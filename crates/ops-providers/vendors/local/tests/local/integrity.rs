@@ -9,7 +9,8 @@ use ops_core::{ErrorKind, ObjectStore};
 
 use crate::support::{Random, Scratch, key, noise, put, read, read_with};
 
-const SIZE: u64 = 1_400_000;
+const LENGTH: usize = 1_400_000;
+const SIZE: u64 = LENGTH as u64;
 
 /// Flips a bit the way a disk does: the time of the file stays.
 fn flip_bit(path: &Path, offset: u64, bit: u64) {
@@ -29,7 +30,7 @@ fn flip_bit(path: &Path, offset: u64, bit: u64) {
 #[tokio::test]
 async fn a_flipped_bit_is_found_by_a_whole_read_before_its_block_is_handed_out() {
     let scratch = Scratch::new();
-    let data = noise(1, SIZE as usize);
+    let data = noise(1, LENGTH);
     let mut random = Random(11);
     for round in 0..40 {
         put(&scratch.store, "x", data.clone()).await;
@@ -70,7 +71,7 @@ async fn a_flipped_bit_is_found_by_a_whole_read_before_its_block_is_handed_out()
 #[tokio::test]
 async fn a_flipped_bit_is_found_by_a_ranged_read_of_its_block_only() {
     let scratch = Scratch::new();
-    let data = noise(2, SIZE as usize);
+    let data = noise(2, LENGTH);
     let mut random = Random(12);
     for round in 0..40 {
         put(&scratch.store, "x", data.clone()).await;
@@ -94,7 +95,7 @@ async fn a_flipped_bit_is_found_by_a_ranged_read_of_its_block_only() {
         let got = read_with(&scratch.store, "x", GetOptions::range(range))
             .await
             .unwrap();
-        assert_eq!(got, [data[clean as usize]]);
+        assert_eq!(got, [data[usize::try_from(clean).unwrap()]]);
     }
 }
 

@@ -11,11 +11,14 @@ use ops_local::{Durability, Local};
 use crate::child::{KEYS, Work, content, name, start};
 use crate::support::{Random, Scratch, files, key, list, open, read};
 
+/// The generation that a key holds, if it is there.
+type State = Option<u64>;
+
 /// What a key may hold: the last write that was acknowledged, or the one that was cut short.
 #[derive(Clone, Default)]
 pub(crate) struct Expected {
-    acknowledged: Option<u64>,
-    in_flight: Option<Option<u64>>,
+    acknowledged: State,
+    in_flight: Option<State>,
 }
 
 /// Reads what the writer logged.
@@ -40,7 +43,7 @@ pub(crate) fn expectations(log: &Path) -> BTreeMap<u64, Expected> {
 pub(crate) async fn check(
     store: &Local,
     expected: &BTreeMap<u64, Expected>,
-) -> BTreeMap<u64, Option<u64>> {
+) -> BTreeMap<u64, State> {
     let mut found = BTreeMap::new();
     let mut present = Vec::new();
     for number in 0..KEYS {
@@ -134,7 +137,7 @@ async fn a_writer_that_is_killed_leaves_each_object_old_or_new() {
     );
 }
 
-fn settle(log: &Path, expected: &BTreeMap<u64, Expected>, found: &BTreeMap<u64, Option<u64>>) {
+fn settle(log: &Path, expected: &BTreeMap<u64, Expected>, found: &BTreeMap<u64, State>) {
     use std::io::Write;
 
     let mut log = std::fs::File::options().append(true).open(log).unwrap();

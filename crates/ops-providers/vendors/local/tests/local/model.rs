@@ -169,7 +169,7 @@ proptest! {
             for step in steps {
                 apply(&mut scratch, &mut model, step).await;
             }
-            assert_eq!(list(&scratch.store, ListOptions::default()).await, Vec::from_iter(model.keys().cloned()));
+            assert_eq!(list(&scratch.store, ListOptions::default()).await, model.keys().cloned().collect::<Vec<_>>());
             assert_eq!(scratch.metadata_files().len(), model.len());
             assert_eq!(scratch.temporary_files(), 0);
         });

@@ -13,6 +13,7 @@ use ops_local::Local;
 use crate::support::{key, noise};
 
 const TOTAL: usize = 1 << 30;
+const MEGABYTES: f64 = 1073.741_824;
 
 /// Writes 1 GiB from memory and syncs it, as `dd conv=fsync` does.
 fn plain_write(path: &Path, chunk: &[u8]) {
@@ -36,7 +37,7 @@ fn plain_read(path: &Path) {
 }
 
 fn report(what: &str, begun: Instant) {
-    let rate = TOTAL as f64 / 1e6 / begun.elapsed().as_secs_f64();
+    let rate = MEGABYTES / begun.elapsed().as_secs_f64();
     println!("{what:32} {rate:7.0} MB/s");
 }
 

@@ -110,7 +110,7 @@ pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     data
 }
 
-/// SplitMix64.
+/// The generator `SplitMix64`.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
