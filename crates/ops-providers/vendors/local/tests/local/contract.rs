@@ -411,7 +411,7 @@ async fn a_read_only_store_reads_and_refuses_to_write() {
     assert!(
         refused
             .iter()
-            .all(ops_core::Error::kind == ErrorKind::PermissionDenied),
+            .all(|err| err.kind() == ErrorKind::PermissionDenied),
         "{refused:?}"
     );
     assert_eq!(crate::support::files(scratch.dir.path()), before);

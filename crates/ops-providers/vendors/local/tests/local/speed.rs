@@ -13,7 +13,7 @@ use ops_local::Local;
 use crate::support::{key, noise};
 
 const TOTAL: usize = 1 << 30;
-const MEGABYTES: f64 = 1073.741_824;
+const MEGABYTES: f64 = 1_073.741_824;
 
 /// Writes 1 GiB from memory and syncs it, as `dd conv=fsync` does.
 fn plain_write(path: &Path, chunk: &[u8]) {
