@@ -334,3 +334,6 @@ fn folder_vanishes() -> Error {
         "the object's folder is removed again and again",
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -288,6 +288,12 @@ impl MetaWriter {
         Ok(self.temp)
     }
 
+    /// Leaves the file behind, as a process that dies does.
+    #[cfg(test)]
+    pub(crate) fn abandon(self) {
+        self.temp.abandon();
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.temp.write_all(&self.pending)?;
         self.written += self.pending.len() as u64;

@@ -138,6 +138,16 @@ impl Reader {
         Ok(())
     }
 
+    /// All bytes at once.
+    #[cfg(test)]
+    pub(crate) fn read_to_end(mut self) -> Result<Vec<u8>> {
+        let mut data = Vec::new();
+        while let Some(part) = self.next()? {
+            data.extend_from_slice(&part);
+        }
+        Ok(data)
+    }
+
     /// The bytes as a stream that reads one item ahead.
     ///
     /// Each read is a blocking task of its own: a task that waited for its consumer would

@@ -55,6 +55,12 @@ impl Upload {
 
     /// Makes the object visible, and returns when it is durable.
     pub(crate) fn commit(self, store: &Store, key: &KeyPath) -> Result<ObjectMeta> {
+        let (sealed, condition) = self.seal(store)?;
+        Commit::begin(store, key, &condition, sealed)?.run()
+    }
+
+    /// Compares the checksum and syncs the content.
+    pub(crate) fn seal(self, store: &Store) -> Result<(Sealed, PutCondition)> {
         let Self {
             data,
             mut table,
@@ -77,13 +83,15 @@ impl Upload {
             inode: facts.inode,
             modified_ns: facts.modified_ns,
         };
-        let sealed = Sealed {
-            data,
-            table,
-            new,
-            facts,
-        };
-        Commit::begin(store, key, &condition, sealed)?.run()
+        Ok((
+            Sealed {
+                data,
+                table,
+                new,
+                facts,
+            },
+            condition,
+        ))
     }
 }
 
