@@ -250,9 +250,13 @@ mod tests {
 
     #[test]
     fn names_are_read_by_their_parts() {
-        let text =
-            "struct A { apikey: String, secrets: Vec<String>, key_id: String, hockey_team: u8 }";
-        assert_eq!(names(text), ["apikey", "secrets", "key_id"]);
+        let text = "struct A { apikey: String, secrets: Vec<String>, password_old: String,
+            signing_keys: Vec<String>, key: String, keys: Vec<String>, key_id: String,
+            hockey_team: String, monkey: String }";
+        assert_eq!(
+            names(text),
+            ["apikey", "secrets", "password_old", "signing_keys"]
+        );
     }
 
     #[test]
