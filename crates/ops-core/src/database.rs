@@ -10,7 +10,9 @@ use crate::id::{ProviderId, Region};
 
 mod connect;
 
-pub use connect::{ClientCertificate, ConnectInfo, Host, TlsMode, TlsRoots, TlsSettings, TlsVersion};
+pub use connect::{
+    ClientCertificate, ConnectInfo, Host, TlsMode, TlsRoots, TlsSettings, TlsVersion,
+};
 
 /// What kind of database it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -86,7 +88,13 @@ pub struct DatabaseDescription {
 impl DatabaseDescription {
     /// What is known of every instance.
     pub fn new(engine: Engine, version: impl Into<String>, state: DatabaseState) -> Self {
-        Self { engine, version: version.into(), region: None, size_bytes: None, state }
+        Self {
+            engine,
+            version: version.into(),
+            region: None,
+            size_bytes: None,
+            state,
+        }
     }
 
     /// Sets where it runs.

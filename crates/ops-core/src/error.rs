@@ -237,7 +237,10 @@ impl Error {
     /// The named ability is not offered by this provider.
     #[cold]
     pub fn unsupported(ability: &'static str) -> Self {
-        Self::new(ErrorKind::Unsupported, format!("{ability} is not supported"))
+        Self::new(
+            ErrorKind::Unsupported,
+            format!("{ability} is not supported"),
+        )
     }
 
     /// The named resource does not exist.

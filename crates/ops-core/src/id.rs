@@ -58,7 +58,10 @@ fn check(type_name: &str, value: &str) -> Result<(), Error> {
     } else {
         return Ok(());
     };
-    Err(Error::new(ErrorKind::InvalidInput, format!("{type_name} {problem}")))
+    Err(Error::new(
+        ErrorKind::InvalidInput,
+        format!("{type_name} {problem}"),
+    ))
 }
 
 macro_rules! ids {

@@ -50,7 +50,10 @@ impl ObjectKey {
         } else {
             return Ok(Self(key));
         };
-        Err(Error::new(ErrorKind::InvalidInput, format!("the object key {problem}")))
+        Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("the object key {problem}"),
+        ))
     }
 
     /// The key.
@@ -190,13 +193,19 @@ impl PutOptions {
     /// Writes only where no object has this key.
     #[must_use]
     pub fn if_none_match() -> Self {
-        Self { condition: PutCondition::IfNoneMatch, ..Self::default() }
+        Self {
+            condition: PutCondition::IfNoneMatch,
+            ..Self::default()
+        }
     }
 
     /// Writes only where the object still has this version.
     #[must_use]
     pub fn if_match(etag: ETag) -> Self {
-        Self { condition: PutCondition::IfMatch(etag), ..Self::default() }
+        Self {
+            condition: PutCondition::IfMatch(etag),
+            ..Self::default()
+        }
     }
 
     /// Sets what the content must hash to.
@@ -244,7 +253,10 @@ impl GetOptions {
     /// Reads a range.
     #[must_use]
     pub fn range(range: ByteRange) -> Self {
-        Self { range: Some(range), ..Self::default() }
+        Self {
+            range: Some(range),
+            ..Self::default()
+        }
     }
 
     /// Reads only this version.
@@ -275,7 +287,13 @@ impl ObjectMeta {
     /// What is known of every object.
     #[must_use]
     pub fn new(key: ObjectKey, size_bytes: u64, last_modified: Timestamp) -> Self {
-        Self { key, size_bytes, etag: None, last_modified, checksum: None }
+        Self {
+            key,
+            size_bytes,
+            etag: None,
+            last_modified,
+            checksum: None,
+        }
     }
 
     /// Sets the version.
@@ -335,7 +353,10 @@ impl ListOptions {
     /// Keys that start with a text.
     #[must_use]
     pub fn prefix(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), start_after: None }
+        Self {
+            prefix: prefix.into(),
+            start_after: None,
+        }
     }
 
     /// Keys that sort after this one.
@@ -514,31 +535,46 @@ pub trait ObjectStore: fmt::Debug + Send + Sync + 'static {
     ) -> Result<ObjectMeta>;
 
     /// Signed URLs, where the store has them.
-    #[expect(clippy::needless_lifetimes, reason = "automock cannot elide a borrowed return")]
+    #[expect(
+        clippy::needless_lifetimes,
+        reason = "automock cannot elide a borrowed return"
+    )]
     fn as_presign<'a>(&'a self) -> Option<&'a dyn Presign> {
         None
     }
 
     /// Rules that expire objects, where the store has them.
-    #[expect(clippy::needless_lifetimes, reason = "automock cannot elide a borrowed return")]
+    #[expect(
+        clippy::needless_lifetimes,
+        reason = "automock cannot elide a borrowed return"
+    )]
     fn as_lifecycle<'a>(&'a self) -> Option<&'a dyn Lifecycle> {
         None
     }
 
     /// Old versions of objects, where the store keeps them.
-    #[expect(clippy::needless_lifetimes, reason = "automock cannot elide a borrowed return")]
+    #[expect(
+        clippy::needless_lifetimes,
+        reason = "automock cannot elide a borrowed return"
+    )]
     fn as_versions<'a>(&'a self) -> Option<&'a dyn Versions> {
         None
     }
 
     /// Write-once retention, where the store has it.
-    #[expect(clippy::needless_lifetimes, reason = "automock cannot elide a borrowed return")]
+    #[expect(
+        clippy::needless_lifetimes,
+        reason = "automock cannot elide a borrowed return"
+    )]
     fn as_object_lock<'a>(&'a self) -> Option<&'a dyn ObjectLock> {
         None
     }
 
     /// Making and removing the bucket itself, where the provider may.
-    #[expect(clippy::needless_lifetimes, reason = "automock cannot elide a borrowed return")]
+    #[expect(
+        clippy::needless_lifetimes,
+        reason = "automock cannot elide a borrowed return"
+    )]
     fn as_bucket_admin<'a>(&'a self) -> Option<&'a dyn BucketAdmin> {
         None
     }

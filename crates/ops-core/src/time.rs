@@ -29,7 +29,9 @@ impl Timestamp {
     /// # Errors
     /// `InvalidInput` outside the years -9999 to 9999.
     pub fn from_unix_seconds(seconds: i64) -> Result<Self, Error> {
-        jiff::Timestamp::from_second(seconds).map(Self).map_err(out_of_range)
+        jiff::Timestamp::from_second(seconds)
+            .map(Self)
+            .map_err(out_of_range)
     }
 
     /// The instant that many milliseconds after 1970-01-01T00:00:00Z.
@@ -37,7 +39,9 @@ impl Timestamp {
     /// # Errors
     /// `InvalidInput` outside the years -9999 to 9999.
     pub fn from_unix_millis(millis: i64) -> Result<Self, Error> {
-        jiff::Timestamp::from_millisecond(millis).map(Self).map_err(out_of_range)
+        jiff::Timestamp::from_millisecond(millis)
+            .map(Self)
+            .map_err(out_of_range)
     }
 
     /// Whole seconds since 1970-01-01T00:00:00Z.
@@ -60,9 +64,7 @@ impl Timestamp {
         jiff::fmt::rfc2822::DateTimeParser::new()
             .parse_timestamp(text)
             .map(Self)
-            .map_err(|source| {
-                Error::new(ErrorKind::Decode, "not an HTTP date").with_source(source)
-            })
+            .map_err(|source| Error::new(ErrorKind::Decode, "not an HTTP date").with_source(source))
     }
 
     /// How long `earlier` lies before this instant; zero where it lies after it.
@@ -92,7 +94,10 @@ impl Timestamp {
     /// The instant in UTC by a `strftime` pattern, such as `%Y%m%dT%H%M%SZ`.
     #[must_use]
     pub fn strftime_utc(self, pattern: &str) -> String {
-        self.0.to_zoned(jiff::tz::TimeZone::UTC).strftime(pattern).to_string()
+        self.0
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .strftime(pattern)
+            .to_string()
     }
 }
 
@@ -159,7 +164,10 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the wall clock"
+    )]
     fn now(&self) -> Timestamp {
         SystemTime::now().into()
     }

@@ -104,7 +104,12 @@ impl TlsSettings {
     /// A mode, with system roots, no client certificate and TLS 1.3.
     #[must_use]
     pub fn new(mode: TlsMode) -> Self {
-        Self { mode, roots: TlsRoots::System, client: None, min_version: TlsVersion::V1_3 }
+        Self {
+            mode,
+            roots: TlsRoots::System,
+            client: None,
+            min_version: TlsVersion::V1_3,
+        }
     }
 
     /// Sets the roots.

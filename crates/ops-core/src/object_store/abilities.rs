@@ -23,7 +23,10 @@ pub struct PresignedUrl {
 impl PresignedUrl {
     /// A URL and its end.
     pub fn new(url: impl Into<Secret>, expires_at: Timestamp) -> Self {
-        Self { url: url.into(), expires_at }
+        Self {
+            url: url.into(),
+            expires_at,
+        }
     }
 }
 
@@ -132,7 +135,12 @@ impl ObjectVersion {
     /// An older version with content.
     #[must_use]
     pub fn new(meta: ObjectMeta, version: VersionId) -> Self {
-        Self { meta, version, is_latest: false, is_delete_marker: false }
+        Self {
+            meta,
+            version,
+            is_latest: false,
+            is_delete_marker: false,
+        }
     }
 }
 
