@@ -105,6 +105,17 @@ SELECT i, int4range(i % 10, i % 10 + 1),
         timestamptz '2024-01-01 00:00+00' + (i + 10) * interval '1 day'), i % 11 = 0
 FROM generate_series(1, 200) AS i;
 
+-- What a workload moves money between. Whatever the moment of a backup, the sum is the
+-- same, unless the backup mixes two moments.
+CREATE TABLE shop.account (
+    id integer PRIMARY KEY, balance bigint NOT NULL, transfers integer NOT NULL DEFAULT 0);
+INSERT INTO shop.account SELECT i, 10000 FROM generate_series(1, 100) AS i;
+CREATE TABLE shop.transfer (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source integer NOT NULL REFERENCES shop.account,
+    target integer NOT NULL REFERENCES shop.account CHECK (target <> source),
+    amount bigint NOT NULL);
+
 -- Old-style inheritance: `SELECT count(*)` of a parent counts its children too, so row
 -- counts need ONLY. A child keeps a column, a default and a NOT NULL of its own. Its
 -- inherited columns come first here as they do after a restore: pg_dump cannot keep the
