@@ -1,1 +1,5 @@
-//! A PostgreSQL session pool with PgBouncer's session-mode guarantees.
+//! wip
+#![allow(dead_code)]
+mod close;
+mod core;
+pub use close::{CloseReason, Released};
