@@ -50,11 +50,15 @@ struct Server {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Connecting,
-    Idle { since: Now },
+    Idle {
+        since: Now,
+    },
     /// Given to a waiter that has not collected it yet.
     Handed(WaiterId),
     Lent,
-    Resetting { since: Now },
+    Resetting {
+        since: Now,
+    },
 }
 
 #[derive(Debug)]
@@ -141,8 +145,11 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(settings: Settings) -> Self {
-        let governor =
-            Governor::new(settings.max_connecting, settings.server_login_retry, settings.seed);
+        let governor = Governor::new(
+            settings.max_connecting,
+            settings.server_login_retry,
+            settings.seed,
+        );
         Self {
             settings,
             servers: Slab::new(),
@@ -225,7 +232,10 @@ impl Core {
         if let Some(refusal) = self.fail_fast(now) {
             return self.refuse(refusal);
         }
-        let key = self.waiters.insert(Waiter { since: now, turn: Turn::Queued });
+        let key = self.waiters.insert(Waiter {
+            since: now,
+            turn: Turn::Queued,
+        });
         self.queue.push_back(&mut self.waiters, key);
         self.out.push(Action::Wait(WaiterId(key)));
         self.balance(now);
@@ -243,11 +253,15 @@ impl Core {
         if self.counts.connected() > 0 || probes {
             return None;
         }
-        Some(Refusal::ServerDown { retry_in: self.retry_in(now) })
+        Some(Refusal::ServerDown {
+            retry_in: self.retry_in(now),
+        })
     }
 
     fn retry_in(&self, now: Now) -> Duration {
-        self.governor.retry_at(now).map_or(Duration::ZERO, |at| at.since(now))
+        self.governor
+            .retry_at(now)
+            .map_or(Duration::ZERO, |at| at.since(now))
     }
 
     fn refuse(&mut self, refusal: Refusal) {
@@ -256,7 +270,9 @@ impl Core {
     }
 
     fn collect(&mut self, waiter: WaiterId, now: Now) {
-        let Some(&Waiter { since, turn }) = self.waiters.get(waiter.0) else { return };
+        let Some(&Waiter { since, turn }) = self.waiters.get(waiter.0) else {
+            return;
+        };
         match turn {
             Turn::Queued => self.out.push(Action::Wait(waiter)),
             Turn::Served(server) => {
@@ -275,7 +291,9 @@ impl Core {
     }
 
     fn cancel_wait(&mut self, waiter: WaiterId, timed_out: bool, now: Now) {
-        let Some(turn) = self.waiters.get(waiter.0).map(|waiter| waiter.turn) else { return };
+        let Some(turn) = self.waiters.get(waiter.0).map(|waiter| waiter.turn) else {
+            return;
+        };
         match turn {
             Turn::Queued => {
                 self.queue.unlink(&mut self.waiters, waiter.0);
@@ -293,7 +311,10 @@ impl Core {
     }
 
     fn release(&mut self, server: ServerId, verdict: Verdict, now: Now) {
-        let Some(entry) = self.servers.get(server.0).filter(|entry| entry.state == State::Lent)
+        let Some(entry) = self
+            .servers
+            .get(server.0)
+            .filter(|entry| entry.state == State::Lent)
         else {
             return;
         };
@@ -302,9 +323,9 @@ impl Core {
             _ if entry.gone => Some(CloseReason::ServerGone),
             Verdict::Close(reason) => Some(reason),
             Verdict::Reusable if self.draining => Some(CloseReason::ShuttingDown),
-            Verdict::Reusable => {
-                self.used_up(server.0, now).then_some(CloseReason::LifetimeOver)
-            }
+            Verdict::Reusable => self
+                .used_up(server.0, now)
+                .then_some(CloseReason::LifetimeOver),
         };
         if let Some(reason) = reason {
             self.close(server.0, reason);
@@ -321,7 +342,11 @@ impl Core {
     }
 
     fn detach(&mut self, server: ServerId, now: Now) {
-        if self.servers.get(server.0).is_some_and(|entry| entry.state == State::Lent) {
+        if self
+            .servers
+            .get(server.0)
+            .is_some_and(|entry| entry.state == State::Lent)
+        {
             self.forget(server.0);
             self.balance(now);
         }
@@ -355,14 +380,18 @@ impl Core {
         self.totals.connect_failures += 1;
         self.governor.failed(failure, now);
         if failure != Failure::Starting && self.counts.all() == 0 {
-            self.refuse_all(Refusal::ServerDown { retry_in: self.retry_in(now) });
+            self.refuse_all(Refusal::ServerDown {
+                retry_in: self.retry_in(now),
+            });
         }
         self.balance(now);
     }
 
     fn reset_done(&mut self, server: ServerId, outcome: Result<(), CloseReason>, now: Now) {
         let state = self.servers.get(server.0).map(|entry| entry.state);
-        let Some(State::Resetting { .. }) = state else { return };
+        let Some(State::Resetting { .. }) = state else {
+            return;
+        };
         self.resetting.unlink(&mut self.servers, server.0);
         match outcome {
             Ok(()) if self.draining => self.close(server.0, CloseReason::ShuttingDown),
@@ -373,7 +402,9 @@ impl Core {
     }
 
     fn server_gone(&mut self, server: ServerId, now: Now) {
-        let Some(entry) = self.servers.get_mut(server.0) else { return };
+        let Some(entry) = self.servers.get_mut(server.0) else {
+            return;
+        };
         match entry.state {
             State::Connecting => return self.connect_failed(server, Failure::Unreachable, now),
             State::Lent => return entry.gone = true,
@@ -393,7 +424,9 @@ impl Core {
     /// Whoever was to have a connection that broke goes back to where it came from: the
     /// head of the queue.
     fn requeue(&mut self, waiter: WaiterId) {
-        let Some(entry) = self.waiters.get_mut(waiter.0) else { return };
+        let Some(entry) = self.waiters.get_mut(waiter.0) else {
+            return;
+        };
         if self.draining {
             entry.turn = Turn::Refused(Refusal::ShuttingDown);
         } else {
@@ -456,10 +489,17 @@ impl Core {
         }
         let shortage = self.shortage(now, 0);
         self.arm_for_shortage(shortage, now);
-        let allowed = self.governor.allowed(now).saturating_sub(self.counts.connecting);
+        let allowed = self
+            .governor
+            .allowed(now)
+            .saturating_sub(self.counts.connecting);
         for _ in 0..shortage.min(room).min(allowed) {
             let state = State::Connecting;
-            let key = self.servers.insert(Server { state, gone: false, expires_at: None });
+            let key = self.servers.insert(Server {
+                state,
+                gone: false,
+                expires_at: None,
+            });
             self.counts.connecting += 1;
             self.out.push(Action::Connect(ServerId(key)));
         }
@@ -475,7 +515,9 @@ impl Core {
     }
 
     fn is_connecting(&self, key: Key) -> bool {
-        self.servers.get(key).is_some_and(|server| server.state == State::Connecting)
+        self.servers
+            .get(key)
+            .is_some_and(|server| server.state == State::Connecting)
     }
 
     fn set_state(&mut self, key: Key, state: State) {

@@ -9,11 +9,19 @@ impl Core {
         self.check_servers()?;
         self.check_waiters()?;
         if !self.idle.is_empty() && !self.queue.is_empty() {
-            return Err(format!("{} idle while {} wait", self.idle.len(), self.queue.len()));
+            return Err(format!(
+                "{} idle while {} wait",
+                self.idle.len(),
+                self.queue.len()
+            ));
         }
         let counts = self.counts;
         if counts.all() > self.settings.pool_size {
-            return Err(format!("{} connections in a pool of {}", counts.all(), self.settings.pool_size));
+            return Err(format!(
+                "{} connections in a pool of {}",
+                counts.all(),
+                self.settings.pool_size
+            ));
         }
         let in_motion = counts.connecting + counts.active + counts.resetting;
         if !self.queue.is_empty() && in_motion == 0 && self.timer.is_none() {
@@ -43,14 +51,21 @@ impl Core {
             return Err(format!("counted {counts:?}, kept {:?}", self.counts));
         }
         let idle = self.idle.iter(&self.servers);
-        let listed = idle.filter(|(_, s)| matches!(s.state, State::Idle { .. })).count();
+        let listed = idle
+            .filter(|(_, s)| matches!(s.state, State::Idle { .. }))
+            .count();
         if (listed, self.idle.len()) != (counts.idle, counts.idle) {
             return Err(format!("the idle list holds {listed} of {}", counts.idle));
         }
         let resetting = self.resetting.iter(&self.servers);
-        let listed = resetting.filter(|(_, s)| matches!(s.state, State::Resetting { .. })).count();
+        let listed = resetting
+            .filter(|(_, s)| matches!(s.state, State::Resetting { .. }))
+            .count();
         if (listed, self.resetting.len()) != (counts.resetting, counts.resetting) {
-            return Err(format!("the resetting list holds {listed} of {}", counts.resetting));
+            return Err(format!(
+                "the resetting list holds {listed} of {}",
+                counts.resetting
+            ));
         }
         Ok(())
     }
@@ -70,7 +85,9 @@ impl Core {
             }
         }
         let waiting = self.queue.iter(&self.waiters);
-        let listed = waiting.filter(|(_, waiter)| waiter.turn == Turn::Queued).count();
+        let listed = waiting
+            .filter(|(_, waiter)| waiter.turn == Turn::Queued)
+            .count();
         if (listed, self.queue.len()) != (queued, queued) {
             return Err(format!("the queue holds {listed} of {queued}"));
         }

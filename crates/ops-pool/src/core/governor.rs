@@ -51,7 +51,9 @@ impl Governor {
 
     /// When the next attempt may start, where that is not now.
     pub(super) fn retry_at(&self, now: Now) -> Option<Now> {
-        self.last.filter(|_| now < self.retry_at).map(|_| self.retry_at)
+        self.last
+            .filter(|_| now < self.retry_at)
+            .map(|_| self.retry_at)
     }
 
     /// The last attempt's failure, where it failed.
@@ -133,7 +135,10 @@ mod tests {
         for seed in 0..50 {
             let mut expected = FIRST_DELAY;
             for delay in delays(Failure::Unreachable, 30, seed) {
-                assert!(delay >= expected / 2 && delay <= expected, "{delay:?} {expected:?}");
+                assert!(
+                    delay >= expected / 2 && delay <= expected,
+                    "{delay:?} {expected:?}"
+                );
                 expected = (expected * 2).min(LONGEST);
             }
         }
@@ -149,7 +154,10 @@ mod tests {
     #[test]
     fn a_server_that_starts_is_asked_at_a_steady_pace() {
         for delay in delays(Failure::Starting, 20, 7) {
-            assert!(delay >= STARTING_DELAY / 2 && delay <= STARTING_DELAY, "{delay:?}");
+            assert!(
+                delay >= STARTING_DELAY / 2 && delay <= STARTING_DELAY,
+                "{delay:?}"
+            );
         }
     }
 
@@ -159,7 +167,13 @@ mod tests {
         for _ in 0..4 {
             governor.failed(Failure::Unreachable, Now::default());
         }
-        assert!(governor.retry_at(Now::default()).unwrap().since(Now::default()) <= FIRST_DELAY);
+        assert!(
+            governor
+                .retry_at(Now::default())
+                .unwrap()
+                .since(Now::default())
+                <= FIRST_DELAY
+        );
     }
 
     #[test]

@@ -36,9 +36,15 @@ impl Model {
     }
 
     fn shortage(&self, now: Now, connecting: usize) -> usize {
-        let soon = self.resetting.values().filter(|since| now.since(**since) < RESET_IS_SOON);
+        let soon = self
+            .resetting
+            .values()
+            .filter(|since| now.since(**since) < RESET_IS_SOON);
         let for_waiters = self.queue.len().saturating_sub(connecting + soon.count());
-        for_waiters.max(self.min_pool_size.saturating_sub(self.connected() + connecting))
+        for_waiters.max(
+            self.min_pool_size
+                .saturating_sub(self.connected() + connecting),
+        )
     }
 
     fn parallel(&self, now: Now, retry_at: Option<Now>) -> usize {
@@ -86,7 +92,10 @@ impl Model {
         match event {
             Event::Acquire => {
                 let probes = self.connecting.is_empty() && self.parallel(now, retry_at) > 0;
-                let down = matches!(self.failing, Some(Failure::Unreachable | Failure::Permanent));
+                let down = matches!(
+                    self.failing,
+                    Some(Failure::Unreachable | Failure::Permanent)
+                );
                 if self.draining {
                     out.push(Action::Refuse(Refusal::ShuttingDown));
                 } else if let Some(server) = self.idle.pop() {
@@ -157,7 +166,11 @@ impl Model {
             Event::Drain if !self.draining => {
                 self.draining = true;
                 self.refuse_all(Refusal::ShuttingDown, &mut out);
-                for server in self.idle.drain(..).rev().chain(std::mem::take(&mut self.connecting))
+                for server in self
+                    .idle
+                    .drain(..)
+                    .rev()
+                    .chain(std::mem::take(&mut self.connecting))
                 {
                     out.push(Action::Close(server, CloseReason::ShuttingDown));
                 }
@@ -183,7 +196,11 @@ impl Model {
             self.gone.insert(server);
             return;
         }
-        let waiter = self.served.iter().find(|(_, other)| **other == server).map(|(w, _)| *w);
+        let waiter = self
+            .served
+            .iter()
+            .find(|(_, other)| **other == server)
+            .map(|(w, _)| *w);
         if let Some(waiter) = waiter {
             self.served.remove(&waiter);
             if self.draining {
@@ -273,9 +290,10 @@ impl Model {
         Some(match *op {
             Op::Acquire => Event::Acquire,
             Op::Collect(n) => Event::Collect(pick(self.waiters(), n)?),
-            Op::Cancel(n) => {
-                Event::CancelWait { waiter: pick(self.waiters(), n)?, timed_out: false }
-            }
+            Op::Cancel(n) => Event::CancelWait {
+                waiter: pick(self.waiters(), n)?,
+                timed_out: false,
+            },
             Op::Release(n, true) => Event::Release(pick(self.lent.clone(), n)?, Verdict::Reusable),
             Op::Release(n, false) => Event::Release(
                 pick(self.lent.clone(), n)?,
@@ -283,7 +301,11 @@ impl Model {
             ),
             Op::Reset(n, ok) => Event::ResetDone(
                 pick(self.resetting.keys().copied(), n)?,
-                if ok { Ok(()) } else { Err(CloseReason::ResetFailed) },
+                if ok {
+                    Ok(())
+                } else {
+                    Err(CloseReason::ResetFailed)
+                },
             ),
             Op::Dial(n) => Event::Dial(pick(self.connecting.clone(), n)?),
             Op::Connected(n) => Event::Connected(pick(self.connecting.clone(), n)?),
@@ -338,7 +360,13 @@ impl Pair {
             }
         }
         prop_assert_eq!(got, expected, "after {:?} in {:?}", event, self.model);
-        prop_assert_eq!(opened, to_open, "opened after {:?} in {:?}", event, self.model);
+        prop_assert_eq!(
+            opened,
+            to_open,
+            "opened after {:?} in {:?}",
+            event,
+            self.model
+        );
         Ok(())
     }
 

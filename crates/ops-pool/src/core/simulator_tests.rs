@@ -1,8 +1,8 @@
 //! A seeded simulation: callers, a network and a server around the core, on a clock of
 //! its own. A failure prints its seed, and the seed repeats it.
 
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use super::*;
@@ -75,8 +75,11 @@ impl World {
             pool_size,
             min_pool_size: usize::try_from(random.below(3)).unwrap().min(pool_size),
             max_connecting: 1 + usize::try_from(random.below(4)).unwrap(),
-            server_lifetime: [Duration::ZERO, Duration::from_secs(5), Duration::from_secs(60)]
-                [usize::try_from(random.below(3)).unwrap()],
+            server_lifetime: [
+                Duration::ZERO,
+                Duration::from_secs(5),
+                Duration::from_secs(60),
+            ][usize::try_from(random.below(3)).unwrap()],
             server_idle_timeout: [Duration::ZERO, Duration::from_millis(200)]
                 [usize::try_from(random.below(2)).unwrap()],
             server_login_retry: Duration::from_secs(1),
@@ -162,7 +165,10 @@ impl World {
                 self.plan(time, Plan::ResetEnds(server));
             }
             Action::Close(server, reason) => {
-                assert!(!self.lent.contains(&server), "{server:?} was closed in use: {reason}");
+                assert!(
+                    !self.lent.contains(&server),
+                    "{server:?} was closed in use: {reason}"
+                );
                 self.standing.remove(&server);
                 *self.closes.entry(reason.as_str()).or_default() += 1;
             }
@@ -175,7 +181,9 @@ impl World {
     }
 
     fn run_one(&mut self) -> bool {
-        let Some(Reverse((at, _, plan))) = self.plans.pop() else { return false };
+        let Some(Reverse((at, _, plan))) = self.plans.pop() else {
+            return false;
+        };
         self.now = self.now.max(at);
         match plan {
             Plan::Arrive if self.arrivals => {
@@ -207,7 +215,11 @@ impl World {
             },
             Plan::ResetEnds(server) => {
                 let failed = self.random.chance(3);
-                let outcome = if failed { Err(CloseReason::ResetFailed) } else { Ok(()) };
+                let outcome = if failed {
+                    Err(CloseReason::ResetFailed)
+                } else {
+                    Ok(())
+                };
                 self.step(Event::ResetDone(server, outcome));
             }
             Plan::Breaks(server) => self.step(Event::ServerGone(server)),
@@ -257,7 +269,10 @@ impl World {
         self.waiting.retain(|(other, _)| *other != waiter);
         if self.waiting.len() < before {
             self.canceled += 1;
-            self.step(Event::CancelWait { waiter, timed_out: true });
+            self.step(Event::CancelWait {
+                waiter,
+                timed_out: true,
+            });
         }
     }
 
@@ -268,8 +283,11 @@ impl World {
             return self.step(Event::Detach(server));
         }
         let dirty = self.random.chance(5);
-        let verdict =
-            if dirty { Verdict::Close(CloseReason::QueryInFlight) } else { Verdict::Reusable };
+        let verdict = if dirty {
+            Verdict::Close(CloseReason::QueryInFlight)
+        } else {
+            Verdict::Reusable
+        };
         self.step(Event::Release(server, verdict));
     }
 
@@ -277,7 +295,12 @@ impl World {
     fn settle(&mut self) {
         self.arrivals = false;
         let end = self.now.after(Duration::from_secs(10));
-        while self.plans.peek().is_some_and(|Reverse((at, ..))| *at <= end) && self.run_one() {}
+        while self
+            .plans
+            .peek()
+            .is_some_and(|Reverse((at, ..))| *at <= end)
+            && self.run_one()
+        {}
         assert!(self.waiting.is_empty(), "{:?} wait for ever", self.waiting);
         assert_eq!(self.acquires, self.granted + self.refused + self.canceled);
     }
@@ -290,7 +313,10 @@ fn simulate(seed: u64, steps: u64) -> World {
     world.settle();
     world.step(Event::Drain);
     world.settle();
-    assert!(world.core.drained(), "sessions are back and the pool is not drained");
+    assert!(
+        world.core.drained(),
+        "sessions are back and the pool is not drained"
+    );
     world
 }
 
@@ -318,6 +344,9 @@ fn a_million_steps_break_no_invariant_and_end_every_acquire() {
         "not_needed",
         "shutting_down",
     ] {
-        assert!(closes.get(reason).is_some_and(|count| *count > 10), "{reason}: {closes:?}");
+        assert!(
+            closes.get(reason).is_some_and(|count| *count > 10),
+            "{reason}: {closes:?}"
+        );
     }
 }

@@ -38,7 +38,10 @@ pub(crate) struct Slab<T> {
 
 impl<T> Slab<T> {
     pub(crate) fn new() -> Self {
-        Self { entries: Vec::new(), free: Vec::new() }
+        Self {
+            entries: Vec::new(),
+            free: Vec::new(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -50,12 +53,23 @@ impl<T> Slab<T> {
             && let Some(entry) = self.entries.get_mut(index as usize)
         {
             entry.value = Some(value);
-            return Key { index, generation: entry.generation };
+            return Key {
+                index,
+                generation: entry.generation,
+            };
         }
         let index = u32::try_from(self.entries.len()).unwrap_or(NIL);
         assert!(index != NIL, "a slab holds less than 2^32 entries");
-        self.entries.push(Entry { generation: 0, previous: NIL, next: NIL, value: Some(value) });
-        Key { index, generation: 0 }
+        self.entries.push(Entry {
+            generation: 0,
+            previous: NIL,
+            next: NIL,
+            value: Some(value),
+        });
+        Key {
+            index,
+            generation: 0,
+        }
     }
 
     pub(crate) fn get(&self, key: Key) -> Option<&T> {
@@ -64,7 +78,11 @@ impl<T> Slab<T> {
 
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let entry = self.entries.get_mut(key.index())?;
-        if entry.generation == key.generation { entry.value.as_mut() } else { None }
+        if entry.generation == key.generation {
+            entry.value.as_mut()
+        } else {
+            None
+        }
     }
 
     /// Removes an entry. It must be in no list.
@@ -82,17 +100,28 @@ impl<T> Slab<T> {
     /// All entries, in no useful order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
         (0u32..).zip(&self.entries).filter_map(|(index, entry)| {
-            Some((Key { index, generation: entry.generation }, entry.value.as_ref()?))
+            Some((
+                Key {
+                    index,
+                    generation: entry.generation,
+                },
+                entry.value.as_ref()?,
+            ))
         })
     }
 
     fn entry(&self, key: Key) -> Option<&Entry<T>> {
-        self.entries.get(key.index()).filter(|entry| entry.generation == key.generation)
+        self.entries
+            .get(key.index())
+            .filter(|entry| entry.generation == key.generation)
     }
 
     fn key_at(&self, index: u32) -> Option<Key> {
         let entry = self.entries.get(index as usize)?;
-        Some(Key { index, generation: entry.generation })
+        Some(Key {
+            index,
+            generation: entry.generation,
+        })
     }
 
     fn set_previous(&mut self, index: u32, previous: u32) {
@@ -118,7 +147,11 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) fn new() -> Self {
-        Self { front: NIL, back: NIL, len: 0 }
+        Self {
+            front: NIL,
+            back: NIL,
+            len: 0,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -24,7 +24,11 @@ struct Bench {
 
 impl Bench {
     fn new(settings: Settings) -> Self {
-        Self { core: Core::new(settings), now: Now::default(), timer: None }
+        Self {
+            core: Core::new(settings),
+            now: Now::default(),
+            timer: None,
+        }
     }
 
     #[track_caller]
@@ -44,7 +48,9 @@ impl Bench {
     #[track_caller]
     fn wait(&mut self) -> (WaiterId, Vec<ServerId>) {
         let actions = self.step(Event::Acquire);
-        let Some(Action::Wait(waiter)) = actions.first() else { panic!("{actions:?}") };
+        let Some(Action::Wait(waiter)) = actions.first() else {
+            panic!("{actions:?}")
+        };
         (*waiter, connects(&actions))
     }
 
@@ -155,9 +161,15 @@ fn nobody_gets_a_connection_before_its_reset_is_done() {
     let server = bench.warm(1)[0];
     bench.grant();
     let (waiter, _) = bench.wait();
-    assert_eq!(bench.step(Event::Release(server, Verdict::Reusable)), [Action::Reset(server)]);
+    assert_eq!(
+        bench.step(Event::Release(server, Verdict::Reusable)),
+        [Action::Reset(server)]
+    );
     assert_eq!(bench.step(Event::Collect(waiter)), [Action::Wait(waiter)]);
-    assert_eq!(bench.step(Event::ResetDone(server, Ok(()))), [Action::Wake(waiter)]);
+    assert_eq!(
+        bench.step(Event::ResetDone(server, Ok(()))),
+        [Action::Wake(waiter)]
+    );
 }
 
 #[test]
@@ -168,7 +180,10 @@ fn a_waiter_that_leaves_after_it_was_served_passes_the_connection_on() {
     let (first, _) = bench.wait();
     let (second, _) = bench.wait();
     bench.give_back(server);
-    let cancel = Event::CancelWait { waiter: first, timed_out: false };
+    let cancel = Event::CancelWait {
+        waiter: first,
+        timed_out: false,
+    };
     assert_eq!(bench.step(cancel), [Action::Wake(second)]);
     assert_eq!(bench.collect(second), server);
 }
@@ -239,7 +254,10 @@ fn a_burst_on_a_warm_pool_opens_no_more_than_the_governor_allows() {
 fn a_connection_that_nobody_waits_for_anymore_is_not_dialed() {
     let mut bench = Bench::new(settings(2));
     let (waiter, dialed) = bench.wait();
-    bench.step(Event::CancelWait { waiter, timed_out: false });
+    bench.step(Event::CancelWait {
+        waiter,
+        timed_out: false,
+    });
     let actions = bench.step(Event::Dial(dialed[0]));
     assert_eq!(closes(&actions, CloseReason::NotNeeded), dialed);
     assert!(!bench.core.knows(dialed[0]));
@@ -260,7 +278,10 @@ fn a_wedged_reset_does_not_keep_a_waiter_from_spare_capacity() {
     bench.grant();
     bench.step(Event::Release(server, Verdict::Reusable));
     let (waiter, dialed) = bench.wait();
-    assert!(dialed.is_empty(), "a reset that has just begun is waited for");
+    assert!(
+        dialed.is_empty(),
+        "a reset that has just begun is waited for"
+    );
     let dialed = connects(&bench.run_for(RESET_IS_SOON));
     assert_eq!(dialed.len(), 1);
     bench.step(Event::Connected(dialed[0]));
@@ -287,7 +308,10 @@ fn one_failure_is_told_to_all_and_the_next_callers_fail_fast() {
     let actions = bench.step(Event::ConnectFailed(dialed[0], Failure::Unreachable));
     assert_eq!(actions, [Action::Wake(first), Action::Wake(second)]);
     let refused = bench.step(Event::Collect(first));
-    assert!(matches!(refused[..], [Action::Refuse(Refusal::ServerDown { .. })]), "{refused:?}");
+    assert!(
+        matches!(refused[..], [Action::Refuse(Refusal::ServerDown { .. })]),
+        "{refused:?}"
+    );
     let refused = bench.step(Event::Acquire);
     let [Action::Refuse(Refusal::ServerDown { retry_in })] = refused[..] else {
         panic!("{refused:?}")
@@ -296,7 +320,10 @@ fn one_failure_is_told_to_all_and_the_next_callers_fail_fast() {
     let (_, probe) = bench.wait();
     assert_eq!(probe.len(), 1);
     // Only one caller waits for the probe.
-    assert!(matches!(bench.step(Event::Acquire)[..], [Action::Refuse(_)]));
+    assert!(matches!(
+        bench.step(Event::Acquire)[..],
+        [Action::Refuse(_)]
+    ));
     bench.step(Event::Connected(probe[0]));
     assert!(bench.core.governor.last_failure().is_none());
 }
@@ -307,7 +334,11 @@ fn a_failure_to_grow_does_not_fail_those_who_can_wait_for_a_return() {
     let server = bench.warm(1)[0];
     bench.grant();
     let (waiter, dialed) = bench.wait();
-    assert!(bench.step(Event::ConnectFailed(dialed[0], Failure::Unreachable)).is_empty());
+    assert!(
+        bench
+            .step(Event::ConnectFailed(dialed[0], Failure::Unreachable))
+            .is_empty()
+    );
     assert_eq!(bench.give_back(server), [Action::Wake(waiter)]);
 }
 
@@ -315,12 +346,19 @@ fn a_failure_to_grow_does_not_fail_those_who_can_wait_for_a_return() {
 fn a_server_that_is_starting_is_waited_for() {
     let mut bench = Bench::new(settings(2));
     let (waiter, dialed) = bench.wait();
-    assert!(bench.step(Event::ConnectFailed(dialed[0], Failure::Starting)).is_empty());
+    assert!(
+        bench
+            .step(Event::ConnectFailed(dialed[0], Failure::Starting))
+            .is_empty()
+    );
     let (_, none) = bench.wait();
     assert!(none.is_empty());
     let dialed = connects(&bench.run_for(Duration::from_millis(250)));
     assert_eq!(dialed.len(), 1);
-    assert_eq!(bench.step(Event::Connected(dialed[0]))[0], Action::Wake(waiter));
+    assert_eq!(
+        bench.step(Event::Connected(dialed[0]))[0],
+        Action::Wake(waiter)
+    );
 }
 
 #[test]
@@ -341,7 +379,10 @@ fn a_wrong_password_costs_one_login_however_many_ask() {
 
 #[test]
 fn the_minimum_is_opened_without_anybody_asking_and_kept() {
-    let mut bench = Bench::new(Settings { min_pool_size: 3, ..settings(5) });
+    let mut bench = Bench::new(Settings {
+        min_pool_size: 3,
+        ..settings(5)
+    });
     let mut dialed = connects(&bench.step(Event::Tick));
     assert_eq!(dialed.len(), 1);
     while let Some(server) = dialed.pop() {
@@ -355,7 +396,10 @@ fn the_minimum_is_opened_without_anybody_asking_and_kept() {
 
 #[test]
 fn idle_connections_above_the_minimum_are_closed_oldest_first() {
-    let mut bench = Bench::new(Settings { min_pool_size: 1, ..settings(3) });
+    let mut bench = Bench::new(Settings {
+        min_pool_size: 1,
+        ..settings(3)
+    });
     let servers = bench.warm(3);
     bench.pass(Duration::from_secs(10));
     let newest = bench.grant();
@@ -371,17 +415,27 @@ fn idle_connections_above_the_minimum_are_closed_oldest_first() {
 fn old_connections_are_replaced_one_after_the_other() {
     let lifetime = Duration::from_secs(3600);
     let idle = Duration::ZERO;
-    let mut bench = Bench::new(Settings { server_idle_timeout: idle, ..settings(4) });
+    let mut bench = Bench::new(Settings {
+        server_idle_timeout: idle,
+        ..settings(4)
+    });
     bench.warm(4);
     let mut closed = Vec::new();
     for second in 0..8000 {
         let actions = bench.run_for(Duration::from_secs(1));
-        closed.extend(closes(&actions, CloseReason::LifetimeOver).iter().map(|_| second));
+        closed.extend(
+            closes(&actions, CloseReason::LifetimeOver)
+                .iter()
+                .map(|_| second),
+        );
     }
     assert_eq!(closed.len(), 4);
     assert!(closed[0] >= lifetime.as_secs() * 19 / 20 - 1 && closed[0] <= lifetime.as_secs());
     for pair in closed.windows(2) {
-        assert!(pair[1] - pair[0] >= lifetime.as_secs() / 4 - 1, "{closed:?}");
+        assert!(
+            pair[1] - pair[0] >= lifetime.as_secs() / 4 - 1,
+            "{closed:?}"
+        );
     }
 }
 
@@ -397,10 +451,16 @@ fn an_old_connection_is_closed_when_it_comes_back() {
 
 #[test]
 fn a_lifetime_of_zero_uses_a_connection_once() {
-    let mut bench = Bench::new(Settings { server_lifetime: Duration::ZERO, ..settings(1) });
+    let mut bench = Bench::new(Settings {
+        server_lifetime: Duration::ZERO,
+        ..settings(1)
+    });
     let (waiter, dialed) = bench.wait();
     bench.step(Event::Connected(dialed[0]));
-    bench.step(Event::CancelWait { waiter, timed_out: false });
+    bench.step(Event::CancelWait {
+        waiter,
+        timed_out: false,
+    });
     let server = bench.grant();
     assert_eq!(server, dialed[0]);
     let actions = bench.step(Event::Release(server, Verdict::Reusable));
@@ -424,9 +484,18 @@ fn draining_refuses_waiters_closes_what_is_idle_and_ends_with_the_last_session()
     let held = bench.grant();
     let actions = bench.step(Event::Drain);
     assert_eq!(closes(&actions, CloseReason::ShuttingDown), [servers[0]]);
-    assert_eq!(bench.step(Event::Acquire), [Action::Refuse(Refusal::ShuttingDown)]);
+    assert_eq!(
+        bench.step(Event::Acquire),
+        [Action::Refuse(Refusal::ShuttingDown)]
+    );
     let actions = bench.step(Event::Release(held, Verdict::Reusable));
-    assert_eq!(actions, [Action::Close(held, CloseReason::ShuttingDown), Action::Drained]);
+    assert_eq!(
+        actions,
+        [
+            Action::Close(held, CloseReason::ShuttingDown),
+            Action::Drained
+        ]
+    );
 }
 
 #[test]

@@ -47,7 +47,9 @@ impl Core {
 
     fn idle_overdue(&mut self, key: Key, now: Now) -> Option<CloseReason> {
         let server = self.servers.get(key)?;
-        let State::Idle { since } = server.state else { return None };
+        let State::Idle { since } = server.state else {
+            return None;
+        };
         let timeout = self.settings.server_idle_timeout;
         if server.expires_at.is_some_and(|at| now >= at) && self.may_expire(now) {
             return Some(CloseReason::LifetimeOver);
@@ -62,14 +64,20 @@ impl Core {
         if now < self.next_lifetime_close {
             return false;
         }
-        let parts = u32::try_from(self.settings.pool_size).unwrap_or(u32::MAX).max(1);
+        let parts = u32::try_from(self.settings.pool_size)
+            .unwrap_or(u32::MAX)
+            .max(1);
         self.next_lifetime_close = now.after(self.settings.server_lifetime / parts);
         true
     }
 
     pub(super) fn arm_for_idle(&mut self, key: Key, now: Now) {
-        let Some(server) = self.servers.get(key) else { return };
-        let State::Idle { since } = server.state else { return };
+        let Some(server) = self.servers.get(key) else {
+            return;
+        };
+        let State::Idle { since } = server.state else {
+            return;
+        };
         let old = server.expires_at.map(|at| at.max(self.next_lifetime_close));
         let timeout = self.settings.server_idle_timeout;
         let spare = self.counts.connected() > self.settings.min_pool_size;
@@ -88,10 +96,15 @@ impl Core {
         if self.queue.is_empty() {
             return;
         }
-        let fresh = self.resetting.iter(&self.servers).find_map(|(_, server)| match server.state {
-            State::Resetting { since } => Some(since.after(RESET_IS_SOON)).filter(|at| *at > now),
-            _ => None,
-        });
+        let fresh = self
+            .resetting
+            .iter(&self.servers)
+            .find_map(|(_, server)| match server.state {
+                State::Resetting { since } => {
+                    Some(since.after(RESET_IS_SOON)).filter(|at| *at > now)
+                }
+                _ => None,
+            });
         if let Some(at) = fresh {
             self.arm(at);
         }
