@@ -1,0 +1,4 @@
+//! The pool over real servers.
+
+mod hygiene;
+mod outage;
