@@ -26,7 +26,8 @@ pub(crate) use rows::{digest_large_objects, digest_table, prepare_session};
 pub(crate) struct TableFingerprint {
     /// The schema.
     pub(crate) schema: String,
-    /// The table; of a partitioned table each partition stands for itself.
+    /// The table; of a partitioned table each partition stands for itself, unless its rows
+    /// are loaded through the root: then the first partition stands for all.
     pub(crate) name: String,
     /// The command that `pg_dump` wrote to load it: names the columns in their order.
     pub(crate) copy: String,
@@ -72,25 +73,7 @@ impl Fingerprint {
         objects: BTreeMap<String, i64>,
         extension_tables: &BTreeSet<(String, String)>,
     ) -> Self {
-        let tables = archive
-            .toc
-            .iter()
-            .filter(|entry| entry.desc == "TABLE DATA")
-            // An extension fills its own tables before the dump's rows come to them.
-            .filter(|entry| {
-                !extension_tables.contains(&(entry.namespace.clone(), entry.tag.clone()))
-            })
-            .map(|entry| TableFingerprint {
-                schema: entry.namespace.clone(),
-                name: entry.tag.clone(),
-                copy: entry.copy_stmt.trim_end().to_owned(),
-                digest: archive
-                    .rows
-                    .get(&entry.dump_id)
-                    .copied()
-                    .unwrap_or_default(),
-            })
-            .collect();
+        let tables = tables_of(archive, extension_tables);
         let sequences = archive
             .toc
             .iter()
@@ -120,6 +103,44 @@ impl Fingerprint {
     pub(crate) fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.digest.rows).sum()
     }
+}
+
+/// The rows by the table that they are loaded into.
+///
+/// That is seldom another than the one they were read from: where partitions are by the
+/// hash of an enum, whose labels get other OIDs in a copy, `pg_dump` loads the rows of
+/// every partition through the root, and only their sum can be compared.
+fn tables_of(
+    archive: &Archive,
+    extension_tables: &BTreeSet<(String, String)>,
+) -> Vec<TableFingerprint> {
+    let mut tables: BTreeMap<&str, TableFingerprint> = BTreeMap::new();
+    for entry in archive
+        .toc
+        .iter()
+        .filter(|entry| entry.desc == "TABLE DATA")
+    {
+        // An extension fills its own tables before the dump's rows come to them.
+        if extension_tables.contains(&(entry.namespace.clone(), entry.tag.clone())) {
+            continue;
+        }
+        let copy = entry.copy_stmt.trim_end();
+        let digest = archive
+            .rows
+            .get(&entry.dump_id)
+            .copied()
+            .unwrap_or_default();
+        tables
+            .entry(copy)
+            .and_modify(|table| table.digest = table.digest.plus(digest))
+            .or_insert_with(|| TableFingerprint {
+                schema: entry.namespace.clone(),
+                name: entry.tag.clone(),
+                copy: copy.to_owned(),
+                digest,
+            });
+    }
+    tables.into_values().collect()
 }
 
 /// Reads `SELECT pg_catalog.setval('...', 42, true);` from its end: the name is quoted.

@@ -2,8 +2,13 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures_util::StreamExt;
 use ops_backup::{Assertion, CheckOutcome, ErrorKind, Event, Phase, RestoreOptions, SourceCheck};
+use ops_pg::connect::{ConnectOptions, connect};
+use ops_testkit::data;
 use support::{Bench, small_database};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,4 +106,63 @@ async fn a_restore_refuses_a_database_that_holds_something() {
         .await
         .unwrap();
     assert_eq!(row.get::<_, i64>(0), 20_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_that_breaks_naive_backups_comes_back_equal_under_a_running_workload() {
+    let Some(pg) = ops_testkit::Pg::start().await else {
+        return;
+    };
+    pg.create_database("shop").await;
+    let info = pg.connect_info("shop");
+    data::install_schema(&info).await.unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let workers: Vec<_> = (0..2)
+        .map(|worker| {
+            let (info, stop) = (info.clone(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let client = connect(&info, &ConnectOptions::default()).await.unwrap();
+                let mut step = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    data::workload_step(&client, worker, step).await.unwrap();
+                    step += 1;
+                }
+                step
+            })
+        })
+        .collect();
+    let bench = Bench::new();
+    let backup = bench
+        .builder(info)
+        .source_check(SourceCheck::Full)
+        .build()
+        .unwrap();
+    let report = backup.dump().finish().await.unwrap();
+    stop.store(true, Ordering::Relaxed);
+    for worker in workers {
+        assert!(worker.await.unwrap() > 0, "the workload must have run");
+    }
+    let drill = backup
+        .drill(&report.id, bench.drill_options())
+        .finish()
+        .await
+        .unwrap();
+    let failed: Vec<_> = drill
+        .checks
+        .iter()
+        .filter(|check| check.outcome != CheckOutcome::Passed)
+        .collect();
+    assert!(drill.passed, "{failed:#?}\n{:?}", drill.warnings);
+
+    // A copy of the data of one moment: the workload keeps sums that any mixture breaks.
+    pg.create_database("copy").await;
+    let target = pg.connect_info("copy");
+    backup
+        .restore(&report.id, target, RestoreOptions::new())
+        .finish()
+        .await
+        .unwrap();
+    data::check_consistency(&pg.client("copy").await)
+        .await
+        .unwrap();
 }

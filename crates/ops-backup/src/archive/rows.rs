@@ -16,6 +16,14 @@ pub struct RowsDigest {
 }
 
 impl RowsDigest {
+    /// The rows of both.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            rows: self.rows + other.rows,
+            hash: self.hash.wrapping_add(other.hash),
+        }
+    }
+
     fn add(&mut self, hash: u128) {
         self.rows += 1;
         self.hash = self.hash.wrapping_add(hash);

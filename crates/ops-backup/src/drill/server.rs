@@ -15,8 +15,6 @@ use crate::fingerprint::{Check, Difference, quote_ident, quote_literal};
 use crate::repository::SourceInfo;
 use crate::restore::apply_globals;
 
-/// A superuser that no backup has: restored roles cannot lock us out.
-const SUPERUSER: &str = "ops_drill_superuser";
 const DATABASE: &str = "ops_drill";
 
 /// Small on purpose: a drill runs beside the service. No setting here changes what a
@@ -73,7 +71,7 @@ impl DrillServer {
             .clone()
             .unwrap_or_else(|| std::env::temp_dir().join("ops-drills"));
         let mut builder = ThrowawayServer::builder(binaries, folder)
-            .superuser(SUPERUSER)
+            .superuser(&source.superuser)
             .durable(false);
         for (name, value) in SETTINGS {
             builder = builder.overriding_setting(name, value);

@@ -133,7 +133,8 @@ async fn describe(client: &Client) -> ops_core::Result<SourceInfo> {
         .query_one(
             "SELECT pg_catalog.current_setting('server_version'), \
              pg_catalog.current_setting('server_version_num')::int4, datname::text, \
-             pg_catalog.pg_encoding_to_char(encoding)::text, datcollate::text, datctype::text \
+             pg_catalog.pg_encoding_to_char(encoding)::text, datcollate::text, datctype::text, \
+             (SELECT rolname::text FROM pg_catalog.pg_roles WHERE oid = 10) \
              FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()",
             &[],
         )
@@ -153,6 +154,7 @@ async fn describe(client: &Client) -> ops_core::Result<SourceInfo> {
             .try_get::<_, Option<String>>(5)
             .map_err(from_driver)?
             .unwrap_or_default(),
+        superuser: row.try_get(6).map_err(from_driver)?,
         client_version: String::new(),
     })
 }

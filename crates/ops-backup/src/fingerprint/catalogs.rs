@@ -21,6 +21,8 @@ WITH user_schema AS (
     WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_class'::regclass AND m.objid = c.oid)
 )
 SELECT 'relation ' || relkind::text AS kind, count(*) FROM relation GROUP BY 1
+UNION ALL SELECT 'materialized view with data', count(*) FROM relation
+    WHERE relkind = 'm' AND relispopulated
 UNION ALL SELECT 'column', count(*) FROM pg_catalog.pg_attribute a JOIN relation r ON r.oid = a.attrelid
     WHERE a.attnum > 0 AND NOT a.attisdropped
 UNION ALL SELECT 'default', count(*) FROM pg_catalog.pg_attrdef d JOIN relation r ON r.oid = d.adrelid

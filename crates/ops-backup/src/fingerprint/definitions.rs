@@ -1,5 +1,7 @@
 //! Objects by their definitions.
 
+use std::borrow::Cow;
+
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::archive::TocEntry;
@@ -17,12 +19,13 @@ pub(crate) struct DefinitionFingerprint {
 
 /// Entries that are not objects of the database: session settings and rows, and what
 /// names the database itself, which a copy may be called otherwise.
-const LEFT_OUT: [&str; 10] = [
+const LEFT_OUT: [&str; 11] = [
     "ENCODING",
     "STDSTRINGS",
     "SEARCHPATH",
     "TABLE DATA",
     "SEQUENCE SET",
+    "MATERIALIZED VIEW DATA",
     "BLOBS",
     "LARGE OBJECTS",
     "DATABASE",
@@ -42,10 +45,30 @@ pub(crate) fn definitions_of(toc: &[TocEntry]) -> Vec<DefinitionFingerprint> {
             kind: entry.desc.clone(),
             schema: entry.namespace.clone(),
             name: entry.tag.clone(),
-            owner: entry.owner.clone(),
-            hash: format!("{:032x}", xxh3_128(entry.defn.as_bytes())),
+            // Whoever restores owns an extension, and the privileges on what is in it.
+            owner: if entry.desc == "ACL" {
+                String::new()
+            } else {
+                entry.owner.clone()
+            },
+            hash: format!("{:032x}", xxh3_128(comparable(entry).as_bytes())),
         })
         .collect();
     definitions.sort_unstable();
     definitions
+}
+
+/// The definition, without what differs although it means the same.
+fn comparable(entry: &TocEntry) -> Cow<'_, str> {
+    if entry.desc != "POLICY" {
+        return Cow::Borrowed(&entry.defn);
+    }
+    // A policy's roles are listed in the order in which they were made.
+    let mut words: Vec<&str> = entry
+        .defn
+        .split([' ', ',', '\n'])
+        .filter(|word| !word.is_empty())
+        .collect();
+    words.sort_unstable();
+    Cow::Owned(words.join(" "))
 }

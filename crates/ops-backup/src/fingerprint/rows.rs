@@ -1,7 +1,7 @@
 //! Taking the rows of a live database.
 
 use futures_util::{StreamExt, pin_mut};
-use ops_core::Result;
+use ops_core::{Error, ErrorKind, Result};
 use ops_pg::error::from_driver;
 use tokio_postgres::Client;
 
@@ -33,13 +33,51 @@ pub(crate) async fn digest_table(
     copy_from: &str,
     encoding: &str,
 ) -> Result<RowsDigest> {
-    let target = copy_from
-        .trim_end()
-        .trim_end_matches(';')
-        .strip_suffix(" FROM stdin")
-        .unwrap_or(copy_from);
-    let command = format!("{target} TO STDOUT (ENCODING {})", quote_literal(encoding));
-    let stream = client.copy_out(&command).await.map_err(from_driver)?;
+    let target = copy_from.trim_end().trim_end_matches(';');
+    let target = target.strip_suffix(" FROM stdin").unwrap_or(target);
+    let (table, columns) = parts_of(target)
+        .ok_or_else(|| Error::new(ErrorKind::Decode, format!("not a COPY command: {target}")))?;
+    // A partitioned table itself cannot be copied from, a query over it can.
+    let partitioned = client
+        .query_one(
+            "SELECT relkind = 'p' FROM pg_catalog.pg_class WHERE oid = $1::text::pg_catalog.regclass",
+            &[&table],
+        )
+        .await
+        .and_then(|row| row.try_get::<_, bool>(0))
+        .map_err(from_driver)?;
+    let from = if partitioned {
+        format!("(SELECT {columns} FROM {table})")
+    } else {
+        target.replacen("COPY ", "", 1)
+    };
+    let command = format!(
+        "COPY {from} TO STDOUT (ENCODING {})",
+        quote_literal(encoding)
+    );
+    digest_query(client, &command).await
+}
+
+/// `COPY s.t (a, b)` as its table and its columns. A table without columns has no list.
+fn parts_of(copy: &str) -> Option<(&str, &str)> {
+    let target = copy.strip_prefix("COPY ")?;
+    let mut quoted = false;
+    let open = target.char_indices().find_map(|(at, c)| {
+        quoted ^= c == '"';
+        (c == '(' && !quoted).then_some(at)
+    });
+    let Some(open) = open else {
+        return Some((target.trim(), ""));
+    };
+    let (table, columns) = target.split_at_checked(open)?;
+    Some((
+        table.trim(),
+        columns.trim().strip_prefix('(')?.strip_suffix(')')?,
+    ))
+}
+
+async fn digest_query(client: &Client, command: &str) -> Result<RowsDigest> {
+    let stream = client.copy_out(command).await.map_err(from_driver)?;
     pin_mut!(stream);
     let mut hasher = RowHasher::default();
     while let Some(chunk) = stream.next().await {
@@ -78,4 +116,19 @@ pub(crate) async fn digest_large_objects(client: &Client) -> Result<RowsDigest> 
         hasher.end();
     }
     Ok(hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parts_of;
+
+    #[test]
+    fn a_copy_command_is_taken_apart() {
+        assert_eq!(
+            parts_of("COPY \"odd (one\".t (a, \"b)\")"),
+            Some(("\"odd (one\".t", "a, \"b)\"")),
+        );
+        assert_eq!(parts_of("COPY s.nothing "), Some(("s.nothing", "")));
+        assert_eq!(parts_of("INSERT INTO t"), None);
+    }
 }

@@ -104,6 +104,8 @@ pub struct SourceInfo {
     pub collate: String,
     /// The database's `LC_CTYPE`.
     pub ctype: String,
+    /// The cluster's bootstrap superuser, who owns what nobody else owns.
+    pub superuser: String,
     /// The version of `pg_dump` that read it.
     pub client_version: String,
 }
