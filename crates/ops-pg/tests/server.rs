@@ -212,7 +212,14 @@ async fn a_killed_server_starts_again_in_its_folder_with_its_clients_gone() {
         .await
         .unwrap();
     let busy = client(&server).await;
-    let query = tokio::spawn(async move { busy.simple_query("SELECT pg_sleep(600)").await });
+    // It never looks whether its server is still there.
+    let query =
+        tokio::spawn(async move { busy.batch_execute("DO 'BEGIN LOOP END LOOP; END'").await });
+    wait_until("the query to run", SOON, async || {
+        let sql = "SELECT count(*)::text FROM pg_stat_activity WHERE query LIKE 'DO%'";
+        text(&before, sql).await == "1"
+    })
+    .await;
     let pid = server.pid().unwrap();
 
     server.kill9().await.unwrap();
@@ -227,6 +234,37 @@ async fn a_killed_server_starts_again_in_its_folder_with_its_clients_gone() {
         "kept"
     );
     assert!(server.log_tail().contains("automatic recovery in progress"));
+}
+
+#[tokio::test]
+async fn a_start_after_a_crash_waits_for_the_processes_that_are_left() {
+    let Some(builder) = shared().await else {
+        return;
+    };
+    let mut server = builder.start().await.unwrap();
+    let session = client(&server).await;
+    let backend = text(&session, "SELECT pg_backend_pid()::text")
+        .await
+        .parse()
+        .unwrap();
+    let backend = Pid::from_raw(backend).unwrap();
+    let postmaster = Pid::from_raw(i32::try_from(server.pid().unwrap()).unwrap()).unwrap();
+    kill_process(backend, Signal::STOP).unwrap();
+    kill_process(postmaster, Signal::KILL).unwrap();
+    wait_until("the server to die", SOON, async || !server.is_running()).await;
+
+    let start = tokio::spawn(async move {
+        server.start().await.unwrap();
+        server
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(
+        !start.is_finished(),
+        "it did not wait for the process that is left"
+    );
+    kill_process(backend, Signal::CONT).unwrap();
+    let server = start.await.unwrap();
+    assert_eq!(text(&client(&server).await, "SELECT 'back'").await, "back");
 }
 
 #[tokio::test]
