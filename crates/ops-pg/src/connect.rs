@@ -154,8 +154,9 @@ impl Connector {
         let config = self.config();
         deadline
             .within("logging in", config.connect_raw(wrap(stream), login))
-            .await?
-            .map_err(|source| self.locate(from_connecting(source)))
+            .await
+            .and_then(|outcome| outcome.map_err(from_connecting))
+            .map_err(|err| self.locate(err))
     }
 
     /// As [`cancel`], within the `connect_timeout` of the options.

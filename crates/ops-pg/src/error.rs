@@ -48,42 +48,39 @@ pub fn from_driver(source: tokio_postgres::Error) -> Error {
         return from_server(db);
     }
     if let Some(err) = from_tls(&source) {
-        return err;
+        return err.with_retry(Retry::OutcomeUnknown);
     }
     if source.is_closed() {
         return Error::new(ErrorKind::Unavailable, "the server closed the connection")
             .with_retry(Retry::OutcomeUnknown)
             .with_provider("postgres");
     }
-    let text = source.to_string();
-    let cause = source.into_source();
-    let missing_password = cause
-        .as_ref()
-        .is_some_and(|cause| cause.to_string() == "password missing");
-    let (kind, text) = if missing_password {
-        (
-            ErrorKind::Unauthenticated,
-            "the server asks for a password, and there is none".to_owned(),
-        )
-    } else {
-        let row = DRIVER.iter().find(|(begin, _)| text.starts_with(begin));
-        (row.map_or(ErrorKind::Internal, |(_, kind)| *kind), text)
-    };
-    let err = Error::new(kind, text).with_provider("postgres");
-    let err = match kind {
-        ErrorKind::Unavailable => err.with_retry(Retry::OutcomeUnknown),
-        _ => err,
-    };
-    match cause {
-        Some(cause) if !missing_password => err.with_source(cause),
-        _ => err,
+    if wants_password(&source) {
+        let message = "the server asks for a password, and there is none";
+        return Error::new(ErrorKind::Unauthenticated, message).with_provider("postgres");
     }
+    let text = source.to_string();
+    let row = DRIVER.iter().find(|(begin, _)| text.starts_with(begin));
+    let kind = row.map_or(ErrorKind::Internal, |(_, kind)| *kind);
+    let mut err = Error::new(kind, text).with_provider("postgres");
+    if kind == ErrorKind::Unavailable {
+        err = err.with_retry(Retry::OutcomeUnknown);
+    }
+    match source.into_source() {
+        Some(cause) => err.with_source(cause),
+        None => err,
+    }
+}
+
+fn wants_password(err: &tokio_postgres::Error) -> bool {
+    err.source()
+        .is_some_and(|cause| cause.to_string() == "password missing")
 }
 
 /// As [`from_driver`], for an error while connecting: nothing can have been applied.
 #[cold]
 pub(crate) fn from_connecting(source: tokio_postgres::Error) -> Error {
-    nothing_applied(from_driver(source))
+    from_tls(&source).unwrap_or_else(|| nothing_applied(from_driver(source)))
 }
 
 #[cold]

@@ -41,6 +41,7 @@
 mod builder;
 mod config;
 mod folder;
+mod leftover;
 mod parent;
 mod port;
 mod postmaster;

@@ -29,6 +29,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore};
 
 pub(crate) use binding::server_end_point;
+pub(crate) use verify::is_ca_as_server;
 use verify::{Check, ServerVerifier};
 
 /// The rustls configuration for the settings, or `None` for plain text.

@@ -3,8 +3,10 @@
 pub mod clock;
 pub mod fixture;
 pub mod pg;
+pub mod proxy;
 pub mod wait;
 
 pub use clock::ManualClock;
 pub use pg::{Pg, PgBuilder};
+pub use proxy::FaultProxy;
 pub use wait::wait_until;

@@ -77,7 +77,7 @@ impl Settings {
                 self.parameters = text("options", value)?
                     .as_deref()
                     .map(options)
-                    .transpose()?
+                    .transpose()?;
             }
             _ => return Err(unknown(name, name_is_safe)),
         }

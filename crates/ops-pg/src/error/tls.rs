@@ -6,6 +6,7 @@ use ops_core::{Error, ErrorKind, Retry};
 use rustls::{AlertDescription, CertificateError};
 
 use super::find;
+use crate::tls::is_ca_as_server;
 
 /// The error of TLS in a chain, if there is one. None of them goes away by itself.
 #[cold]
@@ -24,11 +25,18 @@ pub(crate) fn from_tls(err: &(dyn StdError + 'static)) -> Option<Error> {
     let err = Error::new(kind, message)
         .with_retry(Retry::Never)
         .with_provider("postgres");
+    // This one prints a page of object identifiers.
+    if message == UNSUPPORTED_SIGNATURE {
+        return Some(err);
+    }
     Some(err.with_source(tls.clone()))
 }
 
 const VERSION: &str = "the server and we have no version or cipher of TLS in common; \
      a server without TLS 1.3 needs ssl_min_protocol_version=TLSv1.2";
+
+const UNSUPPORTED_SIGNATURE: &str =
+    "the server's certificate is signed by an algorithm that is not supported";
 
 const REFUSED: &str = "the server refused our client certificate";
 
@@ -48,6 +56,10 @@ fn certificate(problem: &CertificateError) -> (ErrorKind, &'static str) {
         }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "the server's certificate is not meant for servers"
+        }
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. } => UNSUPPORTED_SIGNATURE,
+        other if is_ca_as_server(other) => {
+            "the server's certificate is that of a CA, and not itself a trusted root"
         }
         _ => "the server's certificate is not acceptable",
     };

@@ -27,6 +27,15 @@ impl User {
         find(&passwd, name).ok_or_else(|| no_such_user(&[name]))
     }
 
+    /// The user and group with these numbers, by whatever name.
+    pub(crate) fn by_ids(uid: u32, gid: u32) -> Self {
+        Self {
+            name: uid.to_string(),
+            uid,
+            gid,
+        }
+    }
+
     /// The user that a server must run as: PostgreSQL refuses to run as root.
     ///
     /// None where we are not root, or are that very user already. Otherwise the

@@ -31,6 +31,9 @@ fn postgresql_conf(options: &Options) -> Result<String> {
     // A throwaway server shares its machine with a service that matters more.
     let mut lines = vec![
         line("shared_buffers", "32MB"),
+        // In the data folder, so that a killed server leaves none in /dev/shm, which is
+        // small in many containers.
+        line("dynamic_shared_memory_type", "mmap"),
         line("log_line_prefix", "%m [%p] "),
         line("log_timezone", "UTC"),
         line("timezone", "UTC"),

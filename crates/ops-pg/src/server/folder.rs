@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use ops_core::{Error, ErrorKind, Result};
 
-use super::file_error;
 use super::parent::{self, Parent};
+use super::{file_error, leftover};
 use crate::process::User;
 
 /// What the names of servers' folders start with.
@@ -111,6 +111,7 @@ impl ServerFolder {
 
 impl Drop for ServerFolder {
     fn drop(&mut self) {
+        leftover::release_shared_memory(&self.data_dir);
         // A process of the server that is about to end may still write; the rest of a
         // removal that fails is swept later, since nobody holds the owner file then.
         for _ in 0..3 {

@@ -4,19 +4,13 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use ops_core::{Error, ErrorKind, Result};
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::Signal;
 
-use super::file_error;
 use super::folder::{DATA, OWNER, PREFIX};
-use crate::process::{User, signal};
-
-/// How long a left-over server may take to end by itself.
-const END_TIMEOUT: Duration = Duration::from_secs(5);
+use super::{file_error, leftover};
+use crate::process::User;
 
 /// A parent folder that was checked.
 #[derive(Clone, Debug)]
@@ -80,7 +74,9 @@ impl Parent {
     pub(super) fn sweep(&self) -> Result<usize> {
         let claimed = self.claim_dead()?;
         for (folder, _owner) in &claimed {
-            end_leftover(&folder.join(DATA));
+            let data = folder.join(DATA);
+            leftover::end_server(&data);
+            leftover::release_shared_memory(&data);
             if let Err(err) = fs::remove_dir_all(folder)
                 && err.kind() != io::ErrorKind::NotFound
             {
@@ -170,62 +166,4 @@ fn check_passable(path: &Path, user: &User) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Ends the server that runs in a data folder whose owner is gone.
-fn end_leftover(data: &Path) {
-    let Some(pid) = postmaster_of(data) else {
-        return;
-    };
-    for (how, patience) in [(Signal::QUIT, END_TIMEOUT), (Signal::KILL, END_TIMEOUT)] {
-        let _ = signal(pid, how);
-        let deadline = Instant::now() + patience;
-        while Instant::now() < deadline {
-            if postmaster_of(data) != Some(pid) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-/// The server that runs in a data folder: the process that `postmaster.pid` names, where
-/// both the file and the process's own arguments name that folder.
-fn postmaster_of(data: &Path) -> Option<u32> {
-    let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
-    let mut lines = text.lines();
-    let pid: u32 = lines.next()?.trim().parse().ok()?;
-    let named = Path::new(lines.next()?.trim());
-    (named == data && runs_in(pid, data)).then_some(pid)
-}
-
-#[cfg(target_os = "linux")]
-fn runs_in(pid: u32, data: &Path) -> bool {
-    use std::os::unix::ffi::OsStrExt;
-    let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    arguments
-        .split(|&byte| byte == 0)
-        .any(|arg| arg == data.as_os_str().as_bytes())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn runs_in(pid: u32, data: &Path) -> bool {
-    let pid = pid.to_string();
-    let ps = crate::process::Program::new("/bin/ps").args(["-ww", "-o", "args=", "-p", &pid]);
-    let output = ps.stdout(crate::process::Io::Piped).command().output();
-    output.is_ok_and(|it| String::from_utf8_lossy(&it.stdout).contains(&*data.to_string_lossy()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pid_file_that_names_another_process_ends_nobody() {
-        let data = tempfile::tempdir().unwrap();
-        let ours = std::process::id();
-        let text = format!("{ours}\n{}\n", data.path().display());
-        fs::write(data.path().join("postmaster.pid"), text).unwrap();
-        assert_eq!(postmaster_of(data.path()), None);
-    }
 }

@@ -85,3 +85,61 @@ impl<'a> Der<'a> {
         Some((tag, content))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    macro_rules! certificate {
+        ($name:literal) => {
+            include_bytes!(concat!("../../tests/fixtures/certificates/", $name, ".der"))
+        };
+    }
+
+    #[track_caller]
+    fn assert_hash(certificate: &[u8], algorithm: &'static Algorithm) {
+        let expected = digest(algorithm, certificate).as_ref().to_vec();
+        assert_eq!(server_end_point(certificate), Some(expected));
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_signature_and_never_weaker_than_sha_256() {
+        assert_hash(certificate!("rsa-sha1"), &SHA256);
+        assert_hash(certificate!("rsa-sha256"), &SHA256);
+        assert_hash(certificate!("rsa-sha384"), &SHA384);
+        assert_hash(certificate!("rsa-sha512"), &SHA512);
+        assert_hash(certificate!("pss-sha256"), &SHA256);
+        assert_hash(certificate!("pss-sha512"), &SHA512);
+        assert_hash(certificate!("ecdsa-sha256"), &SHA256);
+        assert_hash(certificate!("ecdsa-sha512"), &SHA512);
+    }
+
+    #[test]
+    fn a_signature_without_a_hash_gives_no_binding() {
+        assert_eq!(server_end_point(certificate!("ed25519")), None);
+    }
+
+    #[test]
+    fn a_certificate_that_is_cut_off_gives_no_binding() {
+        let whole = certificate!("pss-sha512");
+        for length in 0..whole.len() {
+            assert_eq!(server_end_point(&whole[..length]), None, "{length}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_whatever_make_it_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200),
+            at in 0..900_usize,
+        ) {
+            let _ = server_end_point(&bytes);
+            let mut certificate = certificate!("pss-sha256").to_vec();
+            let end = certificate.len().min(at + bytes.len());
+            certificate.splice(at.min(end)..end, bytes);
+            let _ = server_end_point(&certificate);
+        }
+    }
+}

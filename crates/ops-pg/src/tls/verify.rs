@@ -43,7 +43,11 @@ impl ServerVerifier {
         );
         match outcome {
             // The period of validity has been checked before this error is found.
-            Err(err) if is_ca_as_server(&err) && self.pinned.contains(certificate) => Ok(()),
+            Err(Error::InvalidCertificate(err))
+                if is_ca_as_server(&err) && self.pinned.contains(certificate) =>
+            {
+                Ok(())
+            }
             outcome => outcome,
         }
     }
@@ -91,8 +95,9 @@ impl ServerCertVerifier for ServerVerifier {
     }
 }
 
-fn is_ca_as_server(err: &Error) -> bool {
-    let Error::InvalidCertificate(CertificateError::Other(OtherError(other))) = err else {
+/// Whether the certificate of a CA was shown as that of a server.
+pub(crate) fn is_ca_as_server(err: &CertificateError) -> bool {
+    let CertificateError::Other(OtherError(other)) = err else {
         return false;
     };
     matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
