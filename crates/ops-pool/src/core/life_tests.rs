@@ -226,4 +226,3 @@ fn a_lifetime_of_zero_uses_a_connection_once() {
     let actions = bench.step(Event::Release(server, Verdict::Reusable));
     assert_eq!(closes(&actions, CloseReason::LifetimeOver), [server]);
 }
-

@@ -271,4 +271,3 @@ async fn a_backend_that_was_killed_in_use_is_not_handed_on() {
     let next = pool.acquire().await.unwrap();
     assert_ne!(pid(&next).await, backend);
 }
-

@@ -1,5 +1,10 @@
 //! The pool over real servers.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test whose preparation fails has failed"
+)]
+
 mod dirty;
 mod outage;
 mod reset;
