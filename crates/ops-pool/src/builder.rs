@@ -218,7 +218,7 @@ impl SessionPoolBuilder {
             // A new hasher has random keys: the only randomness that std has to offer.
             seed: RandomState::new().build_hasher().finish(),
         };
-        Ok(SessionPool::new(Shared::start(config, settings, runtime)))
+        Ok(SessionPool::new(Shared::start(config, settings, &runtime)))
     }
 
     fn problems(&self) -> Vec<String> {

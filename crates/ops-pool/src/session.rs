@@ -65,6 +65,10 @@ impl Session {
     /// Takes the connection out of the pool for good. It no longer counts as one of
     /// `pool_size`; it stands until the client is dropped, or the runtime of the pool ends.
     #[must_use]
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "only drop and release leave no connection"
+    )]
     pub fn detach(mut self) -> Client {
         let conn = self
             .conn

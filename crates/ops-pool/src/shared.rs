@@ -57,7 +57,7 @@ pub(crate) enum Answer {
 
 impl Shared {
     /// Starts a pool: its timer, and the connections that it is to have at least.
-    pub(crate) fn start(config: Config, settings: Settings, runtime: Handle) -> Arc<Self> {
+    pub(crate) fn start(config: Config, settings: Settings, runtime: &Handle) -> Arc<Self> {
         let shared = Arc::new(Self {
             config,
             start: Instant::now(),

@@ -56,7 +56,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
         let bytes = buf.filled().get(before..).unwrap_or_default();
-        this.received.feed(bytes, &mut this.exchange.from_server());
+        this.received.feed(bytes, &mut this.exchange.server());
         this.exchange.publish();
         Poll::Ready(Ok(()))
     }
@@ -71,7 +71,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
         let this = self.get_mut();
         let taken = ready!(Pin::new(&mut this.stream).poll_write(cx, buf))?;
         let bytes = buf.get(..taken).unwrap_or_default();
-        this.sent.feed(bytes, &mut this.exchange.from_client());
+        this.sent.feed(bytes, &mut this.exchange.client());
         this.exchange.publish();
         Poll::Ready(Ok(taken))
     }
@@ -166,7 +166,14 @@ impl Wire {
         let mut sql = String::new();
         for Lookup { name, query } in &*lookups {
             let name = name.replace('"', "\"\"");
-            sql.push_str(&format!("PREPARE \"{name}\" AS {query};\n"));
+            sql.extend([
+                "PREPARE \"",
+                &name,
+                "\" AS ",
+                query,
+                ";
+",
+            ]);
         }
         Some(sql)
     }

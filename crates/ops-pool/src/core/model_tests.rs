@@ -50,9 +50,8 @@ impl Model {
     fn parallel(&self, now: Now, retry_at: Option<Now>) -> usize {
         match (self.failing, retry_at) {
             (Some(_), Some(at)) if now < at => 0,
-            (Some(_), _) => 1,
             (None, _) if self.proven => self.max_connecting,
-            (None, _) => 1,
+            _ => 1,
         }
     }
 
@@ -142,11 +141,12 @@ impl Model {
                 self.lent.remove(&server);
                 self.gone.remove(&server);
             }
-            Event::Dial(server) if self.connecting.contains(&server) => {
-                if self.shortage(now, self.connecting.len() - 1) == 0 {
-                    self.connecting.remove(&server);
-                    out.push(Action::Close(server, CloseReason::NotNeeded));
-                }
+            Event::Dial(server)
+                if self.connecting.contains(&server)
+                    && self.shortage(now, self.connecting.len() - 1) == 0 =>
+            {
+                self.connecting.remove(&server);
+                out.push(Action::Close(server, CloseReason::NotNeeded));
             }
             Event::Connected(server) if self.connecting.remove(&server) => {
                 self.failing = None;

@@ -194,7 +194,6 @@ impl World {
                 self.plan(gap, Plan::Arrive);
                 self.misfortune();
             }
-            Plan::Arrive => {}
             Plan::GiveUp(waiter) => self.leave(waiter),
             Plan::Collect(waiter) => self.collect(waiter),
             Plan::Return(server) => self.give_back(server),
@@ -228,7 +227,7 @@ impl World {
                 self.timer = None;
                 self.step(Event::Tick);
             }
-            Plan::Tick(_) => {}
+            Plan::Arrive | Plan::Tick(_) => {}
         }
         true
     }

@@ -143,8 +143,11 @@ impl State {
                 Action::Wait(waiter) => reply = Some(Reply::Wait(waiter)),
                 Action::Refuse(refusal) => reply = Some(Reply::Refuse(refusal)),
                 Action::Wake(waiter) => {
-                    let waker = self.wakers.get_mut(waiter.index()).and_then(Option::take);
-                    waker.into_iter().for_each(|waker| deferred.wake(waker));
+                    if let Some(kept) = self.wakers.get_mut(waiter.index())
+                        && let Some(waker) = kept.take()
+                    {
+                        deferred.wake(waker);
+                    }
                 }
                 Action::Connect(server) => deferred.connect.push(server),
                 Action::Reset(server) => {

@@ -62,11 +62,11 @@ impl Exchange {
         }
     }
 
-    pub(super) fn from_client(&mut self) -> FromClient<'_> {
+    pub(super) fn client(&mut self) -> FromClient<'_> {
         FromClient(self)
     }
 
-    pub(super) fn from_server(&mut self) -> FromServer<'_> {
+    pub(super) fn server(&mut self) -> FromServer<'_> {
         FromServer(self)
     }
 
@@ -232,7 +232,7 @@ mod tests {
                 received: Framer::backend(),
             };
             talk.sent
-                .feed(&[0, 0, 0, 8, 0, 3, 0, 0], &mut talk.exchange.from_client());
+                .feed(&[0, 0, 0, 8, 0, 3, 0, 0], &mut talk.exchange.client());
             talk.hear("RKZI");
             talk
         }
@@ -248,7 +248,7 @@ mod tests {
             let mut bytes = vec![kind];
             bytes.extend((u32::try_from(body.len()).unwrap() + 4).to_be_bytes());
             bytes.extend(body);
-            self.sent.feed(&bytes, &mut self.exchange.from_client());
+            self.sent.feed(&bytes, &mut self.exchange.client());
             self.exchange.publish();
         }
 
@@ -264,7 +264,7 @@ mod tests {
                 let mut bytes = vec![kind];
                 bytes.extend((u32::try_from(body.len()).unwrap() + 4).to_be_bytes());
                 bytes.extend(body);
-                self.received.feed(&bytes, &mut self.exchange.from_server());
+                self.received.feed(&bytes, &mut self.exchange.server());
             }
             self.exchange.publish();
             self
@@ -384,7 +384,7 @@ mod tests {
     fn nonsense_leaves_no_status() {
         let mut talk = Talk::new();
         talk.received
-            .feed(&[b'Z', 0, 0, 0, 0], &mut talk.exchange.from_server());
+            .feed(&[b'Z', 0, 0, 0, 0], &mut talk.exchange.server());
         talk.hear("").is(TransactionStatus::Unknown, 0);
     }
 

@@ -1,5 +1,11 @@
 //! The pool over a fake server and a clock that the tests own.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test whose preparation fails has failed"
+)]
+
 mod cancellation;
 mod outage;
 mod server;
