@@ -19,7 +19,7 @@ use crate::drain::DrainPlan;
 use crate::lifecycle::{Lifecycle, LifecycleState, Step};
 use crate::liveness::NamedSignal;
 use crate::outcome::Outcome;
-use crate::render::Shape;
+use crate::render::{BodyCache, Shape};
 use crate::scheduler::Scheduler;
 use crate::snapshot::{CheckReport, GateState, Registration, Snapshot};
 use crate::state::{CheckState, Event, Moment};
@@ -56,6 +56,7 @@ pub(crate) struct Inner {
     pub(crate) signals: Vec<NamedSignal>,
     pub(crate) started_at: Instant,
     pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) bodies: BodyCache,
     /// Fired when connections should end.
     pub(crate) shutdown: CancellationToken,
     /// Fired when the time for that is over.
@@ -124,6 +125,7 @@ impl Health {
             signals,
             started_at,
             snapshot: ArcSwap::from_pointee(core.publish()),
+            bodies: BodyCache::default(),
             shutdown: CancellationToken::new(),
             stopped: CancellationToken::new(),
             core: Mutex::new(core),

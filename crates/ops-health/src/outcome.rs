@@ -110,6 +110,11 @@ impl Outcome {
         self
     }
 
+    pub(crate) fn with_private_detail(mut self, detail: Private<String>) -> Self {
+        self.detail = detail;
+        self
+    }
+
     /// How it is: healthy, degraded or unhealthy, never unknown.
     #[must_use]
     pub fn status(&self) -> Status {

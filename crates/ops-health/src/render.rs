@@ -4,6 +4,7 @@
 //! and no text of a check; a body for authorized callers from [`FullReport`]. Every
 //! shape has one function for each, and they share no state.
 
+mod cache;
 mod draft;
 mod kube;
 mod native;
@@ -22,6 +23,7 @@ use crate::private::{Authorized, scrub};
 use crate::snapshot::CheckReport;
 use crate::status::Status;
 
+pub(crate) use cache::BodyCache;
 pub(crate) use kube::{anonymous as kube_anonymous, authorized as kube_authorized};
 pub(crate) use native::one_check;
 
@@ -149,7 +151,7 @@ where
     }
 }
 
-pub(crate) fn json(value: &impl Serialize) -> Bytes {
+fn json(value: &impl Serialize) -> Bytes {
     // Serializing plain data to memory does not fail; an empty object is still valid.
     serde_json::to_vec(value).map_or_else(|_| Bytes::from_static(b"{}"), Bytes::from)
 }

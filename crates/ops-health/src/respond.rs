@@ -9,16 +9,13 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
-use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::aggregate::{Question, Verdict};
 use crate::health::{Health, Inner};
 use crate::lifecycle::Lifecycle;
 use crate::private::Authorized;
-use crate::render::{
-    FullReport, PublicReport, Shape, json, kube_anonymous, kube_authorized, one_check,
-};
+use crate::render::{FullReport, PublicReport, Shape, kube_anonymous, kube_authorized, one_check};
 use crate::snapshot::{CheckReport, Registration, Snapshot};
 use crate::status::Status;
 
@@ -129,9 +126,10 @@ impl Probe<'_> {
         let (content_type, body) = match route {
             Route::Kube(name, _) => ("text/plain; charset=utf-8", self.kube(name, verdict)),
             Route::Health | Route::Check(_) => self.health(verdict),
-            Route::Live => ("application/json", flag("alive", verdict)),
-            Route::Ready => ("application/json", flag("ready", verdict)),
-            Route::Startup => ("application/json", flag("started", verdict)),
+            Route::Live | Route::Ready | Route::Startup => {
+                let body = flag(question, verdict.status.is_up());
+                ("application/json", Bytes::from_static(body.as_bytes()))
+            }
         };
         let mut response = respond_with(status, content_type, body);
         self.add_drain_headers(question, response.headers_mut());
@@ -186,7 +184,7 @@ impl Probe<'_> {
             .unwrap_or(self.inner.settings.shape);
         let body = match &self.proof {
             Some(proof) => shape.authorized(&self.full(verdict), proof),
-            None => shape.anonymous(&self.public(verdict)),
+            None => self.inner.bodies.anonymous(shape, &self.public(verdict)),
         };
         (shape.content_type(), body)
     }
@@ -299,16 +297,16 @@ fn retry_after(delay: Duration) -> u64 {
         .unwrap_or(u64::MAX)
 }
 
-fn flag(name: &'static str, verdict: Verdict) -> Bytes {
-    struct Flag(&'static str, bool);
-
-    impl Serialize for Flag {
-        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.collect_map([(self.0, self.1)])
-        }
+/// The answer of a probe that asks a yes-or-no question.
+const fn flag(question: Question, yes: bool) -> &'static str {
+    match (question, yes) {
+        (Question::Live, true) => r#"{"alive":true}"#,
+        (Question::Live, false) => r#"{"alive":false}"#,
+        (Question::Startup, true) => r#"{"started":true}"#,
+        (Question::Startup, false) => r#"{"started":false}"#,
+        (Question::Ready | Question::Health, true) => r#"{"ready":true}"#,
+        (Question::Ready | Question::Health, false) => r#"{"ready":false}"#,
     }
-
-    json(&Flag(name, verdict.status.is_up()))
 }
 
 fn plain(status: StatusCode) -> Response<Bytes> {
@@ -324,6 +322,7 @@ fn respond_with(status: StatusCode, content_type: &'static str, body: Bytes) -> 
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    headers.reserve(4);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

@@ -13,6 +13,7 @@ use crate::check::{BlockedThreads, CheckCtx};
 use crate::health::{GateFuture, Inner};
 use crate::jitter::Jitter;
 use crate::outcome::Outcome;
+use crate::private::Private;
 use crate::snapshot::Registration;
 use crate::state::Event;
 use crate::status::Code;
@@ -128,7 +129,7 @@ impl Runner {
             // The runtime was blocked: the result is there, but came too late.
             Ok(_) if took > limit => Some(Event::TimedOut(took)),
             Ok(Ok(outcome)) => Some(Event::Finished(outcome, took)),
-            Ok(Err(err)) if err.is_panic() => Some(Event::Panicked(panic_text(err))),
+            Ok(Err(err)) if err.is_panic() => Some(Event::Panicked(Private::new(panic_text(err)))),
             Ok(Err(_)) => None,
             Err(_) => {
                 task.0.abort();

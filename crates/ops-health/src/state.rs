@@ -7,6 +7,7 @@ use ops_core::Timestamp;
 
 use crate::outcome::Outcome;
 use crate::policy::Policy;
+use crate::private::Private;
 use crate::status::{Code, Status};
 
 /// The same moment on both clocks: decisions use `instant`, bodies show `wall`.
@@ -28,8 +29,8 @@ pub enum Event {
     Finished(Outcome, Duration),
     /// The check did not return in time.
     TimedOut(Duration),
-    /// The check panicked. The outcome holds the panic's message.
-    Panicked(String),
+    /// The check panicked, with that message.
+    Panicked(Private<String>),
     /// A run that timed out long ago still blocks a thread, so no new one was started.
     Stuck,
 }
@@ -43,7 +44,7 @@ impl Event {
                 Some(took),
             ),
             Self::Panicked(message) => (
-                Outcome::unhealthy(Code::Panicked).with_detail(message),
+                Outcome::unhealthy(Code::Panicked).with_private_detail(message),
                 None,
             ),
             Self::Stuck => (

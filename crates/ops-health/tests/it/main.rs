@@ -3,7 +3,6 @@
 #![cfg(test)]
 
 mod builder;
-mod canary;
 #[cfg(feature = "axum")]
 mod drain;
 mod model;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ops_core::Timestamp;
-use ops_health::{CheckState, Code, Event, Moment, Outcome, Policy, Status};
+use ops_health::{CheckState, Code, Event, Moment, Outcome, Policy, Private, Status};
 use proptest::prelude::*;
 
 /// Says the same in another way: worse where the best of the last `failure` results is
@@ -57,7 +57,7 @@ impl Run {
             Self::Degraded => finished(Outcome::degraded(Code::Saturated)),
             Self::Failed => finished(Outcome::unhealthy(Code::Refused)),
             Self::TimedOut => Event::TimedOut(Duration::ZERO),
-            Self::Panicked => Event::Panicked(String::new()),
+            Self::Panicked => Event::Panicked(Private::default()),
             Self::Stuck => Event::Stuck,
         }
     }

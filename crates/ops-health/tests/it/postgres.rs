@@ -162,6 +162,7 @@ async fn a_standby_has_the_wrong_role_until_it_is_promoted() {
 #[tokio::test]
 async fn a_refused_login_says_so_and_keeps_the_password_to_itself() {
     let started = Pg::builder()
+        .tcp(true)
         .with(|server| server.password("right-c4n4ry-7d0f"))
         .start()
         .await;

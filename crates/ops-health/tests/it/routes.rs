@@ -1,6 +1,8 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use ops_health::{Code, DrainPlan, Groups, Health, Outcome, Scheduler, Visibility};
+use ops_testkit::ManualClock;
 
 use crate::support::{
     Scripted, TOKEN, exact, get, get_authorized, request, seconds, send, service, settle,
@@ -23,7 +25,8 @@ const ROUTES: [&str; 5] = [
 
 #[tokio::test(start_paused = true)]
 async fn head_answers_as_get_without_the_body() {
-    let (health, _scheduler) = running(service().check(Scripted::failing("db")).aliases()).await;
+    let builder = service().clock(Arc::new(ManualClock::default()));
+    let (health, _scheduler) = running(builder.check(Scripted::failing("db")).aliases()).await;
     for uri in ROUTES
         .into_iter()
         .chain(["/livez", "/readyz", "/healthz", "/health/checks/db"])

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use ops_core::Timestamp;
-use ops_health::{CheckState, Code, Event, Moment, Outcome, Policy, Status, Transition};
+use ops_health::{CheckState, Code, Event, Moment, Outcome, Policy, Private, Status, Transition};
 
 use crate::support::seconds;
 
@@ -210,7 +210,10 @@ fn a_mix_of_bad_results_is_as_bad_as_the_best_of_them() {
 fn timeout_panic_and_stuck_are_failures_with_codes_of_their_own() {
     for (event, code) in [
         (Event::TimedOut(seconds(2)), Code::Timeout),
-        (Event::Panicked("boom".to_owned()), Code::Panicked),
+        (
+            Event::Panicked(Private::new("boom".to_owned())),
+            Code::Panicked,
+        ),
         (Event::Stuck, Code::Stuck),
     ] {
         let mut bench = Bench::default();

@@ -1,19 +1,39 @@
-//! A secret in the words of a check must not get out.
+//! A secret in the words of a check must not get out. A process of its own: the log of
+//! all of it is captured.
+
+#![cfg(test)]
+
+#[path = "it/support.rs"]
+#[expect(dead_code, reason = "shared with the other tests")]
+mod support;
 
 use std::fmt::{Debug, Write as _};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
-use ops_health::{Code, Event, Health, Outcome};
+use ops_health::{Code, Event, Health, Outcome, Private};
 use tracing::field::{Field, Visit};
 use tracing::{Metadata, Subscriber, span};
 
-use crate::support::{Act, Scripted, get, get_authorized, seconds, service};
+use support::{Act, Reply, Scripted, get, get_authorized, seconds, service};
 
 const CANARY: &str = "c4n4ry-7d0f";
 
 /// A subscriber that keeps every field of every event and span as text.
 #[derive(Clone, Default)]
 struct Capture(Arc<Mutex<String>>);
+
+/// The log of the whole process.
+static LOG: LazyLock<Capture> = LazyLock::new(|| {
+    let capture = Capture::default();
+    tracing::subscriber::set_global_default(capture.clone()).unwrap();
+    capture
+});
+
+impl Capture {
+    fn text(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 impl Visit for Capture {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
@@ -47,7 +67,7 @@ impl Subscriber for Capture {
 }
 
 /// Every body that a caller can get, with headers.
-fn bodies(health: &Health, get: impl Fn(&Health, &str) -> crate::support::Reply) -> String {
+fn bodies(health: &Health, get: impl Fn(&Health, &str) -> Reply) -> String {
     let routes = [
         "/health",
         "/api/health",
@@ -68,17 +88,19 @@ fn bodies(health: &Health, get: impl Fn(&Health, &str) -> crate::support::Reply)
         .chain(checks)
         .map(str::to_owned)
         .chain(formats);
-    all.map(|uri| format!("{uri}: {:?}\n", get(health, &uri)))
-        .collect()
+    all.map(|uri| format!("{uri}: {:?}", get(health, &uri)))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_words_of_a_check_reach_no_anonymous_caller_and_no_debug_output() {
+    LazyLock::force(&LOG);
     let outcome = Outcome::unhealthy(Code::AuthFailed).with_detail(format!("login with {CANARY}"));
     assert!(!format!("{outcome:?}").contains(CANARY));
     let event = Event::Finished(outcome.clone(), seconds(1));
     assert!(!format!("{event:?}").contains(CANARY));
-    assert!(!format!("{:?}", Event::Panicked(CANARY.to_owned())).contains(CANARY));
+    assert!(!format!("{:?}", Event::Panicked(Private::new(CANARY.to_owned()))).contains(CANARY));
 
     let health = service()
         .aliases()
@@ -91,6 +113,8 @@ async fn the_words_of_a_check_reach_no_anonymous_caller_and_no_debug_output() {
     tokio::time::sleep(seconds(1)).await;
     assert!(!bodies(&health, get).contains(CANARY));
     assert!(!format!("{health:?} {:?}", health.checks()).contains(CANARY));
+    assert!(LOG.text().contains("login with [redacted]"));
+    assert!(!LOG.text().contains(CANARY));
     // The words themselves do get to those who may see them, without the secret.
     let shown = bodies(&health, get_authorized);
     assert!(shown.contains("login with [redacted]"), "{shown}");
@@ -99,9 +123,7 @@ async fn the_words_of_a_check_reach_no_anonymous_caller_and_no_debug_output() {
 
 #[tokio::test(start_paused = true)]
 async fn credentials_in_the_words_of_a_check_reach_no_log_and_no_body() {
-    let capture = Capture::default();
-    let _subscriber = tracing::subscriber::set_default(capture.clone());
-
+    LazyLock::force(&LOG);
     let url = format!("cannot reach postgres://app:{CANARY}@db:5432/shop?sslkey={CANARY}");
     let gate = format!("password={CANARY} was refused");
     let check = Scripted::new("db", Outcome::unhealthy(Code::Unreachable).with_detail(url));
@@ -127,7 +149,7 @@ async fn credentials_in_the_words_of_a_check_reach_no_log_and_no_body() {
     check.returns(Outcome::degraded(Code::Saturated).with_detail(format!("token: {CANARY}")));
     tokio::time::sleep(seconds(30)).await;
 
-    let log = capture.0.lock().unwrap().clone();
+    let log = LOG.text();
     assert!(!log.contains(CANARY), "{log}");
     for expected in [
         "check=db from=unknown to=unhealthy code=unreachable",
