@@ -1,5 +1,6 @@
 //! Waiting for a condition.
 
+use std::panic::Location;
 use std::time::{Duration, Instant};
 
 /// How long to wait between two looks.
@@ -26,18 +27,25 @@ const POLL: Duration = Duration::from_millis(10);
 /// ```
 ///
 /// # Panics
-/// With `what` where the condition does not hold in time.
+/// With `what` where the condition does not hold in time, also where it never answers.
 #[track_caller]
 pub fn wait_until<F>(what: &str, timeout: Duration, mut condition: F) -> impl Future<Output = ()>
 where
     F: AsyncFnMut() -> bool,
 {
-    let caller = std::panic::Location::caller();
+    let caller = Location::caller();
     async move {
-        let begun = Instant::now();
-        while !condition().await {
+        let deadline = Instant::now() + timeout;
+        loop {
+            // A look that hangs is given up. Where the test's clock is paused, the timer
+            // may fire early: then the look is made again.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let holds = tokio::time::timeout(left.max(POLL), condition()).await;
+            if holds == Ok(true) {
+                return;
+            }
             assert!(
-                begun.elapsed() < timeout,
+                Instant::now() < deadline,
                 "{caller}: waited {timeout:?} in vain for {what}"
             );
             tokio::time::sleep(POLL).await;

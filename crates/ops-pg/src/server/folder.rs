@@ -40,6 +40,7 @@ impl ServerFolder {
         let path = tempfile::Builder::new()
             .prefix(PREFIX)
             .rand_bytes(6)
+            .permissions(fs::Permissions::from_mode(0o700))
             .tempdir_in(parent.path())
             .map_err(|err| file_error("making a folder in", parent.path(), err))?
             .keep();

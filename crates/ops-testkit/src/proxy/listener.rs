@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use rustix::net::{Shutdown, shutdown};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -82,6 +83,9 @@ pub(super) async fn serve(port: Port, shared: Arc<Shared>, listening: watch::Sen
                     Some(_) = connections.join_next() => {},
                 }
             }
+            // Closing alone is not enough: a child that is being forked by another test
+            // holds a copy of the socket until it has become its program.
+            let _ = shutdown(&listener, Shutdown::Both);
         }
         listening.send_replace(false);
         let _ = faults.wait_for(|faults| !faults.refuse).await;
