@@ -1,0 +1,13 @@
+//! Checks that are ready to use.
+
+mod backup_freshness;
+mod disk;
+mod pool;
+#[cfg(feature = "postgres")]
+mod postgres;
+
+pub use backup_freshness::{BackupFacts, BackupFreshness, BackupSource};
+pub use disk::{Disk, Percent};
+pub use pool::{Pool, PoolCounters, PoolUsage};
+#[cfg(feature = "postgres")]
+pub use postgres::Postgres;
