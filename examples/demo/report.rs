@@ -63,9 +63,9 @@ impl Pool {
         let totals = &snapshot.totals;
         Self {
             transactions,
-            sessions: totals.acquired,
-            connections: totals.connected,
-            closed_dirty: totals.closed_dirty,
+            sessions: totals.assignments,
+            connections: totals.connects,
+            closed_dirty: totals.dirty_closes,
         }
     }
 }

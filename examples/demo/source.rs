@@ -5,7 +5,6 @@ use std::time::Instant;
 use ops_core::database::ConnectInfo;
 use ops_pg::binaries::{Binaries, Finder, Major};
 use ops_pg::conninfo;
-use ops_pg::process::Program;
 use ops_pg::server::{Shutdown, ThrowawayServer};
 use ops_testkit::data;
 
@@ -40,8 +39,9 @@ impl Source {
         server.create_database(DATABASE).await?;
         let info = server.connect_info(DATABASE);
         let begun = Instant::now();
-        load(&info, &binaries, arguments.size_bytes).await?;
-        eprintln!("source: loaded in {:.1} s", begun.elapsed().as_secs_f64());
+        let report = data::load(&info, &binaries, arguments.size_bytes).await?;
+        let (megabytes, seconds) = (report.database_bytes / 1_000_000, begun.elapsed().as_secs_f64());
+        eprintln!("source: {megabytes} MB loaded in {seconds:.1} s");
         Ok(Self { info, is_ours: true, server: Some(server) })
     }
 
@@ -62,25 +62,4 @@ async fn newest(finder: &Finder) -> Result<Binaries> {
         .filter(|binaries| (Major(13)..=Major(18)).contains(&binaries.major()))
         .max_by_key(Binaries::major)
         .ok_or_else(|| "no PostgreSQL 13 to 18 with pgbench was found: run cargo xtask setup".into())
-}
-
-/// A third each of pgbench's tables and bulk tables of other kinds, and the schema with
-/// what breaks naive backups.
-async fn load(info: &ConnectInfo, binaries: &Binaries, size_bytes: u64) -> Result<()> {
-    data::install_schema(info).await?;
-    let scale = data::pgbench_scale_for(size_bytes / 3);
-    let env = conninfo::libpq_env(info);
-    let program = env
-        .plain()
-        .fold(Program::new(binaries.program("pgbench")?), |program, (name, value)| program.env(name, value))
-        .args(["--initialize", "--quiet", "--scale"])
-        .arg(scale.to_string());
-    program.spawn()?.wait().await?.check(ops_core::ErrorKind::Internal)?;
-    let report = data::install_bulk(info, size_bytes).await?;
-    eprintln!(
-        "source: {} MB in the database, {:.0} MB/s",
-        report.database_bytes / 1_000_000,
-        report.megabytes_per_second()
-    );
-    Ok(())
 }

@@ -1,5 +1,7 @@
 //! Checks that are ready to use.
 
+#[cfg(feature = "backup")]
+mod backup_catalogue;
 mod backup_freshness;
 mod disk;
 mod pool;
