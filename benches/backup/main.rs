@@ -47,7 +47,7 @@ async fn main() -> Result<()> {
     };
     pg.create_database("bench").await;
     let info = pg.connect_info("bench");
-    data::load(&info, pg.server().binaries(), options.size_bytes).await?;
+    data::load(&info, pg.binaries(), options.size_bytes).await?;
     pg.client("bench").await.batch_execute("CHECKPOINT").await?;
 
     // On a disk: what is written is flushed to it.

@@ -7,6 +7,8 @@ mod disk;
 mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "pool")]
+mod session_pool;
 
 pub use backup_freshness::{BackupFacts, BackupFreshness, BackupSource};
 pub use disk::{Disk, Percent};

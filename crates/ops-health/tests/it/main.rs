@@ -6,6 +6,8 @@ mod builder;
 #[cfg(feature = "axum")]
 mod drain;
 mod model;
+#[cfg(feature = "pool")]
+mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod routes;
