@@ -83,7 +83,10 @@ async fn main() -> Result<()> {
 
     let routes = health::ask(served.address).await?;
     let snapshot = pool.snapshot();
-    pool.shutdown(Drain::Sessions(Duration::from_secs(5))).await;
+    let drained = pool.shutdown(Drain::Sessions(Duration::from_secs(5))).await;
+    if let Some(holder) = drained.holders.first() {
+        return Err(format!("the pool did not drain: {holder}").into());
+    }
     served.stop().await;
     source.stop().await;
 
