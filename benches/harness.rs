@@ -40,18 +40,35 @@ impl Case {
         samples: &BTreeMap<&'static str, Vec<f64>>,
         goals: &[(&'static str, f64)],
     ) -> Self {
-        let medians: BTreeMap<_, _> =
-            samples.iter().map(|(name, samples)| (*name, median(samples))).collect();
+        let medians: BTreeMap<_, _> = samples
+            .iter()
+            .map(|(name, samples)| (*name, median(samples)))
+            .collect();
         let ours = medians.get("ours").copied().unwrap_or(f64::NAN);
-        let peers: BTreeMap<_, _> = medians.into_iter().filter(|(name, _)| *name != "ours").collect();
+        let peers: BTreeMap<_, _> = medians
+            .into_iter()
+            .filter(|(name, _)| *name != "ours")
+            .collect();
         let goals = goals
             .iter()
             .map(|&(peer, goal)| {
                 let ratio = ours / peers.get(peer).copied().unwrap_or(f64::NAN);
-                Goal { peer, ratio, op: "<=", goal, met: ratio <= goal }
+                Goal {
+                    peer,
+                    ratio,
+                    op: "<=",
+                    goal,
+                    met: ratio <= goal,
+                }
             })
             .collect();
-        Self { case, unit, ours, peers, goals }
+        Self {
+            case,
+            unit,
+            ours,
+            peers,
+            goals,
+        }
     }
 }
 
@@ -83,11 +100,21 @@ impl Report {
             let _ = writeln!(out, "\n{} ({})", case.case, case.unit);
             let _ = writeln!(out, "  {:32} {:>10.2}", "ours", case.ours);
             for (peer, value) in &case.peers {
-                let _ = writeln!(out, "  {peer:32} {value:>10.2}   ours/peer {:.3}", case.ours / value);
+                let _ = writeln!(
+                    out,
+                    "  {peer:32} {value:>10.2}   ours/peer {:.3}",
+                    case.ours / value
+                );
             }
             for goal in &case.goals {
                 let met = if goal.met { "met" } else { "NOT MET" };
-                let Goal { peer, ratio, op, goal, .. } = goal;
+                let Goal {
+                    peer,
+                    ratio,
+                    op,
+                    goal,
+                    ..
+                } = goal;
                 let _ = writeln!(out, "  goal: {op} {goal} x {peer}: {ratio:.3}, {met}");
             }
         }
@@ -99,12 +126,23 @@ impl Report {
         let mut y = 10.0;
         let mut body = String::new();
         for case in &self.cases {
-            let _ = write!(body, "<text x='10' y='{}' font-weight='bold'>{} ({})</text>", y + 14.0, case.case, case.unit);
+            let _ = write!(
+                body,
+                "<text x='10' y='{}' font-weight='bold'>{} ({})</text>",
+                y + 14.0,
+                case.case,
+                case.unit
+            );
             y += BAR;
-            let bars = std::iter::once(("ours", case.ours)).chain(case.peers.iter().map(|(k, v)| (*k, *v)));
+            let bars = std::iter::once(("ours", case.ours))
+                .chain(case.peers.iter().map(|(k, v)| (*k, *v)));
             let longest = bars.clone().map(|(_, value)| value).fold(0.0, f64::max);
             for (name, value) in bars {
-                let width = if longest > 0.0 { 400.0 * value / longest } else { 0.0 };
+                let width = if longest > 0.0 {
+                    400.0 * value / longest
+                } else {
+                    0.0
+                };
                 let fill = if name == "ours" { "#2a6f97" } else { "#a9b4c2" };
                 let _ = write!(
                     body,
@@ -118,6 +156,8 @@ impl Report {
             }
             y += BAR / 2.0;
         }
-        format!("<svg xmlns='http://www.w3.org/2000/svg' width='760' height='{y:.0}' font-family='sans-serif' font-size='13'>{body}</svg>\n")
+        format!(
+            "<svg xmlns='http://www.w3.org/2000/svg' width='760' height='{y:.0}' font-family='sans-serif' font-size='13'>{body}</svg>\n"
+        )
     }
 }

@@ -6,8 +6,15 @@
 //! to round, and write to the same disk, the final fsync included. Ours also encrypts,
 //! hashes every row, and stores roles and a fingerprint.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program prints")]
-#![expect(clippy::disallowed_methods, reason = "peers are run as a user would run them")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program prints"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "peers are run as a user would run them"
+)]
 
 #[path = "../harness.rs"]
 mod harness;
@@ -51,7 +58,9 @@ async fn main() -> Result<()> {
     pg.client("bench").await.batch_execute("CHECKPOINT").await?;
 
     // On a disk: what is written is flushed to it.
-    let folder = tempfile::Builder::new().prefix("ops-bench-").tempdir_in(options.folder())?;
+    let folder = tempfile::Builder::new()
+        .prefix("ops-bench-")
+        .tempdir_in(options.folder())?;
     let backup = backup(&info, folder.path())?;
     let mut seconds: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
     let mut sizes: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
@@ -70,7 +79,10 @@ async fn main() -> Result<()> {
                 _ => pg_dump_zstd(&pg, &info, &target)?,
             };
             let took = begun.elapsed().as_secs_f64();
-            eprintln!("round {round}: {name}: {took:.2} s, {} MB stored", stored / 1_000_000);
+            eprintln!(
+                "round {round}: {name}: {took:.2} s, {} MB stored",
+                stored / 1_000_000
+            );
             if round > 0 {
                 seconds.entry(name).or_default().push(took);
                 #[expect(clippy::cast_precision_loss, reason = "a size is shown in MB")]
@@ -85,7 +97,12 @@ async fn main() -> Result<()> {
         name: "backup",
         rounds: options.rounds,
         cases: vec![
-            Case::new("wall time of a full dump", "s", &seconds, &[(PG_DUMP, 0.75), (PG_DUMP_ZSTD, 1.03)]),
+            Case::new(
+                "wall time of a full dump",
+                "s",
+                &seconds,
+                &[(PG_DUMP, 0.75), (PG_DUMP_ZSTD, 1.03)],
+            ),
             Case::new("stored", "MB", &sizes, &[]),
         ],
     }
@@ -100,13 +117,24 @@ struct Options {
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
-        let mut options = Self { size_bytes: 2_800_000_000, rounds: 5 };
+        let mut options = Self {
+            size_bytes: 2_800_000_000,
+            rounds: 5,
+        };
         while let Some(name) = arguments.next() {
             let mut number = || -> Result<u64> {
-                Ok(arguments.next().ok_or(format!("{name} needs a number"))?.parse()?)
+                Ok(arguments
+                    .next()
+                    .ok_or(format!("{name} needs a number"))?
+                    .parse()?)
             };
             match name.as_str() {
-                "--quick" => options = Self { size_bytes: 300_000_000, rounds: 3 },
+                "--quick" => {
+                    options = Self {
+                        size_bytes: 300_000_000,
+                        rounds: 3,
+                    }
+                }
                 "--size" => options.size_bytes = number()?,
                 "--rounds" => options.rounds = usize::try_from(number()?)?.max(1),
                 // What cargo bench adds.
@@ -150,7 +178,9 @@ fn flushed(target: &Path) -> Result<u64> {
 }
 
 fn pg_dump(pg: &Pg, info: &ConnectInfo, target: &Path) -> Result<u64> {
-    let status = command(pg, info, &["-Fc"]).stdout(File::create(target)?).status()?;
+    let status = command(pg, info, &["-Fc"])
+        .stdout(File::create(target)?)
+        .status()?;
     if !status.success() {
         return Err("pg_dump failed".into());
     }
@@ -158,7 +188,9 @@ fn pg_dump(pg: &Pg, info: &ConnectInfo, target: &Path) -> Result<u64> {
 }
 
 fn pg_dump_zstd(pg: &Pg, info: &ConnectInfo, target: &Path) -> Result<u64> {
-    let mut dump = command(pg, info, &["-Fc", "-Z0"]).stdout(Stdio::piped()).spawn()?;
+    let mut dump = command(pg, info, &["-Fc", "-Z0"])
+        .stdout(Stdio::piped())
+        .spawn()?;
     let output = dump.stdout.take().ok_or("pg_dump has no output")?;
     let status = Command::new("zstd")
         .args(["-1", "-T2", "-q", "-c"])
@@ -174,7 +206,9 @@ fn pg_dump_zstd(pg: &Pg, info: &ConnectInfo, target: &Path) -> Result<u64> {
 /// The most that this process has had in memory, in bytes.
 fn peak_rss_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }

@@ -16,8 +16,12 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
-        let mut parsed =
-            Self { size_bytes: 300_000_000, json: None, database_url: None, store: None };
+        let mut parsed = Self {
+            size_bytes: 300_000_000,
+            json: None,
+            database_url: None,
+            store: None,
+        };
         while let Some(name) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{name} needs a value"));
             match name.as_str() {
@@ -25,7 +29,12 @@ impl Arguments {
                 "--json" => parsed.json = Some(value()?.into()),
                 "--database-url" => parsed.database_url = Some(value()?),
                 "--store" => parsed.store = Some(value()?.into()),
-                _ => return Err(format!("{name} is not known; see the head of examples/demo/main.rs").into()),
+                _ => {
+                    return Err(format!(
+                        "{name} is not known; see the head of examples/demo/main.rs"
+                    )
+                    .into());
+                }
             }
         }
         if parsed.database_url.is_some() != parsed.store.is_some() {
@@ -44,6 +53,8 @@ fn parse_size(text: &str) -> Result<u64> {
         "GB" => 1_000_000_000,
         other => return Err(format!("{other} is not a unit of size; MB and GB are").into()),
     };
-    let number: u64 = digits.parse().map_err(|_| format!("{text} is not a size"))?;
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| format!("{text} is not a size"))?;
     Ok(number.saturating_mul(unit))
 }

@@ -37,14 +37,19 @@ impl Shown {
     fn new(name: &'static str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
-            let template = "{prefix:8} {msg:10} [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} eta {eta}";
+            let template =
+                "{prefix:8} {msg:10} [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} eta {eta}";
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
             bar.set_prefix(name);
             bar
         });
-        Self { name, bar, printed: Instant::now() }
+        Self {
+            name,
+            bar,
+            printed: Instant::now(),
+        }
     }
 
     fn phase(&mut self, phase: Phase) {
@@ -56,13 +61,25 @@ impl Shown {
 
     fn progress(&mut self, progress: &Progress) {
         if let Some(bar) = &self.bar {
-            bar.set_length(progress.bytes_expected.unwrap_or(progress.bytes_in).max(progress.bytes_in));
+            bar.set_length(
+                progress
+                    .bytes_expected
+                    .unwrap_or(progress.bytes_in)
+                    .max(progress.bytes_in),
+            );
             bar.set_position(progress.bytes_in);
         } else if self.printed.elapsed() >= LINE_EVERY {
             self.printed = Instant::now();
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shown, not reckoned with")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "shown, not reckoned with"
+            )]
             let rate = HumanBytes(progress.bytes_per_second as u64);
-            let (read, stored) = (HumanBytes(progress.bytes_in), HumanBytes(progress.bytes_stored));
+            let (read, stored) = (
+                HumanBytes(progress.bytes_in),
+                HumanBytes(progress.bytes_stored),
+            );
             self.line(&format!("{read} plain, {stored} stored, {rate}/s"));
         }
     }

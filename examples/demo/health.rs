@@ -17,7 +17,12 @@ use tokio::task::JoinHandle;
 use crate::Result;
 
 /// The routes that the report shows.
-const ROUTES: [&str; 4] = ["/health", "/health/live", "/health/ready", "/health/startup"];
+const ROUTES: [&str; 4] = [
+    "/health",
+    "/health/live",
+    "/health/ready",
+    "/health/startup",
+];
 
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
@@ -59,7 +64,12 @@ pub(crate) async fn serve(
     let stopped = health.shutdown_requested();
     let server = axum::serve(listener, health.router()).with_graceful_shutdown(stopped);
     let server = tokio::spawn(server.into_future());
-    Ok(Served { address, health, server, _scheduler: scheduler })
+    Ok(Served {
+        address,
+        health,
+        server,
+        _scheduler: scheduler,
+    })
 }
 
 /// What a route answered.
@@ -79,7 +89,9 @@ pub(crate) async fn ask(address: SocketAddr) -> Result<Vec<Answer>> {
             answers.push(get(address, route).await?);
         }
         let good = answers.iter().all(|answer| answer.code == 200)
-            && answers.first().is_some_and(|answer| answer.body.contains("\"status\":\"healthy\""));
+            && answers
+                .first()
+                .is_some_and(|answer| answer.body.contains("\"status\":\"healthy\""));
         if good || tokio::time::Instant::now() >= deadline {
             return Ok(answers);
         }
@@ -94,7 +106,17 @@ async fn get(address: SocketAddr, route: &'static str) -> Result<Answer> {
     stream.write_all(request.as_bytes()).await?;
     let mut response = String::new();
     stream.read_to_string(&mut response).await?;
-    let (head, body) = response.split_once("\r\n\r\n").ok_or("not an HTTP answer")?;
-    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or("no status code")?;
-    Ok(Answer { route, code, body: body.to_owned() })
+    let (head, body) = response
+        .split_once("\r\n\r\n")
+        .ok_or("not an HTTP answer")?;
+    let code = head
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .ok_or("no status code")?;
+    Ok(Answer {
+        route,
+        code,
+        body: body.to_owned(),
+    })
 }

@@ -9,7 +9,11 @@
 //! demo --database-url URL --store DIR [--json FILE]   on a database of yours, read-only
 //! ```
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program prints")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program prints"
+)]
 
 mod arguments;
 mod bars;
@@ -45,7 +49,10 @@ async fn main() -> Result<()> {
 
     let mut source = Source::prepare(&arguments, &finder).await?;
     let database = Arc::new(Postgres::builder(source.info.clone()).build()?);
-    let store_folder = arguments.store.clone().unwrap_or_else(|| folder.path().join("store"));
+    let store_folder = arguments
+        .store
+        .clone()
+        .unwrap_or_else(|| folder.path().join("store"));
     let store = Arc::new(Local::builder(&store_folder).create(true).build()?);
 
     // The key never leaves this process: the demo's backups are thrown away, or, in a store
@@ -59,7 +66,9 @@ async fn main() -> Result<()> {
         .finder(finder.clone())
         .build()?;
 
-    let pool = SessionPool::builder(source.info.clone()).pool_size(8).build()?;
+    let pool = SessionPool::builder(source.info.clone())
+        .pool_size(8)
+        .build()?;
     let workload = source.is_ours.then(|| Workload::start(&pool));
     let served = health::serve(&source.info, &pool, &backup, &store_folder).await?;
 
@@ -90,17 +99,31 @@ async fn main() -> Result<()> {
     served.stop().await;
     source.stop().await;
 
-    let report = Report::new(&backed_up, &drilled, rpo, backup_peak, routes, Pool::new(&snapshot, workload));
+    let report = Report::new(
+        &backed_up,
+        &drilled,
+        rpo,
+        backup_peak,
+        routes,
+        Pool::new(&snapshot, workload),
+    );
     print!("{report}");
     if let Some(path) = &arguments.json {
         std::fs::write(path, serde_json::to_vec_pretty(&report)?)?;
         println!("report written to {}", path.display());
     }
     if arguments.store.is_some() {
-        println!("the backup stays in {}; it opens with this identity, shown once:", store_folder.display());
+        println!(
+            "the backup stays in {}; it opens with this identity, shown once:",
+            store_folder.display()
+        );
         println!("{}", keys.identity);
     }
-    if report.is_good() { Ok(()) } else { Err("the demo did not end as it should: see the report".into()) }
+    if report.is_good() {
+        Ok(())
+    } else {
+        Err("the demo did not end as it should: see the report".into())
+    }
 }
 
 /// A key pair of age.

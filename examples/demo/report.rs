@@ -133,10 +133,21 @@ fn megabytes(bytes: u64) -> String {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { backup, restore, health, pool, .. } = self;
-        let peak = |bytes: Option<u64>| bytes.map_or_else(|| "not known here".to_owned(), megabytes);
+        let Self {
+            backup,
+            restore,
+            health,
+            pool,
+            ..
+        } = self;
+        let peak =
+            |bytes: Option<u64>| bytes.map_or_else(|| "not known here".to_owned(), megabytes);
         writeln!(f)?;
-        writeln!(f, "backup      {} of PostgreSQL {}", backup.id, backup.server)?;
+        writeln!(
+            f,
+            "backup      {} of PostgreSQL {}",
+            backup.id, backup.server
+        )?;
         writeln!(
             f,
             "            {} in, {} stored encrypted, {} rows",
@@ -149,24 +160,59 @@ impl fmt::Display for Report {
             "            {:.1} s in all; dump {:.1} s, {:.0} MB/s",
             backup.seconds, backup.dump_seconds, backup.megabytes_per_second
         )?;
-        writeln!(f, "memory      peak {} until the backup's end, {} in all", peak(self.backup_peak_rss_bytes), peak(self.peak_rss_bytes))?;
-        writeln!(f, "restore     {:.1} s into a second server", restore.seconds)?;
+        writeln!(
+            f,
+            "memory      peak {} until the backup's end, {} in all",
+            peak(self.backup_peak_rss_bytes),
+            peak(self.peak_rss_bytes)
+        )?;
+        writeln!(
+            f,
+            "restore     {:.1} s into a second server",
+            restore.seconds
+        )?;
         let equal = if restore.equal { "EQUAL" } else { "NOT EQUAL" };
-        writeln!(f, "            {equal}: {} tables, {} rows compared", restore.tables, restore.rows)?;
+        writeln!(
+            f,
+            "            {equal}: {} tables, {} rows compared",
+            restore.tables, restore.rows
+        )?;
         for check in &restore.checks {
             writeln!(f, "            {check}")?;
         }
         for difference in &restore.differences {
-            writeln!(f, "            {}: expected {}, found {}", difference.subject, difference.expected, difference.found)?;
+            writeln!(
+                f,
+                "            {}: expected {}, found {}",
+                difference.subject, difference.expected, difference.found
+            )?;
         }
-        writeln!(f, "RPO         {:.1} s: the age of the newest recoverable commit", self.rpo_seconds)?;
-        writeln!(f, "RTO         {:.1} s: measured, from nothing to the first answer", self.rto_seconds)?;
+        writeln!(
+            f,
+            "RPO         {:.1} s: the age of the newest recoverable commit",
+            self.rpo_seconds
+        )?;
+        writeln!(
+            f,
+            "RTO         {:.1} s: measured, from nothing to the first answer",
+            self.rto_seconds
+        )?;
         writeln!(f, "health      {}", health.status)?;
         for answer in &health.routes {
-            writeln!(f, "            {:16} {} {}", answer.route, answer.code, answer.body.trim())?;
+            writeln!(
+                f,
+                "            {:16} {} {}",
+                answer.route,
+                answer.code,
+                answer.body.trim()
+            )?;
         }
         match pool.transactions {
-            Some(count) => writeln!(f, "pool        {count} transactions while the backup ran, {} sessions over {} connections", pool.sessions, pool.connections),
+            Some(count) => writeln!(
+                f,
+                "pool        {count} transactions while the backup ran, {} sessions over {} connections",
+                pool.sessions, pool.connections
+            ),
             None => writeln!(f, "pool        no workload: the database is not ours"),
         }
     }

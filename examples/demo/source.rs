@@ -24,7 +24,11 @@ impl Source {
     pub(crate) async fn prepare(arguments: &Arguments, finder: &Finder) -> Result<Self> {
         if let Some(url) = &arguments.database_url {
             let (info, _) = conninfo::parse_with_options(url)?;
-            return Ok(Self { info, is_ours: false, server: None });
+            return Ok(Self {
+                info,
+                is_ours: false,
+                server: None,
+            });
         }
         let binaries = newest(finder).await?;
         eprintln!("source: PostgreSQL {}", binaries.version());
@@ -40,9 +44,16 @@ impl Source {
         let info = server.connect_info(DATABASE);
         let begun = Instant::now();
         let report = data::load(&info, &binaries, arguments.size_bytes).await?;
-        let (megabytes, seconds) = (report.database_bytes / 1_000_000, begun.elapsed().as_secs_f64());
+        let (megabytes, seconds) = (
+            report.database_bytes / 1_000_000,
+            begun.elapsed().as_secs_f64(),
+        );
         eprintln!("source: {megabytes} MB loaded in {seconds:.1} s");
-        Ok(Self { info, is_ours: true, server: Some(server) })
+        Ok(Self {
+            info,
+            is_ours: true,
+            server: Some(server),
+        })
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -61,5 +72,7 @@ async fn newest(finder: &Finder) -> Result<Binaries> {
         .filter(|binaries| binaries.has_server() && programs.iter().all(|name| binaries.has(name)))
         .filter(|binaries| (Major(13)..=Major(18)).contains(&binaries.major()))
         .max_by_key(Binaries::major)
-        .ok_or_else(|| "no PostgreSQL 13 to 18 with pgbench was found: run cargo xtask setup".into())
+        .ok_or_else(|| {
+            "no PostgreSQL 13 to 18 with pgbench was found: run cargo xtask setup".into()
+        })
 }

@@ -21,10 +21,18 @@ pub(crate) struct Workload {
 
 impl Workload {
     pub(crate) fn start(pool: &SessionPool) -> Self {
-        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (stop, done) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicU64::new(0)),
+        );
         let mut tasks = JoinSet::new();
         for worker in 0..WORKERS {
-            tasks.spawn(run(pool.clone(), worker, Arc::clone(&stop), Arc::clone(&done)));
+            tasks.spawn(run(
+                pool.clone(),
+                worker,
+                Arc::clone(&stop),
+                Arc::clone(&done),
+            ));
         }
         Self { stop, done, tasks }
     }
