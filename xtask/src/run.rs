@@ -10,7 +10,7 @@ const BENCHES: &str = "ops-benches";
 pub(crate) fn demo(args: &[String]) -> Result {
     let args = args.strip_prefix(&["--".to_owned()]).unwrap_or(args);
     setup::ensure()?;
-    Cmd::cargo()
+    setup::with_majors(Cmd::cargo())
         .args([
             "run",
             "--release",
@@ -32,7 +32,8 @@ pub(crate) fn bench(args: &[String]) -> Result {
     let (names, quick) = chosen(args, &known)?;
     setup::ensure()?;
     for name in names {
-        let mut cmd = Cmd::cargo().args(["bench", "-p", BENCHES, "--bench", name]);
+        let mut cmd =
+            setup::with_majors(Cmd::cargo()).args(["bench", "-p", BENCHES, "--bench", name]);
         if quick {
             cmd = cmd.args(["--", "--quick"]);
         }

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use crate::command::{self, Cmd};
 use crate::failure::{Failure, Result};
-use crate::{command, workspace};
+use crate::workspace;
 
 mod find;
 mod install;
@@ -16,12 +17,23 @@ use install::Manager;
 pub(crate) fn command(args: &[String]) -> Result {
     let options = Options::parse(args)?;
     let found = find::look(&workspace::target());
+    let unpacking = majors::describe(&options.majors)?;
     print!("{found}");
     let manager = Manager::detect(&command::search_path(), find::is_root());
-    if options.print {
-        return print_plan(&found, manager, &options.majors);
+    let missing = found.missing();
+    if missing.is_empty() {
+        println!("nothing to install");
+    } else if options.print {
+        println!("{}", install::plan(manager, &missing)?);
+    } else {
+        install_missing(&found, manager)?;
     }
-    install_missing(&found, manager)?;
+    if options.print {
+        for line in unpacking {
+            println!("{line}");
+        }
+        return Ok(());
+    }
     majors::unpack(&options.majors, &workspace::target())
 }
 
@@ -44,12 +56,22 @@ pub(crate) fn ensure() -> Result {
     )
 }
 
-fn install_missing(found: &Found, manager: Manager) -> Result {
-    let missing = found.missing();
-    if missing.is_empty() {
-        return Ok(());
+/// Tells a command where the majors are that we unpacked, beside those that the
+/// environment names already.
+pub(crate) fn with_majors(cmd: Cmd) -> Cmd {
+    let mut folders = find::explicit_folders();
+    let ours = workspace::target().join("pg");
+    if ours.exists() {
+        folders.push(ours);
     }
-    let plan = install::plan(manager, &missing)?;
+    match std::env::join_paths(&folders) {
+        Ok(joined) if !folders.is_empty() => cmd.env(find::EXPLICIT, joined),
+        _ => cmd,
+    }
+}
+
+fn install_missing(found: &Found, manager: Manager) -> Result {
+    let plan = install::plan(manager, &found.missing())?;
     println!("{plan}");
     plan.run()?;
     let found = find::look(&workspace::target());
@@ -62,19 +84,6 @@ fn install_missing(found: &Found, manager: Manager) -> Result {
         "still missing after the installation: {}; is its folder in PATH?",
         still.join(", ")
     )))
-}
-
-fn print_plan(found: &Found, manager: Manager, majors: &[u32]) -> Result {
-    let missing = found.missing();
-    if missing.is_empty() {
-        println!("nothing to install");
-    } else {
-        println!("{}", install::plan(manager, &missing)?);
-    }
-    for line in majors::describe(majors)? {
-        println!("{line}");
-    }
-    Ok(())
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]

