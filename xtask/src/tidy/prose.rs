@@ -1,6 +1,7 @@
 //! Checks of texts: paths of somebody's machine, links that lead nowhere.
 
 use super::rust::{IGNORED_DOCTEST, is_ignored_fence};
+use super::source::is_word;
 use super::{Finding, Tree};
 
 /// Where people keep their work. Split, so that this file does not find itself.
@@ -71,8 +72,8 @@ fn links(line: &str) -> impl Iterator<Item = &str> {
         .split("](")
         .skip(1)
         .filter_map(|rest| rest.split([')', ' ', '#']).next());
-    // Links of rustdoc name items, not files.
-    targets.filter(|link| !link.is_empty() && !link.contains("::") && !link.contains(':'))
+    // A word by itself, or with colons, is an item to rustdoc; a colon also ends a scheme.
+    targets.filter(|link| !link.contains(':') && !link.chars().all(is_word))
 }
 
 /// A link's path from the root.
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn links_to_files_folders_sites_and_items_are_fine() {
-        let text = "[b](b.md#part) [lib](../src/lib.rs) [src](../src/) [x](https://x.test/) [y](crate::Y) [z](#z)
+        let text = "[b](b.md#part) [lib](../src/lib.rs) [src](../src/) [x](https://x.test/) [y](crate::Y) [w](W) [z](#z)
 ```text
 [not a link](nowhere)
 ```
