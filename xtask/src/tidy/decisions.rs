@@ -44,12 +44,15 @@ fn number_of(name: &str) -> Option<&str> {
 }
 
 fn form(path: &str, number: &str, text: &str, findings: &mut Vec<Finding>) {
-    let first = text.lines().next().unwrap_or_default();
-    if !first.starts_with(&format!("# {number}: ")) {
+    let start = format!(
+        "# {}. ",
+        number.trim_start_matches('0').parse().unwrap_or(0_u32)
+    );
+    if !text.starts_with(&start) {
         findings.push(Finding::error(
             path,
             1,
-            format!("the title starts with `# {number}: `"),
+            format!("the title starts with `{start}`"),
         ));
     }
     let headings: Vec<&str> = text
@@ -78,7 +81,7 @@ mod tests {
     use super::*;
 
     const RECORD: &str =
-        "# 0002: Do it\n\n## Context\n\nA.\n\n## Decision\n\nB.\n\n## What we gave up\n\nC.\n";
+        "# 2. Do it\n\n## Context\n\nA.\n\n## Decision\n\nB.\n\n## What we gave up\n\nC.\n";
 
     fn found(files: &[(&str, &str)]) -> Vec<String> {
         let mut tree = Tree::default();
@@ -101,7 +104,7 @@ mod tests {
     #[test]
     fn a_wrong_name_title_or_heading_is_found() {
         assert!(found(&[("do-it.md", RECORD)])[0].contains("is called"));
-        assert!(found(&[("0003-do-it.md", RECORD)])[0].contains("# 0003: "));
+        assert!(found(&[("0003-do-it.md", RECORD)])[0].contains("`# 3. `"));
         let without = RECORD.replace("## What we gave up", "## Consequences");
         assert!(found(&[("0002-do-it.md", &without)])[0].contains("headings"));
     }
