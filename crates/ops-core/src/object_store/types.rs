@@ -310,6 +310,7 @@ impl ObjectMeta {
             etag: None,
             last_modified,
             checksum: None,
+            content_type: None,
         }
     }
 
