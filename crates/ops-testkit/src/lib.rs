@@ -1,1 +1,13 @@
-//! Real servers, a fault-injecting proxy and a manual clock for tests.
+#![doc = include_str!("../README.md")]
+
+pub mod clock;
+pub mod data;
+pub mod fixture;
+pub mod pg;
+pub mod proxy;
+pub mod wait;
+
+pub use clock::ManualClock;
+pub use pg::{Pg, PgBuilder};
+pub use proxy::FaultProxy;
+pub use wait::wait_until;
