@@ -100,6 +100,36 @@ async fn a_flipped_bit_is_found_by_a_ranged_read_of_its_block_only() {
 }
 
 #[tokio::test]
+async fn damage_that_the_block_checksums_agree_with_is_found_before_the_last_bytes() {
+    let scratch = Scratch::new();
+    let mut data = noise(20, LENGTH);
+    put(&scratch.store, "x", data.clone()).await;
+    flip_bit(&scratch.path("x"), 5, 0);
+    data[5] ^= 1;
+    // The table of checksums stands first in the metadata.
+    let meta = scratch.metadata_files().pop().unwrap();
+    let meta = std::fs::File::options().write(true).open(meta).unwrap();
+    let crc = crc32c::crc32c(&data[..128 * 1024]);
+    meta.write_all_at(&crc.to_le_bytes(), 0).unwrap();
+    let body = scratch
+        .store
+        .get(&key("x"), GetOptions::default())
+        .await
+        .unwrap()
+        .body;
+    let items: Vec<_> = body.collect().await;
+    let (last, before) = items.split_last().unwrap();
+    assert_eq!(last.as_ref().unwrap_err().kind(), ErrorKind::Integrity);
+    assert!(
+        before
+            .iter()
+            .map(|part| part.as_ref().unwrap().len())
+            .sum::<usize>()
+            < LENGTH
+    );
+}
+
+#[tokio::test]
 async fn a_change_that_also_changed_the_time_is_found_before_the_first_byte() {
     let scratch = Scratch::new();
     put(&scratch.store, "x", noise(3, 300_000)).await;
