@@ -202,7 +202,9 @@ impl<'a> Commit<'a> {
     fn check_place(&self) -> Result<()> {
         let folder = self.ensure_folder()?;
         match rustix::fs::statat(&folder, self.key.leaf(), AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if Entry::of(&stat) == Entry::Folder => Err(error::is_folder()),
+            Ok(stat) if Entry::of(&stat) != Entry::Folder => Ok(()),
+            // A write that died may have left empty folders, which are in nobody's way.
+            Ok(_) if !self.store.root().remove_empty(self.key.path()) => Err(error::is_folder()),
             _ => Ok(()),
         }
     }
