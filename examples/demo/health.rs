@@ -80,6 +80,14 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
+impl Answer {
+    /// The verdict in the body.
+    pub(crate) fn status(&self) -> Option<String> {
+        let body: serde_json::Value = serde_json::from_str(&self.body).ok()?;
+        body.get("status")?.as_str().map(str::to_owned)
+    }
+}
+
 /// Asks every route, until the newest backup has been seen or 15 s have passed.
 pub(crate) async fn ask(address: SocketAddr) -> Result<Vec<Answer>> {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(15);

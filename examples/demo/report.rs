@@ -79,11 +79,7 @@ impl Report {
         routes: Vec<Answer>,
         pool: Pool,
     ) -> Self {
-        let status = routes
-            .first()
-            .and_then(|answer| serde_json::from_str::<serde_json::Value>(&answer.body).ok())
-            .and_then(|body| body.get("status")?.as_str().map(str::to_owned))
-            .unwrap_or_else(|| "unknown".to_owned());
+        let status = routes.first().and_then(Answer::status).unwrap_or_else(|| "unknown".to_owned());
         let dump_seconds = backup.phases.get("dump").map_or(0.0, Duration::as_secs_f64);
         let checks = drill.checks.iter().map(|check| {
             let outcome = match check.outcome {

@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+#[cfg(all(feature = "backup", feature = "postgres"))]
+mod backup;
 mod builder;
 #[cfg(feature = "axum")]
 mod drain;
