@@ -39,7 +39,7 @@ use rustix::io::Errno;
 
 use crate::error::{self, Context};
 use crate::key::KeyPath;
-use crate::lock::{Sharing, lock_shard};
+use crate::lock::{Sharing, hold_names, lock_shard};
 use crate::meta::{Candidate, MetaFile, MetaState, MetaWriter};
 use crate::root::{Entry, Facts};
 use crate::store::Store;
@@ -230,6 +230,10 @@ impl<'a> Commit<'a> {
     }
 
     fn publish_data(&mut self) -> Result<()> {
+        let _names = match self.old {
+            Old::Absent => None,
+            _ => Some(hold_names(self.store.root()).cannot("lock the names")?),
+        };
         for _ in 0..ATTEMPTS {
             let folder = self.ensure_folder()?;
             let leaf = self.key.leaf();
