@@ -1,1 +1,25 @@
-//! A PostgreSQL session pool with PgBouncer's session-mode guarantees.
+#![doc = include_str!("../README.md")]
+
+mod acquire;
+mod builder;
+mod close;
+mod config;
+mod connect;
+mod core;
+mod driver;
+mod error;
+mod pool;
+mod session;
+mod shared;
+mod snapshot;
+mod tap;
+
+pub use acquire::Acquire;
+pub use builder::SessionPoolBuilder;
+pub use close::{CloseReason, Released};
+pub use connect::{Connect, Connected};
+pub use error::{AcquireError, AcquireReport, Holder, ServerDown};
+pub use pool::{Drain, DrainReport, SessionPool};
+pub use session::Session;
+pub use snapshot::{ShowPools, Snapshot, Totals};
+pub use tap::{Tap, TransactionStatus, Wire};

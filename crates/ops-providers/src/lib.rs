@@ -1,1 +1,6 @@
-//! One feature per vendor, and the registry that builds a provider from its name.
+#![doc = include_str!("../README.md")]
+
+#[cfg(feature = "local")]
+pub use ops_local;
+#[cfg(feature = "postgres")]
+pub use ops_postgres;

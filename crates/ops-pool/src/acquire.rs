@@ -1,0 +1,123 @@
+//! Waiting for a session.
+
+use std::borrow::Cow;
+use std::future::poll_fn;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::core::WaiterId;
+use crate::driver::Conn;
+use crate::error::AcquireError;
+use crate::session::Session;
+use crate::shared::{Answer, Holding, Shared};
+
+/// How to acquire a session.
+#[derive(Clone, Debug, Default)]
+#[must_use = "this only describes how to acquire"]
+pub struct Acquire {
+    limit: Option<Limit>,
+    label: Option<Cow<'static, str>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Limit {
+    For(Duration),
+    Until(Instant),
+}
+
+impl Acquire {
+    /// As the pool's settings say.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how long to wait. Defaults to the pool's `query_wait_timeout`. Zero takes what
+    /// is idle, or nothing.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.limit = Some(Limit::For(timeout));
+        self
+    }
+
+    /// Sets until when to wait. Defaults to the pool's `query_wait_timeout` from now.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.limit = Some(Limit::Until(deadline));
+        self
+    }
+
+    /// Sets the name under which the session stands in reports.
+    pub fn label(mut self, label: impl Into<Cow<'static, str>>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    pub(crate) async fn run(
+        self,
+        shared: &Arc<Shared>,
+        location: &'static Location<'static>,
+    ) -> Result<Session, AcquireError> {
+        let Self { limit, label } = self;
+        let holding = Holding { label, location };
+        let waiter = match shared.acquire(&holding)? {
+            Answer::Session(conn) => return Ok(Session::new(conn, Arc::clone(shared))),
+            Answer::Wait(waiter) => waiter,
+        };
+        let begun = tokio::time::Instant::now();
+        let until = match limit {
+            Some(Limit::For(timeout)) => begun.checked_add(timeout),
+            Some(Limit::Until(deadline)) => Some(tokio::time::Instant::from_std(deadline)),
+            None => shared
+                .config()
+                .query_wait_timeout
+                .and_then(|timeout| begun.checked_add(timeout)),
+        };
+        let mut place = Place {
+            shared,
+            waiter: Some(waiter),
+        };
+        let too_late = async {
+            match until {
+                Some(until) => tokio::time::sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            served = place.served(&holding) => Ok(Session::new(served?, Arc::clone(shared))),
+            () = too_late => {
+                place.leave(true);
+                Err(AcquireError::Timeout(Box::new(shared.report(begun.elapsed()))))
+            }
+        }
+    }
+}
+
+/// A place in the queue, which is given up on drop. A session that had arrived there goes
+/// to whoever is next.
+struct Place<'a> {
+    shared: &'a Arc<Shared>,
+    waiter: Option<WaiterId>,
+}
+
+impl Place<'_> {
+    async fn served(&mut self, holding: &Holding) -> Result<Box<Conn>, AcquireError> {
+        let Some(waiter) = self.waiter else {
+            return Err(AcquireError::ShuttingDown);
+        };
+        let outcome = poll_fn(|cx| self.shared.poll_collect(waiter, holding, cx)).await;
+        self.waiter = None;
+        outcome
+    }
+
+    fn leave(&mut self, timed_out: bool) {
+        if let Some(waiter) = self.waiter.take() {
+            self.shared.cancel_wait(waiter, timed_out);
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.leave(false);
+    }
+}

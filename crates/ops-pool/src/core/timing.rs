@@ -1,0 +1,130 @@
+//! What the core does by the clock: lifetimes, idle timeouts, late resets.
+//!
+//! There is one timer. It is armed for the earliest thing that may be due, and may fire
+//! early: a tick looks at everything and arms it again.
+
+use std::time::Duration;
+
+use super::event::{Action, Now};
+use super::slab::Key;
+use super::{Core, RESET_IS_SOON, State};
+use crate::close::CloseReason;
+
+impl Core {
+    pub(super) fn tick(&mut self, now: Now) {
+        self.timer = None;
+        let idle: Vec<Key> = self.idle.iter(&self.servers).map(|(key, _)| key).collect();
+        // The back has been idle for the longest time.
+        for key in idle.into_iter().rev() {
+            if let Some(reason) = self.idle_overdue(key, now) {
+                self.idle.unlink(&mut self.servers, key);
+                self.close(key, reason);
+            }
+        }
+        let left: Vec<Key> = self.idle.iter(&self.servers).map(|(key, _)| key).collect();
+        for key in left {
+            self.arm_for_idle(key, now);
+        }
+        self.balance(now);
+    }
+
+    /// When a connection that is opened now gets too old. Up to a twentieth early, so
+    /// that connections of the same age do not go together.
+    pub(super) fn expiry(&mut self, now: Now) -> Option<Now> {
+        let lifetime = self.settings.server_lifetime;
+        let jitter = self.governor.jitter(lifetime / 20);
+        (lifetime > Duration::ZERO).then(|| now.after(lifetime.saturating_sub(jitter)))
+    }
+
+    /// Whether a connection that comes back is not to be used again.
+    pub(super) fn used_up(&mut self, key: Key, now: Now) -> bool {
+        if self.settings.server_lifetime == Duration::ZERO {
+            return true;
+        }
+        let expires_at = self.servers.get(key).and_then(|server| server.expires_at);
+        expires_at.is_some_and(|at| now >= at) && self.may_expire(now)
+    }
+
+    fn idle_overdue(&mut self, key: Key, now: Now) -> Option<CloseReason> {
+        let server = self.servers.get(key)?;
+        let State::Idle { since } = server.state else {
+            return None;
+        };
+        let timeout = self.settings.server_idle_timeout;
+        if server.expires_at.is_some_and(|at| now >= at) && self.may_expire(now) {
+            return Some(CloseReason::LifetimeOver);
+        }
+        let spare = self.counts.connected() > self.settings.min_pool_size;
+        (timeout > Duration::ZERO && spare && now.since(since) >= timeout)
+            .then_some(CloseReason::IdleTooLong)
+    }
+
+    /// Two connections are never closed for their age within `server_lifetime / pool_size`.
+    fn may_expire(&mut self, now: Now) -> bool {
+        if now < self.next_lifetime_close {
+            return false;
+        }
+        let parts = u32::try_from(self.settings.pool_size)
+            .unwrap_or(u32::MAX)
+            .max(1);
+        self.next_lifetime_close = now.after(self.settings.server_lifetime / parts);
+        true
+    }
+
+    pub(super) fn arm_for_idle(&mut self, key: Key, now: Now) {
+        let Some(server) = self.servers.get(key) else {
+            return;
+        };
+        let State::Idle { since } = server.state else {
+            return;
+        };
+        let old = server.expires_at.map(|at| at.max(self.next_lifetime_close));
+        let timeout = self.settings.server_idle_timeout;
+        let spare = self.counts.connected() > self.settings.min_pool_size;
+        let idle = (timeout > Duration::ZERO && spare).then(|| since.after(timeout));
+        if let Some(at) = [old, idle].into_iter().flatten().min() {
+            self.arm(at.max(now));
+        }
+    }
+
+    pub(super) fn arm_for_shortage(&mut self, shortage: usize, now: Now) {
+        if shortage > 0
+            && let Some(at) = self.governor.retry_at(now)
+        {
+            self.arm(at);
+        }
+        if self.queue.is_empty() {
+            return;
+        }
+        let fresh = self
+            .resetting
+            .iter(&self.servers)
+            .find_map(|(_, server)| match server.state {
+                State::Resetting { since } => {
+                    Some(since.after(RESET_IS_SOON)).filter(|at| *at > now)
+                }
+                _ => None,
+            });
+        if let Some(at) = fresh {
+            self.arm(at);
+        }
+    }
+
+    /// How many resets have been running for so long that nothing is expected of them.
+    pub(super) fn stale_resets(&self, now: Now) -> usize {
+        self.resetting
+            .iter(&self.servers)
+            .take_while(|(_, server)| match server.state {
+                State::Resetting { since } => now >= since.after(RESET_IS_SOON),
+                _ => false,
+            })
+            .count()
+    }
+
+    fn arm(&mut self, at: Now) {
+        if self.timer.is_none_or(|armed| at < armed) {
+            self.timer = Some(at);
+            self.out.push(Action::Timer(at));
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The task of one connection: it connects, drives the connection, and resets the
+//! session between two callers.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::FutureExt;
+use futures_util::stream::{BoxStream, StreamExt};
+use ops_core::{Error, ErrorKind, Report};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_postgres::{AsyncMessage, CancelToken, Client};
+
+use crate::close::CloseReason;
+use crate::connect::Connected;
+use crate::core::{Event, ServerId, Verdict};
+use crate::shared::Shared;
+use crate::tap::{TransactionStatus, Wire};
+
+/// How long a closed connection may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// How long the request to cancel an abandoned query may take.
+const CANCEL: Duration = Duration::from_secs(5);
+
+/// A connection that stands: what is idle in the pool, handed out, and handed back.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) server: ServerId,
+    pub(crate) client: Client,
+    pub(crate) wire: Arc<Wire>,
+}
+
+impl Conn {
+    /// What is to become of the session, by what the tap has seen so far.
+    pub(crate) fn verdict(&self) -> Verdict {
+        if self.client.is_closed() {
+            return Verdict::Close(CloseReason::ServerGone);
+        }
+        match self.wire.status() {
+            _ if self.wire.in_flight() > 0 => Verdict::Close(CloseReason::QueryInFlight),
+            TransactionStatus::Idle => Verdict::Reusable,
+            TransactionStatus::InTransaction
+            | TransactionStatus::Failed
+            | TransactionStatus::Unknown => Verdict::Close(CloseReason::InTransaction),
+        }
+    }
+}
+
+/// What the task of a connection is told. When nobody can tell it anything anymore, it
+/// closes the connection.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Reset the session and give the connection back.
+    Reset(Box<Conn>),
+    /// The connection has left the pool: go on driving it until its client is dropped.
+    Detach,
+}
+
+/// However the task ends, also by a panic or with its runtime, the pool hears of it.
+struct Gone(Arc<Shared>, ServerId);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.step(Event::ServerGone(self.1));
+    }
+}
+
+/// Opens a connection and serves it until it is closed.
+pub(crate) async fn run(shared: Arc<Shared>, server: ServerId) {
+    let gone = Gone(shared, server);
+    let shared = &gone.0;
+    if !shared.dial(server) {
+        return;
+    }
+    let limit = shared.config().server_connect_timeout;
+    let connected = tokio::select! {
+        biased;
+        () = shared.stopped() => return,
+        connected = timeout(limit, shared.config().connect.connect()) => connected,
+    };
+    let too_long = || Error::new(ErrorKind::Timeout, "connecting took too long");
+    match connected.unwrap_or_else(|_| Err(too_long())) {
+        Ok(connected) => serve(&gone, connected).await,
+        Err(err) => {
+            tracing::debug!(error = %Report(&err), "opening a connection failed");
+            shared.connect_failed(server, err);
+        }
+    }
+}
+
+async fn serve(gone: &Gone, connected: Connected) {
+    let Gone(shared, server) = gone;
+    let Connected {
+        client,
+        messages,
+        wire,
+    } = connected;
+    let mut line = Line {
+        messages,
+        cancel: client.cancel_token(),
+        wire: Arc::clone(&wire),
+    };
+    let (orders, mut inbox) = mpsc::unbounded_channel();
+    shared.connected(
+        Box::new(Conn {
+            server: *server,
+            client,
+            wire,
+        }),
+        orders,
+    );
+    loop {
+        let order = tokio::select! {
+            biased;
+            () = line.drive() => return,
+            order = inbox.recv() => order,
+        };
+        match order {
+            Some(Order::Reset(conn)) => match line.reset(shared, &conn).await {
+                Ok(()) => shared.reset_done(conn),
+                Err(reason) => {
+                    shared.step(Event::ResetDone(*server, Err(reason)));
+                    drop(conn);
+                    return line.close(shared).await;
+                }
+            },
+            Some(Order::Detach) => return line.drive().await,
+            None => return line.close(shared).await,
+        }
+    }
+}
+
+/// The driver's end of a connection.
+struct Line {
+    messages: BoxStream<'static, Result<AsyncMessage, tokio_postgres::Error>>,
+    cancel: CancelToken,
+    wire: Arc<Wire>,
+}
+
+impl Line {
+    /// Moves bytes until the connection ends. Notices and notifications are for a session
+    /// that asked for them, and there is no such session between two callers.
+    async fn drive(&mut self) {
+        while let Some(Ok(_)) = self.messages.next().await {}
+    }
+
+    async fn reset(&mut self, shared: &Shared, conn: &Conn) -> Result<(), CloseReason> {
+        // What the session asked for and the driver had not sent yet goes out first, so
+        // that the verdict is about everything.
+        if self.drive().now_or_never().is_some() {
+            return Err(CloseReason::ServerGone);
+        }
+        if let Verdict::Close(reason) = conn.verdict() {
+            return Err(reason);
+        }
+        let config = shared.config();
+        let mut work = pin!(timeout(config.reset_timeout, async {
+            conn.client
+                .batch_execute(&config.server_reset_query)
+                .await?;
+            if config.reset_deallocates
+                && let Some(sql) = conn.wire.prepare_lookups_again()
+            {
+                conn.client.batch_execute(&sql).await?;
+            }
+            Ok::<(), tokio_postgres::Error>(())
+        }));
+        let outcome = tokio::select! {
+            biased;
+            () = self.drive() => return Err(CloseReason::ServerGone),
+            outcome = &mut work => outcome,
+        };
+        match outcome {
+            Err(_) => Err(CloseReason::ResetTimedOut),
+            Ok(Err(err)) => {
+                tracing::debug!(error = %err, "the reset query failed");
+                Err(if err.is_closed() {
+                    CloseReason::ServerGone
+                } else {
+                    CloseReason::ResetFailed
+                })
+            }
+            Ok(Ok(())) => match conn.verdict() {
+                Verdict::Reusable => Ok(()),
+                Verdict::Close(CloseReason::InTransaction) => {
+                    Err(CloseReason::ResetLeftTransaction)
+                }
+                Verdict::Close(reason) => Err(reason),
+            },
+        }
+    }
+
+    /// Closes the connection, whose client has been dropped. One that is busy is cut off,
+    /// and the server is asked to stop what it does there.
+    async fn close(mut self, shared: &Shared) {
+        let _ = self.drive().now_or_never();
+        if self.wire.in_flight() == 0 {
+            let _ = timeout(GOODBYE, self.drive()).await;
+            return;
+        }
+        let Self {
+            messages,
+            cancel,
+            wire: _,
+        } = self;
+        drop(messages);
+        let _ = timeout(CANCEL, shared.config().connect.cancel(&cancel)).await;
+    }
+}

@@ -1,0 +1,358 @@
+//! The state that handles, sessions and tasks share, and how the core's actions are
+//! carried out.
+//!
+//! There is one lock. Under it events are told to the core and tables are kept; whatever
+//! can run foreign code (wakers, drops, spawns) happens after it has been released.
+
+mod state;
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ops_core::Error;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::close::Released;
+use crate::config::Config;
+use crate::connect::classify;
+use crate::core::{Core, Event, Now, Refusal, ServerId, Settings, WaiterId};
+use crate::driver::{self, Conn, Order};
+use crate::error::{AcquireError, AcquireReport, Holder};
+use crate::snapshot::Snapshot;
+use state::{Deferred, Reply};
+
+pub(crate) use state::{Holding, State};
+
+/// What handles, sessions and tasks share.
+pub(crate) struct Shared {
+    config: Config,
+    start: Instant,
+    runtime: Handle,
+    state: Mutex<State>,
+    /// The timer has been set.
+    rearm: Notify,
+    stop: AtomicBool,
+    stopping: Notify,
+    drained: Notify,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The answer to a caller.
+pub(crate) enum Answer {
+    Session(Box<Conn>),
+    Wait(WaiterId),
+}
+
+impl Shared {
+    /// Starts a pool: its timer, and the connections that it is to have at least.
+    pub(crate) fn start(config: Config, settings: Settings, runtime: &Handle) -> Arc<Self> {
+        let shared = Arc::new(Self {
+            config,
+            start: Instant::now(),
+            runtime: runtime.clone(),
+            state: Mutex::new(State::new(Core::new(settings))),
+            rearm: Notify::new(),
+            stop: AtomicBool::new(false),
+            stopping: Notify::new(),
+            drained: Notify::new(),
+        });
+        runtime.spawn(keep_time(Arc::clone(&shared)));
+        shared.step(Event::Tick);
+        shared
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        let nanos = Instant::now().duration_since(self.start).as_nanos();
+        Now::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No invariant of the tables can be broken half way: the lock is never held while
+        // foreign code runs.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the core something that has no answer.
+    pub(crate) fn step(self: &Arc<Self>, event: Event) {
+        let now = self.now();
+        let mut deferred = Deferred::default();
+        self.lock().step(event, now, &mut deferred);
+        self.finish(deferred);
+    }
+
+    pub(crate) fn acquire(self: &Arc<Self>, holding: &Holding) -> Result<Answer, AcquireError> {
+        let now = self.now();
+        let mut deferred = Deferred::default();
+        let answer = loop {
+            let mut state = self.lock();
+            match state.step(Event::Acquire, now, &mut deferred) {
+                Some(Reply::Grant(server)) => match state.hand_out(server, holding, now) {
+                    Some(conn) if !conn.client.is_closed() => break Ok(Answer::Session(conn)),
+                    // It broke, and its task has not got round to saying so.
+                    broken => state.give_up(server, broken, now, &mut deferred),
+                },
+                Some(Reply::Wait(waiter)) => break Ok(Answer::Wait(waiter)),
+                Some(Reply::Refuse(refusal)) => break Err(state.refused(refusal)),
+                None => break Err(state.refused(Refusal::ShuttingDown)),
+            }
+        };
+        self.finish(deferred);
+        answer
+    }
+
+    /// Asks whether a waiter has been served, and notes whom to wake when it is.
+    pub(crate) fn poll_collect(
+        self: &Arc<Self>,
+        waiter: WaiterId,
+        holding: &Holding,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Box<Conn>, AcquireError>> {
+        let now = self.now();
+        let mut waker = Some(cx.waker().clone());
+        let mut deferred = Deferred::default();
+        let outcome = {
+            let mut state = self.lock();
+            match state.step(Event::Collect(waiter), now, &mut deferred) {
+                Some(Reply::Wait(_)) => {
+                    state.swap_waker(waiter, &mut waker);
+                    return Poll::Pending;
+                }
+                Some(Reply::Grant(server)) => state
+                    .hand_out(server, holding, now)
+                    .ok_or_else(|| state.refused(Refusal::ShuttingDown)),
+                Some(Reply::Refuse(refusal)) => Err(state.refused(refusal)),
+                None => Err(state.refused(Refusal::ShuttingDown)),
+            }
+        };
+        self.finish(deferred);
+        Poll::Ready(outcome)
+    }
+
+    pub(crate) fn cancel_wait(self: &Arc<Self>, waiter: WaiterId, timed_out: bool) {
+        let now = self.now();
+        let mut deferred = Deferred::default();
+        let mut waker = None;
+        {
+            let mut state = self.lock();
+            state.swap_waker(waiter, &mut waker);
+            state.step(Event::CancelWait { waiter, timed_out }, now, &mut deferred);
+        }
+        self.finish(deferred);
+    }
+
+    /// Takes a session back.
+    pub(crate) fn release(
+        self: &Arc<Self>,
+        conn: Box<Conn>,
+        report: Option<oneshot::Sender<Released>>,
+    ) {
+        let (server, verdict, now) = (conn.server, conn.verdict(), self.now());
+        let mut deferred = Deferred::default();
+        self.lock().take_back(
+            conn,
+            report,
+            Event::Release(server, verdict),
+            now,
+            &mut deferred,
+        );
+        self.finish(deferred);
+    }
+
+    /// Lets a session go for good.
+    pub(crate) fn detach(self: &Arc<Self>, conn: Conn) -> tokio_postgres::Client {
+        let now = self.now();
+        let mut deferred = Deferred::default();
+        let slot = {
+            let mut state = self.lock();
+            let slot = state.clear(conn.server);
+            state.step(Event::Detach(conn.server), now, &mut deferred);
+            slot
+        };
+        slot.send(Order::Detach);
+        self.finish(deferred);
+        conn.client
+    }
+
+    /// Whether the connection is still wanted, right before it is dialed.
+    pub(crate) fn dial(self: &Arc<Self>, server: ServerId) -> bool {
+        let now = self.now();
+        let mut deferred = Deferred::default();
+        let wanted = {
+            let mut state = self.lock();
+            state.step(Event::Dial(server), now, &mut deferred);
+            state.knows(server)
+        };
+        self.finish(deferred);
+        wanted
+    }
+
+    /// Takes in a connection that stands. One that is not wanted anymore is dropped.
+    pub(crate) fn connected(
+        self: &Arc<Self>,
+        conn: Box<Conn>,
+        orders: mpsc::UnboundedSender<Order>,
+    ) {
+        let now = self.now();
+        let mut deferred = Deferred::default();
+        let unwanted = self.lock().take_in(conn, orders, now, &mut deferred);
+        drop(unwanted);
+        self.finish(deferred);
+    }
+
+    pub(crate) fn connect_failed(self: &Arc<Self>, server: ServerId, err: Error) {
+        let failure = classify(&err);
+        let now = self.now();
+        let mut deferred = Deferred::default();
+        {
+            let mut state = self.lock();
+            state.note_failure(Arc::new(err), now);
+            state.step(Event::ConnectFailed(server, failure), now, &mut deferred);
+        }
+        self.finish(deferred);
+    }
+
+    /// Takes back a connection whose session has been reset.
+    pub(crate) fn reset_done(self: &Arc<Self>, conn: Box<Conn>) {
+        let (server, now) = (conn.server, self.now());
+        let mut deferred = Deferred::default();
+        let done = Event::ResetDone(server, Ok(()));
+        self.lock().take_back(conn, None, done, now, &mut deferred);
+        self.finish(deferred);
+    }
+
+    /// Begins the end: nobody gets a session anymore.
+    pub(crate) fn drain(self: &Arc<Self>) {
+        self.stop.store(true, Ordering::Release);
+        self.step(Event::Drain);
+        self.stopping.notify_waiters();
+        self.rearm.notify_one();
+    }
+
+    /// Ends when the pool has begun to drain.
+    pub(crate) async fn stopped(&self) {
+        until(&self.stopping, || self.stop.load(Ordering::Acquire)).await;
+    }
+
+    /// Ends when the pool has drained: every session is back and every connection closed.
+    pub(crate) async fn drained(&self) {
+        until(&self.drained, || self.lock().core().drained()).await;
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        self.lock().core().drained()
+    }
+
+    /// What a caller who has waited in vain is told.
+    pub(crate) fn report(&self, waited: Duration) -> AcquireReport {
+        let now = self.now();
+        self.lock().report(waited, now, self.config.pool_size)
+    }
+
+    pub(crate) fn holders(&self) -> Vec<Holder> {
+        let now = self.now();
+        self.lock().holders(now)
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let now = self.now();
+        Snapshot::of(&self.lock(), &self.config, now)
+    }
+
+    /// Carries out what could not be done under the lock.
+    fn finish(self: &Arc<Self>, deferred: Deferred) {
+        let Deferred {
+            wake,
+            wakes,
+            order,
+            connect,
+            closed,
+            report,
+            rearm,
+            drained,
+        } = deferred;
+        if let Some(waker) = wake {
+            waker.wake();
+        }
+        for waker in wakes {
+            waker.wake();
+        }
+        if let Some((orders, order)) = order {
+            // A task that is gone has said so, or is about to.
+            let _ = orders.send(order);
+        }
+        for server in connect {
+            self.runtime.spawn(driver::run(Arc::clone(self), server));
+        }
+        if let Some(report) = report {
+            let _ = report.send(Released::Clean);
+        }
+        for (slot, reason) in closed {
+            tracing::debug!(reason = reason.as_str(), "closing a connection");
+            slot.close(reason);
+        }
+        if rearm {
+            self.rearm.notify_one();
+        }
+        if drained {
+            self.drained.notify_waiters();
+        }
+    }
+}
+
+async fn until(notify: &Notify, done: impl Fn() -> bool + Send) {
+    loop {
+        let notified = notify.notified();
+        if done() {
+            return;
+        }
+        notified.await;
+    }
+}
+
+/// When the runtime goes, so does whatever the pool could do: it drains.
+struct RuntimeGone(Arc<Shared>);
+
+impl Drop for RuntimeGone {
+    fn drop(&mut self) {
+        self.0.drain();
+    }
+}
+
+/// Sends the ticks that the core asks for.
+async fn keep_time(shared: Arc<Shared>) {
+    let alive = RuntimeGone(shared);
+    let shared = &alive.0;
+    while !shared.stop.load(Ordering::Acquire) {
+        let at = shared.lock().timer();
+        let tick = async {
+            match at {
+                Some(at) => {
+                    let at = Duration::from_nanos(at.as_nanos());
+                    tokio::time::sleep_until(shared.start + at).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = shared.rearm.notified() => {}
+            () = tick => shared.step(Event::Tick),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The state of a pool at a moment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ops_core::Error;
+
+use crate::config::Config;
+use crate::core::Now;
+use crate::shared::State;
+
+/// The state of a pool at a moment. All figures are of the same moment.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The most connections that the pool may have.
+    pub pool_size: usize,
+    /// Sessions in the hands of callers, or on the way there.
+    pub active: usize,
+    /// Connections that nobody uses.
+    pub idle: usize,
+    /// Connections that are being opened.
+    pub connecting: usize,
+    /// Sessions that are being reset.
+    pub resetting: usize,
+    /// Callers in the queue.
+    pub waiting: usize,
+    /// How long the caller at the head of the queue has waited.
+    pub longest_wait: Option<Duration>,
+    /// Whether the pool is shutting down.
+    pub shutting_down: bool,
+    /// How long ago a session came back last.
+    pub since_last_return: Option<Duration>,
+    /// What has happened since the pool was built.
+    pub totals: Totals,
+    pub(crate) last_error: Option<(Arc<Error>, Duration)>,
+}
+
+impl Snapshot {
+    pub(crate) fn of(state: &State, config: &Config, now: Now) -> Self {
+        let (core, counts) = (state.core(), state.core().counts());
+        let totals = core.totals();
+        Self {
+            pool_size: config.pool_size,
+            active: counts.active,
+            idle: counts.idle,
+            connecting: counts.connecting,
+            resetting: counts.resetting,
+            waiting: core.waiting(),
+            longest_wait: core.longest_wait(now),
+            shutting_down: core.draining(),
+            since_last_return: totals.last_return.map(|at| now.since(at)),
+            totals: Totals {
+                assignments: totals.assignments,
+                waits: totals.waits,
+                wait_time: totals.wait_time,
+                timeouts: totals.timeouts,
+                refusals: totals.refusals,
+                connects: totals.connects,
+                connect_failures: totals.connect_failures,
+                resets: totals.resets,
+                closes: totals.closes,
+                dirty_closes: totals.dirty_closes,
+            },
+            last_error: state
+                .failure()
+                .map(|(err, at)| (Arc::clone(err), now.since(*at))),
+        }
+    }
+
+    /// Why the last attempt to connect failed, and how long ago. None once an attempt has
+    /// succeeded.
+    #[must_use]
+    pub fn last_error(&self) -> Option<(&Error, Duration)> {
+        self.last_error.as_ref().map(|(err, age)| (&**err, *age))
+    }
+}
+
+/// What has happened since a pool was built.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Sessions that were given to callers.
+    pub assignments: u64,
+    /// Those among them for which the caller had to wait.
+    pub waits: u64,
+    /// How long these callers waited, together.
+    pub wait_time: Duration,
+    /// Callers that waited in vain.
+    pub timeouts: u64,
+    /// Callers that were refused.
+    pub refusals: u64,
+    /// Connections that were opened.
+    pub connects: u64,
+    /// Attempts to open one that failed.
+    pub connect_failures: u64,
+    /// Resets that were begun.
+    pub resets: u64,
+    /// Connections that were closed.
+    pub closes: u64,
+    /// Those among them that were closed for what a session had left behind.
+    pub dirty_closes: u64,
+}
+
+/// A row of PgBouncer's `SHOW POOLS`, with its columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShowPools {
+    /// The database; empty where the pool was given a way to connect of its own.
+    pub database: String,
+    /// The user; empty as above.
+    pub user: String,
+    /// Callers that have a session.
+    pub cl_active: usize,
+    /// Callers in the queue.
+    pub cl_waiting: usize,
+    /// Connections in the hands of callers.
+    pub sv_active: usize,
+    /// Connections that nobody uses.
+    pub sv_idle: usize,
+    /// Connections that are being reset.
+    pub sv_tested: usize,
+    /// Connections that are being opened.
+    pub sv_login: usize,
+    /// How long the head of the queue has waited, in whole seconds.
+    pub maxwait: u64,
+    /// The rest of that, in microseconds.
+    pub maxwait_us: u32,
+    /// Always `session`.
+    pub pool_mode: &'static str,
+}
+
+impl ShowPools {
+    pub(crate) fn of(snapshot: &Snapshot, config: &Config) -> Self {
+        let wait = snapshot.longest_wait.unwrap_or_default();
+        Self {
+            database: config.database.clone(),
+            user: config.user.clone(),
+            cl_active: snapshot.active,
+            cl_waiting: snapshot.waiting,
+            sv_active: snapshot.active,
+            sv_idle: snapshot.idle,
+            sv_tested: snapshot.resetting,
+            sv_login: snapshot.connecting,
+            maxwait: wait.as_secs(),
+            maxwait_us: wait.subsec_micros(),
+            pool_mode: "session",
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The provider against real servers, and against ones that misbehave.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test whose preparation fails has failed"
+)]
+
+mod describe;
+mod fake;
+mod ping;
+mod refusal;
