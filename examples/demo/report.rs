@@ -79,7 +79,10 @@ impl Report {
         routes: Vec<Answer>,
         pool: Pool,
     ) -> Self {
-        let status = routes.first().and_then(Answer::status).unwrap_or_else(|| "unknown".to_owned());
+        let status = routes
+            .first()
+            .and_then(Answer::status)
+            .unwrap_or_else(|| "unknown".to_owned());
         let dump_seconds = backup.phases.get("dump").map_or(0.0, Duration::as_secs_f64);
         let checks = drill.checks.iter().map(|check| {
             let outcome = match check.outcome {
