@@ -32,7 +32,7 @@ async fn a_rule_expires_what_has_its_prefix_when_its_day_has_come() {
         .unwrap();
     put(&store, "logs/a", "x").await;
     put(&store, "data/a", "x").await;
-    clock.advance(DAY * 7 - Duration::from_secs(1));
+    clock.advance(Duration::from_secs(7 * 86_400 - 1));
     assert_eq!(
         keys(&store, ListOptions::default()).await,
         ["data/a", "logs/a"]
