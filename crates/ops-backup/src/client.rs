@@ -162,7 +162,7 @@ fn last_line(stderr: &str) -> String {
         .find(|line| {
             line.contains("error: ") || line.contains("ERROR: ") || line.contains("FATAL: ")
         })
-        .or_else(|| lines().last())
+        .or_else(|| lines().next_back())
         .unwrap_or_default()
         .chars()
         .filter(|c| !c.is_control())

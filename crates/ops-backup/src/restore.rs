@@ -24,6 +24,10 @@ use target::Target;
 /// How to restore.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, set by name"
+)]
 pub struct RestoreOptions {
     /// Restores also into a database that holds something. Defaults to refusing it.
     pub allow_non_empty: bool,

@@ -204,7 +204,9 @@ pub(crate) fn compare_definitions(
                 .or_default()
                 .push((entry.owner.clone(), entry.hash.clone()));
         }
-        groups.values_mut().for_each(|group| group.sort_unstable());
+        for group in groups.values_mut() {
+            group.sort_unstable();
+        }
         groups
     };
     let differences = compare_maps(
