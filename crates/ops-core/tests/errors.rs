@@ -1,6 +1,6 @@
 //! The texts of errors: each kind plain, as Debug and with its chain.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use ops_core::{Error, ErrorKind, Report, Retry};
@@ -30,7 +30,7 @@ fn every_kind_prints_as_it_always_has() {
             .with_operation("hosting.deploy")
             .with_source(std::io::Error::other("connection reset"));
         let report = Report(&err);
-        lines.push_str(&format!("{err}\n{report}\n{err:?}\n\n"));
+        write!(lines, "{err}\n{report}\n{err:?}\n\n").unwrap();
     }
     insta::assert_snapshot!(lines.trim_end());
 }
