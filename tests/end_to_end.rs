@@ -1,5 +1,7 @@
 //! The main job, as a user runs it: the demo, on data of its own and on a user's database.
 
+#![cfg(test)]
+
 use std::path::{Path, PathBuf};
 use std::process::Output;
 

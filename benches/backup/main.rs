@@ -60,7 +60,7 @@ async fn main() -> Result<()> {
     // On a disk: what is written is flushed to it.
     let folder = tempfile::Builder::new()
         .prefix("ops-bench-")
-        .tempdir_in(options.folder())?;
+        .tempdir_in(target_folder())?;
     let backup = backup(&info, folder.path())?;
     let mut seconds: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
     let mut sizes: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
@@ -144,10 +144,11 @@ impl Options {
         }
         Ok(options)
     }
+}
 
-    fn folder(&self) -> &'static Path {
-        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target"))
-    }
+/// Where cargo builds: on a disk, not in memory.
+fn target_folder() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target"))
 }
 
 fn backup(info: &ConnectInfo, folder: &Path) -> Result<Backup> {
@@ -156,7 +157,7 @@ fn backup(info: &ConnectInfo, folder: &Path) -> Result<Backup> {
     let store = Arc::new(Local::builder(folder.join("store")).create(true).build()?);
     Ok(Backup::builder(database, store)
         .encryption(Encryption::recipients([identity.to_public().to_string()])?)
-        .sweep_grace(Duration::from_secs(3600))
+        .sweep_grace(Duration::from_hours(1))
         .finder(Finder::from_env())
         .build()?)
 }
