@@ -33,7 +33,7 @@ use ops_core::database::ConnectInfo;
 use ops_local::Local;
 use ops_pg::binaries::Finder;
 use ops_postgres::Postgres;
-use ops_testkit::{Pg, data};
+use ops_testkit::{Pg, data, peak_rss_bytes};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -202,14 +202,4 @@ fn pg_dump_zstd(pg: &Pg, info: &ConnectInfo, target: &Path) -> Result<u64> {
         return Err("pg_dump or zstd failed".into());
     }
     flushed(target)
-}
-
-/// The most that this process has had in memory, in bytes.
-fn peak_rss_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }

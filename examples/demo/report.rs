@@ -7,7 +7,6 @@ use ops_backup::{BackupReport, CheckOutcome, Difference, DrillReport};
 use ops_pool::Snapshot;
 
 use crate::health::Answer;
-use crate::memory;
 
 #[derive(Debug, serde::Serialize)]
 pub(crate) struct Report {
@@ -116,7 +115,7 @@ impl Report {
             rpo_seconds: rpo.as_secs_f64(),
             rto_seconds: drill.rto_seconds,
             backup_peak_rss_bytes,
-            peak_rss_bytes: memory::peak_rss_bytes(),
+            peak_rss_bytes: ops_testkit::peak_rss_bytes(),
         }
     }
 
