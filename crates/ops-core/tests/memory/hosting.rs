@@ -162,6 +162,15 @@ async fn instances_see_changes_of_variables_after_a_restart_or_deployment() {
     assert_eq!(seen[&env_key("API_TOKEN")].expose(), "canary");
     assert_eq!(seen[&env_key("PORT")].expose(), "1");
     assert_eq!(hosting.restarts(&app).unwrap(), 1);
+
+    secrets
+        .remove_secrets(&app, vec![env_key("API_TOKEN")])
+        .await
+        .unwrap();
+    assert_eq!(hosting.instance_env(&app).unwrap().len(), 2);
+    release(&hosting, &app, "2").await;
+    let seen: Vec<_> = hosting.instance_env(&app).unwrap().into_keys().collect();
+    assert_eq!(seen, [env_key("PORT")]);
 }
 
 #[tokio::test(start_paused = true)]
