@@ -54,7 +54,8 @@ async fn main() -> Result<()> {
     };
     pg.create_database("bench").await;
     let info = pg.connect_info("bench");
-    data::load(&info, pg.binaries(), options.size_bytes).await?;
+    let size = options.size_bytes;
+    data::load(&info, pg.binaries(), size / 3, size).await?;
     pg.client("bench").await.batch_execute("CHECKPOINT").await?;
 
     // On a disk: what is written is flushed to it.

@@ -7,7 +7,8 @@ use crate::Result;
 /// What was asked for.
 #[derive(Debug)]
 pub(crate) struct Arguments {
-    /// How much data the throwaway server gets, in bytes.
+    /// How much data pgbench makes in the throwaway server, in bytes. Other kinds of rows
+    /// come on top.
     pub(crate) size_bytes: u64,
     pub(crate) json: Option<PathBuf>,
     pub(crate) database_url: Option<String>,

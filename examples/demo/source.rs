@@ -42,8 +42,8 @@ impl Source {
             .await?;
         server.create_database(DATABASE).await?;
         let info = server.connect_info(DATABASE);
-        let begun = Instant::now();
-        let report = data::load(&info, &binaries, arguments.size_bytes).await?;
+        let (begun, size) = (Instant::now(), arguments.size_bytes);
+        let report = data::load(&info, &binaries, size, size + size / 3).await?;
         let (megabytes, seconds) = (
             report.database_bytes / 1_000_000,
             begun.elapsed().as_secs_f64(),

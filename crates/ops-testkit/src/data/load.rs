@@ -8,9 +8,9 @@ use ops_pg::process::Program;
 
 use super::{BulkReport, install_bulk, install_schema, pgbench_scale_for};
 
-/// Makes the schema with what breaks naive backups, gives a third of the bytes to the
-/// tables of pgbench, and fills the database up to about `target_bytes` with other kinds
-/// of rows.
+/// Makes the schema with what breaks naive backups, gives about `pgbench_bytes` to the
+/// tables of pgbench, and fills the database up to about `total_bytes` with other kinds of
+/// rows: those of pgbench alone compress forty times.
 ///
 /// # Errors
 /// Those of [`install_schema`] and [`install_bulk`]; `NotFound` where the installation has
@@ -21,7 +21,8 @@ use super::{BulkReport, install_bulk, install_schema, pgbench_scale_for};
 pub async fn load(
     info: &ConnectInfo,
     binaries: &Binaries,
-    target_bytes: u64,
+    pgbench_bytes: u64,
+    total_bytes: u64,
 ) -> Result<BulkReport> {
     install_schema(info).await?;
     let env = libpq_env(info);
@@ -35,7 +36,7 @@ pub async fn load(
             program.secret_env(name, value.clone())
         })
         .args(["--initialize", "--quiet", "--scale"])
-        .arg(pgbench_scale_for(target_bytes / 3).to_string());
+        .arg(pgbench_scale_for(pgbench_bytes).to_string());
     program.spawn()?.wait().await?.check(ErrorKind::Internal)?;
-    install_bulk(info, target_bytes).await
+    install_bulk(info, total_bytes).await
 }
