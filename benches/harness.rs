@@ -15,7 +15,8 @@ pub(crate) struct Report {
 /// One measured thing beside its peers; medians over the rounds.
 #[derive(Debug, serde::Serialize)]
 pub(crate) struct Case {
-    pub(crate) case: &'static str,
+    #[serde(rename = "case")]
+    pub(crate) name: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) ours: f64,
     pub(crate) peers: BTreeMap<&'static str, f64>,
@@ -28,14 +29,15 @@ pub(crate) struct Goal {
     pub(crate) peer: &'static str,
     pub(crate) ratio: f64,
     pub(crate) op: &'static str,
-    pub(crate) goal: f64,
+    #[serde(rename = "goal")]
+    pub(crate) limit: f64,
     pub(crate) met: bool,
 }
 
 impl Case {
     /// A case by the samples of each contender, ours under the name `ours`.
     pub(crate) fn new(
-        case: &'static str,
+        name: &'static str,
         unit: &'static str,
         samples: &BTreeMap<&'static str, Vec<f64>>,
         goals: &[(&'static str, f64)],
@@ -51,19 +53,19 @@ impl Case {
             .collect();
         let goals = goals
             .iter()
-            .map(|&(peer, goal)| {
+            .map(|&(peer, limit)| {
                 let ratio = ours / peers.get(peer).copied().unwrap_or(f64::NAN);
                 Goal {
                     peer,
                     ratio,
                     op: "<=",
-                    goal,
-                    met: ratio <= goal,
+                    limit,
+                    met: ratio <= limit,
                 }
             })
             .collect();
         Self {
-            case,
+            name,
             unit,
             ours,
             peers,
@@ -77,7 +79,9 @@ fn median(samples: &[f64]) -> f64 {
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
     match (sorted.get(middle), sorted.get(middle.wrapping_sub(1))) {
-        (Some(upper), Some(lower)) if sorted.len() % 2 == 0 => f64::midpoint(*lower, *upper),
+        (Some(upper), Some(lower)) if sorted.len().is_multiple_of(2) => {
+            f64::midpoint(*lower, *upper)
+        }
         (Some(middle), _) => *middle,
         _ => f64::NAN,
     }
@@ -97,7 +101,7 @@ impl Report {
     fn table(&self) -> String {
         let mut out = format!("\n{}, medians of {} rounds\n", self.name, self.rounds);
         for case in &self.cases {
-            let _ = writeln!(out, "\n{} ({})", case.case, case.unit);
+            let _ = writeln!(out, "\n{} ({})", case.name, case.unit);
             let _ = writeln!(out, "  {:32} {:>10.2}", "ours", case.ours);
             for (peer, value) in &case.peers {
                 let _ = writeln!(
@@ -112,10 +116,10 @@ impl Report {
                     peer,
                     ratio,
                     op,
-                    goal,
+                    limit,
                     ..
                 } = goal;
-                let _ = writeln!(out, "  goal: {op} {goal} x {peer}: {ratio:.3}, {met}");
+                let _ = writeln!(out, "  goal: {op} {limit} x {peer}: {ratio:.3}, {met}");
             }
         }
         out
@@ -130,7 +134,7 @@ impl Report {
                 body,
                 "<text x='10' y='{}' font-weight='bold'>{} ({})</text>",
                 y + 14.0,
-                case.case,
+                case.name,
                 case.unit
             );
             y += BAR;

@@ -33,7 +33,7 @@ use ops_core::database::ConnectInfo;
 use ops_local::Local;
 use ops_pg::binaries::Finder;
 use ops_postgres::Postgres;
-use ops_testkit::{Pg, data};
+use ops_testkit::{Pg, data, peak_rss_bytes};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -60,7 +60,7 @@ async fn main() -> Result<()> {
     // On a disk: what is written is flushed to it.
     let folder = tempfile::Builder::new()
         .prefix("ops-bench-")
-        .tempdir_in(options.folder())?;
+        .tempdir_in(target_folder())?;
     let backup = backup(&info, folder.path())?;
     let mut seconds: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
     let mut sizes: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
@@ -144,10 +144,11 @@ impl Options {
         }
         Ok(options)
     }
+}
 
-    fn folder(&self) -> &'static Path {
-        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target"))
-    }
+/// Where cargo builds: on a disk, not in memory.
+fn target_folder() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target"))
 }
 
 fn backup(info: &ConnectInfo, folder: &Path) -> Result<Backup> {
@@ -156,7 +157,7 @@ fn backup(info: &ConnectInfo, folder: &Path) -> Result<Backup> {
     let store = Arc::new(Local::builder(folder.join("store")).create(true).build()?);
     Ok(Backup::builder(database, store)
         .encryption(Encryption::recipients([identity.to_public().to_string()])?)
-        .sweep_grace(Duration::from_secs(3600))
+        .sweep_grace(Duration::from_hours(1))
         .finder(Finder::from_env())
         .build()?)
 }
@@ -201,14 +202,4 @@ fn pg_dump_zstd(pg: &Pg, info: &ConnectInfo, target: &Path) -> Result<u64> {
         return Err("pg_dump or zstd failed".into());
     }
     flushed(target)
-}
-
-/// The most that this process has had in memory, in bytes.
-fn peak_rss_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }

@@ -18,7 +18,6 @@
 mod arguments;
 mod bars;
 mod health;
-mod memory;
 mod report;
 mod source;
 mod workload;
@@ -73,7 +72,7 @@ async fn main() -> Result<()> {
     let served = health::serve(&source.info, &pool, &backup, &store_folder).await?;
 
     let backed_up = bars::follow("backup", backup.dump()).await?;
-    let backup_peak = memory::peak_rss_bytes();
+    let backup_peak = ops_testkit::peak_rss_bytes();
     let workload = match workload {
         Some(workload) => Some(workload.stop().await?),
         None => None,

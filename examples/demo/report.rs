@@ -7,7 +7,6 @@ use ops_backup::{BackupReport, CheckOutcome, Difference, DrillReport};
 use ops_pool::Snapshot;
 
 use crate::health::Answer;
-use crate::memory;
 
 #[derive(Debug, serde::Serialize)]
 pub(crate) struct Report {
@@ -79,7 +78,10 @@ impl Report {
         routes: Vec<Answer>,
         pool: Pool,
     ) -> Self {
-        let status = routes.first().and_then(Answer::status).unwrap_or_else(|| "unknown".to_owned());
+        let status = routes
+            .first()
+            .and_then(Answer::status)
+            .unwrap_or_else(|| "unknown".to_owned());
         let dump_seconds = backup.phases.get("dump").map_or(0.0, Duration::as_secs_f64);
         let checks = drill.checks.iter().map(|check| {
             let outcome = match check.outcome {
@@ -113,7 +115,7 @@ impl Report {
             rpo_seconds: rpo.as_secs_f64(),
             rto_seconds: drill.rto_seconds,
             backup_peak_rss_bytes,
-            peak_rss_bytes: memory::peak_rss_bytes(),
+            peak_rss_bytes: ops_testkit::peak_rss_bytes(),
         }
     }
 

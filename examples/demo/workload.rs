@@ -53,17 +53,17 @@ async fn run(
     stop: Arc<AtomicBool>,
     done: Arc<AtomicU64>,
 ) -> Result<(), String> {
-    let mut step = 0;
+    let mut turn = 0;
     while !stop.load(Ordering::Relaxed) {
         let session = pool
             .acquire_with(Acquire::new().label("workload"))
             .await
             .map_err(|err| ops_core::Report(&err).to_string())?;
-        data::workload_step(&session, worker, step)
+        data::workload_step(&session, worker, turn)
             .await
             .map_err(|err| ops_core::Report(&err).to_string())?;
         drop(session);
-        step += 1;
+        turn += 1;
         done.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(PAUSE).await;
     }

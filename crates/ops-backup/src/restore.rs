@@ -159,6 +159,7 @@ pub(crate) async fn run(
         no_owner: options.no_owner,
         no_privileges: options.no_privileges,
         no_tablespaces: false,
+        writable_session: false,
     };
     load(&inner, &backup, &clients, &info, &load_options, &events).await?;
     let (bytes_out, bytes_read) = events.counters.read();

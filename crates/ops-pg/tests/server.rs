@@ -365,7 +365,7 @@ async fn a_parent_that_others_may_write_to_is_refused() {
 #[tokio::test]
 async fn a_parent_that_the_servers_user_cannot_reach_is_refused() {
     if !rustix::process::geteuid().is_root() {
-        return fixture::skip("only root runs servers as another user");
+        return fixture::inapplicable("only root runs servers as another user");
     }
     let Some(binaries) = installed().await else {
         return;

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use tokio_postgres::{AsyncMessage, CancelToken, Client};
 
 use crate::close::CloseReason;
+use crate::config::Config;
 use crate::connect::Connected;
 use crate::core::{Event, ServerId, Verdict};
 use crate::shared::Shared;
@@ -117,7 +118,7 @@ async fn serve(gone: &Gone, connected: Connected) {
             order = inbox.recv() => order,
         };
         match order {
-            Some(Order::Reset(conn)) => match line.reset(shared, &conn).await {
+            Some(Order::Reset(conn)) => match line.reset(shared.config(), &conn).await {
                 Ok(()) => shared.reset_done(conn),
                 Err(reason) => {
                     shared.step(Event::ResetDone(*server, Err(reason)));
@@ -145,7 +146,7 @@ impl Line {
         while let Some(Ok(_)) = self.messages.next().await {}
     }
 
-    async fn reset(&mut self, shared: &Shared, conn: &Conn) -> Result<(), CloseReason> {
+    async fn reset(&mut self, config: &Config, conn: &Conn) -> Result<(), CloseReason> {
         // What the session asked for and the driver had not sent yet goes out first, so
         // that the verdict is about everything.
         if self.drive().now_or_never().is_some() {
@@ -154,7 +155,6 @@ impl Line {
         if let Verdict::Close(reason) = conn.verdict() {
             return Err(reason);
         }
-        let config = shared.config();
         let mut work = pin!(timeout(config.reset_timeout, async {
             conn.client
                 .batch_execute(&config.server_reset_query)
@@ -206,5 +206,110 @@ impl Line {
         } = self;
         drop(messages);
         let _ = timeout(CANCEL, shared.config().connect.cancel(&cancel)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ops_core::{Result, async_trait};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_postgres::NoTls;
+    use tokio_postgres::config::SslMode;
+
+    use super::*;
+    use crate::connect::Connect;
+    use crate::core::{Core, Settings};
+    use crate::tap::Tap;
+
+    #[derive(Debug)]
+    struct Nowhere;
+
+    #[async_trait]
+    impl Connect for Nowhere {
+        async fn connect(&self) -> Result<Connected> {
+            Err(Error::new(ErrorKind::Unavailable, "nowhere"))
+        }
+
+        async fn cancel(&self, _: &CancelToken) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    fn config() -> Config {
+        Config {
+            connect: Arc::new(Nowhere),
+            database: String::new(),
+            user: String::new(),
+            pool_size: 1,
+            query_wait_timeout: None,
+            server_connect_timeout: Duration::from_secs(1),
+            server_reset_query: "DISCARD ALL".to_owned(),
+            reset_deallocates: true,
+            reset_timeout: Duration::from_secs(5),
+        }
+    }
+
+    fn some_server() -> ServerId {
+        let mut core = Core::new(Settings {
+            pool_size: 1,
+            min_pool_size: 1,
+            max_connecting: 1,
+            server_lifetime: Duration::ZERO,
+            server_idle_timeout: Duration::ZERO,
+            server_login_retry: Duration::from_secs(1),
+            reset: true,
+            seed: 1,
+        });
+        let mut actions = core.step(Event::Tick, crate::core::Now::default());
+        let Some(crate::core::Action::Connect(server)) = actions.next() else {
+            panic!("the minimum is opened")
+        };
+        server
+    }
+
+    /// What a session has asked for may still be in the driver's channel when the session
+    /// comes back, and the order may overtake the task that would send it.
+    #[tokio::test(start_paused = true)]
+    async fn the_verdict_is_about_what_the_driver_has_not_sent_yet_too() {
+        let (near, mut far) = tokio::io::duplex(4096);
+        let server = tokio::spawn(async move {
+            let length = far.read_u32().await.unwrap() as usize - 4;
+            far.read_exact(&mut vec![0; length]).await.unwrap();
+            let welcome = [b'R', 0, 0, 0, 8, 0, 0, 0, 0, b'Z', 0, 0, 0, 5, b'I'];
+            far.write_all(&welcome).await.unwrap();
+            far
+        });
+        let (tap, wire) = Tap::new(near);
+        let mut login = tokio_postgres::Config::new();
+        login.user("somebody").ssl_mode(SslMode::Disable);
+        let (client, connection) = login.connect_raw(tap, NoTls).await.unwrap();
+        let Connected {
+            client,
+            messages,
+            wire,
+        } = Connected::new(client, connection, wire);
+        let _far = server.await.unwrap();
+        let mut line = Line {
+            messages,
+            cancel: client.cancel_token(),
+            wire: Arc::clone(&wire),
+        };
+        let conn = Conn {
+            server: some_server(),
+            client,
+            wire,
+        };
+
+        assert!(
+            conn.client
+                .batch_execute("SELECT pg_sleep(60)")
+                .now_or_never()
+                .is_none()
+        );
+        assert_eq!(conn.verdict(), Verdict::Reusable, "the tap cannot know yet");
+        assert_eq!(
+            line.reset(&config(), &conn).await,
+            Err(CloseReason::QueryInFlight)
+        );
     }
 }

@@ -26,6 +26,9 @@ pub(crate) struct LoadOptions {
     pub(crate) no_owner: bool,
     pub(crate) no_privileges: bool,
     pub(crate) no_tablespaces: bool,
+    /// Overrides what the backup's roles are set to: a role that only reads by default
+    /// cannot load.
+    pub(crate) writable_session: bool,
 }
 
 /// How much is decompressed at once.
@@ -81,8 +84,12 @@ fn program(clients: &Clients, target: &ConnectInfo, options: &LoadOptions) -> Re
         ("--no-privileges", options.no_privileges),
         ("--no-tablespaces", options.no_tablespaces),
     ];
-    Ok(clients
-        .program("pg_restore", target)?
+    let mut program = clients.program("pg_restore", target)?;
+    if options.writable_session {
+        let options = format!("{} -c default_transaction_read_only=off", client::SESSION);
+        program = program.env("PGOPTIONS", options);
+    }
+    Ok(program
         .stdin(Io::Piped)
         .arg("--format=custom")
         .arg("--exit-on-error")

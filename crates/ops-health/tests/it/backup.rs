@@ -20,7 +20,9 @@ async fn a_backup_counts_when_it_is_committed_and_is_proved_when_it_is_drilled()
         .durability(Durability::None)
         .build()
         .unwrap();
-    let database = Postgres::builder(pg.connect_info("postgres")).build().unwrap();
+    let database = Postgres::builder(pg.connect_info("postgres"))
+        .build()
+        .unwrap();
     let backup = Backup::builder(Arc::new(database), Arc::new(store))
         .encryption(Encryption::none())
         .finder(Finder::from_env())
@@ -34,9 +36,17 @@ async fn a_backup_counts_when_it_is_committed_and_is_proved_when_it_is_drilled()
     assert_eq!(run().await, (Status::Unhealthy, Code::NeverRan));
 
     let id = backup.dump().finish().await.unwrap().id;
-    assert_eq!(run().await, (Status::Degraded, Code::NeverRan), "no drill yet");
+    assert_eq!(
+        run().await,
+        (Status::Degraded, Code::NeverRan),
+        "no drill yet"
+    );
 
-    let drill = backup.drill(&id, DrillOptions::new()).finish().await.unwrap();
+    let drill = backup
+        .drill(&id, DrillOptions::new())
+        .finish()
+        .await
+        .unwrap();
     assert!(drill.passed, "{drill:?}");
     assert_eq!(run().await, (Status::Healthy, Code::Ok));
     let facts = BackupSource::latest(&backup).await.unwrap().unwrap();

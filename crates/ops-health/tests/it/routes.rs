@@ -241,6 +241,16 @@ async fn only_authorized_callers_may_narrow_the_question() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_anonymous_caller_cannot_ask_for_a_kinder_group() {
+    let builder = service()
+        .check(Scripted::failing("report"))
+        .policy(|_| exact().with_groups(Groups::HEALTH));
+    let (health, _scheduler) = running(builder).await;
+    assert_eq!(get(&health, "/health?group=ready").code(), 503);
+    assert_eq!(get_authorized(&health, "/health?group=ready").code(), 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn names_are_shown_to_everybody_only_on_request() {
     let (hidden, _a) = running(service().check(Scripted::failing("db"))).await;
     assert!(!get(&hidden, "/health").body.contains("db"));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ops_core::ErrorKind;
 use ops_health::{CheckReport, Code, Health, Kind, Outcome, Status, check_fn};
-use ops_testkit::ManualClock;
+use ops_testkit::{ManualClock, wait_until};
 use tokio::time::{Instant, advance, sleep};
 
 use crate::support::{Act, Counted, Scripted, codes, exact, get, seconds, service, settle};
@@ -205,16 +205,21 @@ async fn stuck_runs_hold_no_place_that_other_checks_need() {
     assert_eq!(state(&health, "good"), (Status::Healthy, Code::Ok));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_result_after_the_deadline_is_a_timeout() {
-    // The whole runtime stands still for 5 s, so deadline and result are seen together.
-    let check = check_fn("db", Kind::Datastore, |_| async {
-        advance(seconds(5)).await;
+    // The only thread of the runtime is blocked, so the deadline and the result are seen
+    // together.
+    let limit = Duration::from_millis(50);
+    let check = check_fn("db", Kind::Datastore, move |_| async move {
+        std::thread::sleep(limit * 2);
         Outcome::healthy()
     });
-    let health = service().check(check).policy(|_| exact()).build().unwrap();
+    let health = service().check(check).timeout(limit).build().unwrap();
     let _scheduler = health.start().unwrap();
-    sleep(seconds(6)).await;
+    wait_until("the first run", seconds(10), async || {
+        report(&health, "db").checked_at.is_some()
+    })
+    .await;
     assert_eq!(state(&health, "db"), (Status::Unhealthy, Code::Timeout));
 }
 

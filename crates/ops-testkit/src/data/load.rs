@@ -18,17 +18,22 @@ use super::{BulkReport, install_bulk, install_schema, pgbench_scale_for};
 ///
 /// # Cancel safety
 /// After an error or a dropped future, drop the database.
-pub async fn load(info: &ConnectInfo, binaries: &Binaries, target_bytes: u64) -> Result<BulkReport> {
+pub async fn load(
+    info: &ConnectInfo,
+    binaries: &Binaries,
+    target_bytes: u64,
+) -> Result<BulkReport> {
     install_schema(info).await?;
     let env = libpq_env(info);
-    let program = env
-        .plain()
-        .fold(Program::new(binaries.program("pgbench")?), |program, (name, value)| {
-            program.env(name, value)
-        });
+    let program = env.plain().fold(
+        Program::new(binaries.program("pgbench")?),
+        |program, (name, value)| program.env(name, value),
+    );
     let program = env
         .secret()
-        .fold(program, |program, (name, value)| program.secret_env(name, value.clone()))
+        .fold(program, |program, (name, value)| {
+            program.secret_env(name, value.clone())
+        })
         .args(["--initialize", "--quiet", "--scale"])
         .arg(pgbench_scale_for(target_bytes / 3).to_string());
     program.spawn()?.wait().await?.check(ErrorKind::Internal)?;

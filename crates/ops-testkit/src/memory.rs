@@ -2,7 +2,8 @@
 
 /// The most that this process has had in memory so far, in bytes; `None` where the system
 /// does not tell.
-pub(crate) fn peak_rss_bytes() -> Option<u64> {
+#[must_use]
+pub fn peak_rss_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status
         .lines()
