@@ -1,5 +1,7 @@
 //! Each mock is a provider that answers what it is told.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
