@@ -8,6 +8,7 @@ mod options;
 mod socket;
 mod stream;
 
+use std::fmt;
 use std::sync::Arc;
 
 use ops_core::database::{ConnectInfo, Engine, Host};
@@ -64,11 +65,21 @@ pub async fn cancel(info: &ConnectInfo, token: &CancelToken) -> Result<()> {
 /// Opens connections to one database.
 ///
 /// Certificates and keys are read when it is made; make a new one to read them again.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Connector {
     info: ConnectInfo,
     options: ConnectOptions,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The TLS configuration holds our private key.
+        f.debug_struct("Connector")
+            .field("info", &self.info)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Connector {

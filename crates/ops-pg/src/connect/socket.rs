@@ -161,3 +161,48 @@ fn unreachable(address: impl Display, source: io::Error) -> Error {
     };
     Error::new(kind, format!("{address} {problem}")).with_source(source)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_notices_a_dead_peer_and_sends_at_once() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let liveness = TcpLiveness {
+            keepalive_idle: Duration::from_secs(7),
+            keepalive_interval: Duration::from_secs(3),
+            keepalive_probes: 2,
+            user_timeout: Duration::from_millis(4_500),
+        };
+        set_options(&stream, &liveness).unwrap();
+        assert!(stream.nodelay().unwrap());
+        assert!(sockopt::socket_keepalive(&stream).unwrap());
+        assert_eq!(
+            sockopt::tcp_keepidle(&stream).unwrap(),
+            liveness.keepalive_idle
+        );
+        assert_eq!(
+            sockopt::tcp_keepintvl(&stream).unwrap(),
+            liveness.keepalive_interval
+        );
+        assert_eq!(sockopt::tcp_keepcnt(&stream).unwrap(), 2);
+        #[cfg(target_os = "linux")]
+        assert_eq!(sockopt::tcp_user_timeout(&stream).unwrap(), 4_500);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_gets_a_fair_share_of_the_time_that_is_left() {
+        let deadline = Deadline::new(Duration::from_secs(9));
+        assert_eq!(deadline.share(3), Instant::now() + Duration::from_secs(3));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(deadline.share(1), Instant::now() + Duration::from_secs(4));
+        assert_eq!(
+            Deadline::new(Duration::MAX).within("", async {}).await.ok(),
+            Some(())
+        );
+    }
+}
