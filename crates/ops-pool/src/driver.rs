@@ -1,6 +1,9 @@
 //! The task of one connection: it connects, drives the connection, and resets the
 //! session between two callers.
 
+#[cfg(test)]
+mod tests;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -206,110 +209,5 @@ impl Line {
         } = self;
         drop(messages);
         let _ = timeout(CANCEL, shared.config().connect.cancel(&cancel)).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use ops_core::{Result, async_trait};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio_postgres::NoTls;
-    use tokio_postgres::config::SslMode;
-
-    use super::*;
-    use crate::connect::Connect;
-    use crate::core::{Core, Settings};
-    use crate::tap::Tap;
-
-    #[derive(Debug)]
-    struct Nowhere;
-
-    #[async_trait]
-    impl Connect for Nowhere {
-        async fn connect(&self) -> Result<Connected> {
-            Err(Error::new(ErrorKind::Unavailable, "nowhere"))
-        }
-
-        async fn cancel(&self, _: &CancelToken) -> Result<()> {
-            Ok(())
-        }
-    }
-
-    fn config() -> Config {
-        Config {
-            connect: Arc::new(Nowhere),
-            database: String::new(),
-            user: String::new(),
-            pool_size: 1,
-            query_wait_timeout: None,
-            server_connect_timeout: Duration::from_secs(1),
-            server_reset_query: "DISCARD ALL".to_owned(),
-            reset_deallocates: true,
-            reset_timeout: Duration::from_secs(5),
-        }
-    }
-
-    fn some_server() -> ServerId {
-        let mut core = Core::new(Settings {
-            pool_size: 1,
-            min_pool_size: 1,
-            max_connecting: 1,
-            server_lifetime: Duration::ZERO,
-            server_idle_timeout: Duration::ZERO,
-            server_login_retry: Duration::from_secs(1),
-            reset: true,
-            seed: 1,
-        });
-        let mut actions = core.step(Event::Tick, crate::core::Now::default());
-        let Some(crate::core::Action::Connect(server)) = actions.next() else {
-            panic!("the minimum is opened")
-        };
-        server
-    }
-
-    /// What a session has asked for may still be in the driver's channel when the session
-    /// comes back, and the order may overtake the task that would send it.
-    #[tokio::test(start_paused = true)]
-    async fn the_verdict_is_about_what_the_driver_has_not_sent_yet_too() {
-        let (near, mut far) = tokio::io::duplex(4096);
-        let server = tokio::spawn(async move {
-            let length = far.read_u32().await.unwrap() as usize - 4;
-            far.read_exact(&mut vec![0; length]).await.unwrap();
-            let welcome = [b'R', 0, 0, 0, 8, 0, 0, 0, 0, b'Z', 0, 0, 0, 5, b'I'];
-            far.write_all(&welcome).await.unwrap();
-            far
-        });
-        let (tap, wire) = Tap::new(near);
-        let mut login = tokio_postgres::Config::new();
-        login.user("somebody").ssl_mode(SslMode::Disable);
-        let (client, connection) = login.connect_raw(tap, NoTls).await.unwrap();
-        let Connected {
-            client,
-            messages,
-            wire,
-        } = Connected::new(client, connection, wire);
-        let _far = server.await.unwrap();
-        let mut line = Line {
-            messages,
-            cancel: client.cancel_token(),
-            wire: Arc::clone(&wire),
-        };
-        let conn = Conn {
-            server: some_server(),
-            client,
-            wire,
-        };
-
-        assert!(
-            conn.client
-                .batch_execute("SELECT pg_sleep(60)")
-                .now_or_never()
-                .is_none()
-        );
-        assert_eq!(conn.verdict(), Verdict::Reusable, "the tap cannot know yet");
-        assert_eq!(
-            line.reset(&config(), &conn).await,
-            Err(CloseReason::QueryInFlight)
-        );
     }
 }
