@@ -1,1 +1,31 @@
-//! PostgreSQL backups that are encrypted, verified by restoring, and readable without this crate.
+#![doc = include_str!("../README.md")]
+
+mod archive;
+mod backup;
+mod client;
+mod drill;
+mod dump;
+mod error;
+mod event;
+mod fingerprint;
+mod job;
+mod keys;
+mod pipeline;
+mod report;
+mod repository;
+mod restore;
+
+pub use archive::RowsDigest;
+pub use backup::{Backup, BackupBuilder, Selection, SourceCheck};
+pub use drill::{Assertion, DrillOptions, DrillReport};
+pub use error::{Error, ErrorKind, Result};
+pub use event::{Event, Phase, Progress};
+pub use fingerprint::{Check, CheckOutcome, Difference};
+pub use job::Job;
+pub use keys::{Encryption, EncryptionInfo, Unlock};
+pub use report::BackupReport;
+pub use repository::{
+    BackupId, CatalogueEntry, CompressionInfo, Manifest, ManifestObject, ObjectRole, SourceInfo,
+    SweepReport,
+};
+pub use restore::{RestoreOptions, RestoreReport};

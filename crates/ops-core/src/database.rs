@@ -8,9 +8,33 @@ use async_trait::async_trait;
 use crate::error::Result;
 use crate::id::{ProviderId, Region};
 
+mod audit;
+mod branching;
 mod connect;
+mod native_backups;
+mod provision;
+mod stats;
 
-pub use connect::{ClientCertificate, ConnectInfo, Host, TlsMode, TlsRoots, TlsSettings, TlsVersion};
+pub use crate::usage::Usage;
+pub use audit::{
+    Audit, AuditPolicy, Extension, Finding, FindingSeverity, FindingSubject, MigrationQuery,
+    MigrationStatus, MigrationTool, RoleInfo, RoleRight, Setting, SettingRule,
+};
+pub use branching::{Branch, Branching, CreateBranchRequest};
+pub use connect::{
+    ClientCertificate, ConnectInfo, Host, TlsMode, TlsRoots, TlsSettings, TlsVersion,
+};
+pub use native_backups::{
+    CreateBackupRequest, NativeBackup, NativeBackupState, NativeBackups, NativeRestore,
+    RecoveryWindow, RestoreBackupRequest, RestorePoint, RestoreTarget,
+};
+pub use provision::{
+    CreateDatabaseRequest, CreatedDatabase, DatabaseInstance, DatabaseSize, Provision,
+};
+pub use stats::{
+    ActiveStatement, ConnectionStats, ReplicaLag, SizeStats, SlowStatement, Stats, TableSize,
+    WalArchiving,
+};
 
 /// What kind of database it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +76,23 @@ pub enum DatabaseState {
     Other(String),
 }
 
+impl DatabaseState {
+    /// The state in one word, or the vendor's own word.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Starting => "starting",
+            Self::Available => "available",
+            Self::Suspended => "suspended",
+            Self::Updating => "updating",
+            Self::Stopped => "stopped",
+            Self::Deleting => "deleting",
+            Self::Failed => "failed",
+            Self::Other(word) => word,
+        }
+    }
+}
+
 /// Which part of a replication set a server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -86,7 +127,13 @@ pub struct DatabaseDescription {
 impl DatabaseDescription {
     /// What is known of every instance.
     pub fn new(engine: Engine, version: impl Into<String>, state: DatabaseState) -> Self {
-        Self { engine, version: version.into(), region: None, size_bytes: None, state }
+        Self {
+            engine,
+            version: version.into(),
+            region: None,
+            size_bytes: None,
+            state,
+        }
     }
 
     /// Sets where it runs.
@@ -130,7 +177,17 @@ impl Ping {
 /// # Contract
 /// 1. A provider stands for one instance (of a relational server: one database of it).
 /// 2. Methods may be called concurrently. Clones of a provider are the same instance.
-/// 3. Nothing here writes to the database itself.
+/// 3. The base methods write nothing.
+///
+/// # Abilities
+/// | accessor | ability |
+/// | --- | --- |
+/// | [`as_provision`](Self::as_provision) | [`Provision`] |
+/// | [`as_native_backups`](Self::as_native_backups) | [`NativeBackups`] |
+/// | [`as_branching`](Self::as_branching) | [`Branching`] |
+/// | [`as_stats`](Self::as_stats) | [`Stats`] |
+/// | [`as_audit`](Self::as_audit) | [`Audit`] |
+/// | [`as_usage`](Self::as_usage) | [`Usage`] |
 ///
 /// # Errors
 /// `Unauthenticated` for a refused credential, `Unavailable` for a server that cannot be
@@ -172,6 +229,60 @@ pub trait Database: fmt::Debug + Send + Sync + 'static {
     /// # Cancel safety
     /// Reading changes nothing.
     async fn ping(&self) -> Result<Ping>;
+
+    /// Making, changing and removing instances, where the provider may.
+    #[expect(
+        clippy::needless_lifetimes,
+        reason = "automock cannot elide a borrowed return"
+    )]
+    fn as_provision<'a>(&'a self) -> Option<&'a dyn Provision> {
+        None
+    }
+
+    /// Backups that the vendor keeps by itself, where it does.
+    #[expect(
+        clippy::needless_lifetimes,
+        reason = "automock cannot elide a borrowed return"
+    )]
+    fn as_native_backups<'a>(&'a self) -> Option<&'a dyn NativeBackups> {
+        None
+    }
+
+    /// Branches, where the vendor has them.
+    #[expect(
+        clippy::needless_lifetimes,
+        reason = "automock cannot elide a borrowed return"
+    )]
+    fn as_branching<'a>(&'a self) -> Option<&'a dyn Branching> {
+        None
+    }
+
+    /// What the instance is doing, in numbers.
+    #[expect(
+        clippy::needless_lifetimes,
+        reason = "automock cannot elide a borrowed return"
+    )]
+    fn as_stats<'a>(&'a self) -> Option<&'a dyn Stats> {
+        None
+    }
+
+    /// How the instance is set up.
+    #[expect(
+        clippy::needless_lifetimes,
+        reason = "automock cannot elide a borrowed return"
+    )]
+    fn as_audit<'a>(&'a self) -> Option<&'a dyn Audit> {
+        None
+    }
+
+    /// What was used and what it costs, where the vendor tells.
+    #[expect(
+        clippy::needless_lifetimes,
+        reason = "automock cannot elide a borrowed return"
+    )]
+    fn as_usage<'a>(&'a self) -> Option<&'a dyn Usage> {
+        None
+    }
 }
 
 const _: fn(&dyn Database) = |_| {};

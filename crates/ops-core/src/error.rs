@@ -59,6 +59,25 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Every kind, in the order of the declaration.
+    pub const ALL: &'static [Self] = &[
+        Self::InvalidConfig,
+        Self::InvalidInput,
+        Self::Unauthenticated,
+        Self::PermissionDenied,
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::Conflict,
+        Self::QuotaExceeded,
+        Self::RateLimited,
+        Self::Unavailable,
+        Self::Timeout,
+        Self::Unsupported,
+        Self::Decode,
+        Self::Integrity,
+        Self::Internal,
+    ];
+
     /// The kind in snake case, as it stands in spans and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -217,6 +236,7 @@ impl Error {
     /// `Unavailable` and `RateLimited` are [`Retry::Safe`], `Timeout` is
     /// [`Retry::OutcomeUnknown`], everything else is [`Retry::Never`].
     /// The message is one lowercase line without a final stop, and never holds a secret.
+    /// A control character in it, such as a line end in a vendor's text, becomes a space.
     #[cold]
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {
@@ -229,7 +249,7 @@ impl Error {
             code: None,
             request_id: None,
             attempts: 1,
-            message: message.into(),
+            message: one_line(message.into()),
             source: None,
         }))
     }
@@ -237,7 +257,10 @@ impl Error {
     /// The named ability is not offered by this provider.
     #[cold]
     pub fn unsupported(ability: &'static str) -> Self {
-        Self::new(ErrorKind::Unsupported, format!("{ability} is not supported"))
+        Self::new(
+            ErrorKind::Unsupported,
+            format!("{ability} is not supported"),
+        )
     }
 
     /// The named resource does not exist.
@@ -410,6 +433,14 @@ impl Error {
     pub fn is_unsupported(&self) -> bool {
         self.kind() == ErrorKind::Unsupported
     }
+}
+
+/// A text that can neither break a log line nor steer a terminal.
+fn one_line(text: Cow<'static, str>) -> Cow<'static, str> {
+    if text.contains(char::is_control) {
+        return text.replace(char::is_control, " ").into();
+    }
+    text
 }
 
 /// Prints an error with its whole chain of sources on one line.

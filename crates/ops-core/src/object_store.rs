@@ -7,15 +7,20 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::id::ProviderId;
-use crate::time::Timestamp;
 
 mod abilities;
+mod types;
 
+pub use crate::outcome::DeleteOutcome;
 pub use abilities::{
     BucketAdmin, Lifecycle, LifecycleRule, ObjectLock, ObjectVersion, Presign, PresignedUrl,
     Retention, RetentionMode, VersionId, Versions,
+};
+pub use types::{
+    ByteRange, Checksum, ETag, GetOptions, GetResult, ListOptions, ObjectKey, ObjectMeta,
+    ObjectStoreLimits, PutCondition, PutOptions,
 };
 
 /// A body: bytes in order, or the error that ended it.
@@ -23,354 +28,6 @@ pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send + 'static>
 
 /// A listing: items in order, or the error that ended it.
 pub type ItemStream<T> = Pin<Box<dyn Stream<Item = Result<T>> + Send + 'static>>;
-
-/// The name of an object in its store.
-///
-/// Between 1 and 1024 bytes of UTF-8 without NUL, as in S3. `/` separates nothing by
-/// itself, but tools show it as a folder. A provider may refuse more: `local` refuses
-/// what would leave its folder.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
-pub struct ObjectKey(String);
-
-impl ObjectKey {
-    /// Checks and wraps a key.
-    ///
-    /// # Errors
-    /// `InvalidInput` where the key is empty, longer than 1024 bytes or holds NUL.
-    pub fn new(key: impl Into<String>) -> Result<Self> {
-        let key = key.into();
-        let problem = if key.is_empty() {
-            "is empty"
-        } else if key.len() > 1024 {
-            "is longer than 1024 bytes"
-        } else if key.contains('\0') {
-            "contains NUL"
-        } else {
-            return Ok(Self(key));
-        };
-        Err(Error::new(ErrorKind::InvalidInput, format!("the object key {problem}")))
-    }
-
-    /// The key.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ObjectKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::str::FromStr for ObjectKey {
-    type Err = Error;
-
-    fn from_str(key: &str) -> Result<Self> {
-        Self::new(key)
-    }
-}
-
-impl TryFrom<String> for ObjectKey {
-    type Error = Error;
-
-    fn try_from(key: String) -> Result<Self> {
-        Self::new(key)
-    }
-}
-
-impl From<ObjectKey> for String {
-    fn from(key: ObjectKey) -> Self {
-        key.0
-    }
-}
-
-/// The version of an object's content, opaque, compared as a whole.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(transparent))]
-pub struct ETag(String);
-
-impl ETag {
-    /// Wraps what the store sent, without surrounding quotes.
-    pub fn new(etag: impl Into<String>) -> Self {
-        let mut etag = etag.into();
-        if etag.len() >= 2 && etag.starts_with('"') && etag.ends_with('"') {
-            etag.pop();
-            etag.remove(0);
-        }
-        Self(etag)
-    }
-
-    /// The value without quotes.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A checksum over the whole of an object.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Checksum {
-    /// CRC-32C (Castagnoli).
-    Crc32c(u32),
-    /// CRC-64/NVME.
-    Crc64Nvme(u64),
-    /// MD5.
-    Md5([u8; 16]),
-    /// SHA-256.
-    Sha256([u8; 32]),
-    /// BLAKE3 with 256 bits of output.
-    Blake3([u8; 32]),
-}
-
-impl Checksum {
-    /// The name of the algorithm, lowercase.
-    #[must_use]
-    pub const fn algorithm(&self) -> &'static str {
-        match self {
-            Self::Crc32c(_) => "crc32c",
-            Self::Crc64Nvme(_) => "crc64nvme",
-            Self::Md5(_) => "md5",
-            Self::Sha256(_) => "sha256",
-            Self::Blake3(_) => "blake3",
-        }
-    }
-}
-
-impl fmt::Display for Checksum {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.algorithm())?;
-        let bytes: &[u8] = match self {
-            Self::Crc32c(value) => return write!(f, "{value:08x}"),
-            Self::Crc64Nvme(value) => return write!(f, "{value:016x}"),
-            Self::Md5(bytes) => bytes,
-            Self::Sha256(bytes) | Self::Blake3(bytes) => bytes,
-        };
-        bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Checksum {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Checksum({self})")
-    }
-}
-
-/// When a write may happen.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PutCondition {
-    /// Always: the object is made or replaced.
-    #[default]
-    Always,
-    /// Only where no object has this key (`If-None-Match: *`). Of N racing writers one wins.
-    IfNoneMatch,
-    /// Only where the object still has this version (`If-Match`).
-    IfMatch(ETag),
-}
-
-/// How to write an object.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct PutOptions {
-    /// When the write may happen. Defaults to always.
-    pub condition: PutCondition,
-    /// What the content must hash to; the write fails with `Integrity` where it does not.
-    pub checksum: Option<Checksum>,
-    /// The media type to store, where the store keeps one.
-    pub content_type: Option<String>,
-}
-
-impl PutOptions {
-    /// Writes only where no object has this key.
-    #[must_use]
-    pub fn if_none_match() -> Self {
-        Self { condition: PutCondition::IfNoneMatch, ..Self::default() }
-    }
-
-    /// Writes only where the object still has this version.
-    #[must_use]
-    pub fn if_match(etag: ETag) -> Self {
-        Self { condition: PutCondition::IfMatch(etag), ..Self::default() }
-    }
-
-    /// Sets what the content must hash to.
-    #[must_use]
-    pub fn with_checksum(mut self, checksum: Checksum) -> Self {
-        self.checksum = Some(checksum);
-        self
-    }
-
-    /// Sets the media type.
-    #[must_use]
-    pub fn with_content_type(mut self, content_type: impl Into<String>) -> Self {
-        self.content_type = Some(content_type.into());
-        self
-    }
-}
-
-/// Which bytes of an object to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ByteRange {
-    /// From `offset`, at most `length` bytes.
-    Bounded {
-        /// The first byte.
-        offset: u64,
-        /// How many bytes; at least 1.
-        length: u64,
-    },
-    /// From `offset` to the end.
-    From(u64),
-    /// The last so many bytes.
-    Suffix(u64),
-}
-
-/// How to read an object.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct GetOptions {
-    /// Which bytes. Defaults to all.
-    pub range: Option<ByteRange>,
-    /// Fails with `Conflict` where the object has another version.
-    pub if_match: Option<ETag>,
-}
-
-impl GetOptions {
-    /// Reads a range.
-    #[must_use]
-    pub fn range(range: ByteRange) -> Self {
-        Self { range: Some(range), ..Self::default() }
-    }
-
-    /// Reads only this version.
-    #[must_use]
-    pub fn with_if_match(mut self, etag: ETag) -> Self {
-        self.if_match = Some(etag);
-        self
-    }
-}
-
-/// What a store knows of an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ObjectMeta {
-    /// The key.
-    pub key: ObjectKey,
-    /// The size of the whole object.
-    pub size_bytes: u64,
-    /// The version, where the store has one.
-    pub etag: Option<ETag>,
-    /// When this version was written, by the store's clock.
-    pub last_modified: Timestamp,
-    /// The checksum that the store keeps over the whole object, where it keeps one.
-    pub checksum: Option<Checksum>,
-}
-
-impl ObjectMeta {
-    /// What is known of every object.
-    #[must_use]
-    pub fn new(key: ObjectKey, size_bytes: u64, last_modified: Timestamp) -> Self {
-        Self { key, size_bytes, etag: None, last_modified, checksum: None }
-    }
-
-    /// Sets the version.
-    #[must_use]
-    pub fn with_etag(mut self, etag: ETag) -> Self {
-        self.etag = Some(etag);
-        self
-    }
-
-    /// Sets the checksum.
-    #[must_use]
-    pub fn with_checksum(mut self, checksum: Checksum) -> Self {
-        self.checksum = Some(checksum);
-        self
-    }
-}
-
-/// An object that is being read.
-#[non_exhaustive]
-pub struct GetResult {
-    /// What the store knows of the whole object.
-    pub meta: ObjectMeta,
-    /// The bytes that are sent: first and one past the last.
-    pub range: std::ops::Range<u64>,
-    /// The bytes. Ends with `Integrity` where the content is not what was written.
-    pub body: ByteStream,
-}
-
-impl GetResult {
-    /// An answer to a read.
-    #[must_use]
-    pub fn new(meta: ObjectMeta, range: std::ops::Range<u64>, body: ByteStream) -> Self {
-        Self { meta, range, body }
-    }
-}
-
-impl fmt::Debug for GetResult {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GetResult")
-            .field("meta", &self.meta)
-            .field("range", &self.range)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Which objects to list.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct ListOptions {
-    /// Only keys that start with this text. Defaults to all.
-    pub prefix: String,
-    /// Only keys that sort after this one.
-    pub start_after: Option<ObjectKey>,
-}
-
-impl ListOptions {
-    /// Keys that start with a text.
-    #[must_use]
-    pub fn prefix(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), start_after: None }
-    }
-
-    /// Keys that sort after this one.
-    #[must_use]
-    pub fn with_start_after(mut self, key: ObjectKey) -> Self {
-        self.start_after = Some(key);
-        self
-    }
-}
-
-/// What a delete found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DeleteOutcome {
-    /// The object was there and is gone.
-    Deleted,
-    /// There was no such object.
-    AlreadyGone,
-    /// It is gone; the store does not say whether it was there.
-    Gone,
-}
-
-/// What a store can carry. `None` means that no limit is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ObjectStoreLimits {
-    /// The largest object, in bytes.
-    pub max_object_bytes: Option<u64>,
-    /// The most parts of one upload.
-    pub max_parts: Option<u32>,
-    /// The smallest part of an upload other than the last, in bytes.
-    pub min_part_bytes: Option<u64>,
-    /// The most keys of one `delete_many` request.
-    pub max_delete_keys: Option<u32>,
-}
 
 /// A bucket: objects with keys, written whole and read in ranges.
 ///
@@ -478,10 +135,12 @@ pub trait ObjectStore: fmt::Debug + Send + Sync + 'static {
     /// Deletes an object.
     ///
     /// # Behavior
-    /// Deleting what is not there succeeds.
+    /// 1. Deleting what is not there succeeds.
+    /// 2. A store that keeps versions leaves a mark and keeps the content, also of an
+    ///    object under lock: the lock is on the version.
     ///
     /// # Errors
-    /// `PermissionDenied`, also for an object under lock.
+    /// `PermissionDenied`, also for an object under lock in a store that keeps no versions.
     ///
     /// # Cancel safety
     /// Dropping the future may leave the object deleted.
@@ -514,31 +173,46 @@ pub trait ObjectStore: fmt::Debug + Send + Sync + 'static {
     ) -> Result<ObjectMeta>;
 
     /// Signed URLs, where the store has them.
-    #[expect(clippy::needless_lifetimes, reason = "automock cannot elide a borrowed return")]
+    #[expect(
+        clippy::needless_lifetimes,
+        reason = "automock cannot elide a borrowed return"
+    )]
     fn as_presign<'a>(&'a self) -> Option<&'a dyn Presign> {
         None
     }
 
     /// Rules that expire objects, where the store has them.
-    #[expect(clippy::needless_lifetimes, reason = "automock cannot elide a borrowed return")]
+    #[expect(
+        clippy::needless_lifetimes,
+        reason = "automock cannot elide a borrowed return"
+    )]
     fn as_lifecycle<'a>(&'a self) -> Option<&'a dyn Lifecycle> {
         None
     }
 
     /// Old versions of objects, where the store keeps them.
-    #[expect(clippy::needless_lifetimes, reason = "automock cannot elide a borrowed return")]
+    #[expect(
+        clippy::needless_lifetimes,
+        reason = "automock cannot elide a borrowed return"
+    )]
     fn as_versions<'a>(&'a self) -> Option<&'a dyn Versions> {
         None
     }
 
     /// Write-once retention, where the store has it.
-    #[expect(clippy::needless_lifetimes, reason = "automock cannot elide a borrowed return")]
+    #[expect(
+        clippy::needless_lifetimes,
+        reason = "automock cannot elide a borrowed return"
+    )]
     fn as_object_lock<'a>(&'a self) -> Option<&'a dyn ObjectLock> {
         None
     }
 
     /// Making and removing the bucket itself, where the provider may.
-    #[expect(clippy::needless_lifetimes, reason = "automock cannot elide a borrowed return")]
+    #[expect(
+        clippy::needless_lifetimes,
+        reason = "automock cannot elide a borrowed return"
+    )]
     fn as_bucket_admin<'a>(&'a self) -> Option<&'a dyn BucketAdmin> {
         None
     }

@@ -14,7 +14,10 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// A page that another follows.
     pub fn new(items: Vec<T>, next: impl Into<String>) -> Self {
-        Self { items, next: Some(next.into()) }
+        Self {
+            items,
+            next: Some(next.into()),
+        }
     }
 
     /// The last page.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod clock;
+pub mod data;
 pub mod fixture;
 pub mod pg;
 pub mod proxy;

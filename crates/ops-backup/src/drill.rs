@@ -1,0 +1,321 @@
+//! Proving a backup by restoring it.
+
+mod copy;
+mod server;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ops_core::Timestamp;
+
+use crate::backup::Inner;
+use crate::client::Clients;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Events, Phase};
+use crate::fingerprint::{
+    Check, CheckOutcome, Fingerprint, compare_definitions, compare_fingerprints,
+};
+use crate::report::Stopwatch;
+use crate::repository::{BackupId, ObjectRole, OpenBackup, Repository};
+use crate::restore::{LoadOptions, check_objects, load};
+use server::DrillServer;
+
+/// A question that a restored copy must answer with true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Assertion {
+    /// What it stands for.
+    pub name: String,
+    /// A query that gives one row with one boolean, such as
+    /// `SELECT count(*) > 0 FROM orders`.
+    pub sql: String,
+}
+
+impl Assertion {
+    /// A question by its name.
+    pub fn new(name: impl Into<String>, sql: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            sql: sql.into(),
+        }
+    }
+}
+
+/// How to drill.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct DrillOptions {
+    /// What the caller asks of the copy.
+    pub assertions: Vec<Assertion>,
+    /// Under which folder the throwaway server is made. Defaults to `ops-drills` in the
+    /// system's folder for temporary files. It needs about as much space as the database.
+    pub folder: Option<PathBuf>,
+    /// Settings of the throwaway server, such as `shared_buffers`, over the defaults.
+    pub server_settings: Vec<(String, String)>,
+}
+
+impl DrillOptions {
+    /// The defaults: no assertions.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a question that the copy must answer with true.
+    #[must_use]
+    pub fn with_assertion(mut self, assertion: Assertion) -> Self {
+        self.assertions.push(assertion);
+        self
+    }
+
+    /// Sets the folder under which the throwaway server is made.
+    #[must_use]
+    pub fn with_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// Adds a setting of the throwaway server.
+    #[must_use]
+    pub fn with_server_setting(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.server_settings.push((name.into(), value.into()));
+        self
+    }
+}
+
+/// What a drill found. Stored beside the backup.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct DrillReport {
+    /// The backup.
+    pub id: BackupId,
+    /// The BLAKE3 of the manifest that was drilled, in hex.
+    pub manifest_blake3: String,
+    /// When the drill began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub completed_at: Timestamp,
+    /// Whether the copy equals the backup and answered every question with true. A check
+    /// that could not be made is not a pass.
+    pub passed: bool,
+    /// What was checked.
+    pub checks: Vec<Check>,
+    /// The recovery time that was measured, in seconds: from nothing until the restored
+    /// copy answered its first query.
+    pub rto_seconds: f64,
+    /// How long the throwaway server took to start, in seconds.
+    pub server_seconds: f64,
+    /// How long loading took, in seconds.
+    pub restore_seconds: f64,
+    /// How long the checks took, in seconds.
+    pub verify_seconds: f64,
+    /// Plain bytes that were loaded.
+    pub bytes_out: u64,
+    /// How many tables were compared row by row.
+    pub tables: u64,
+    /// How many rows those have.
+    pub rows: u64,
+    /// The version of the throwaway server.
+    pub server_version: String,
+    /// What somebody should know.
+    pub warnings: Vec<String>,
+}
+
+impl DrillReport {
+    /// The first differences of all checks, at most 20 of each.
+    pub fn differences(&self) -> impl Iterator<Item = &crate::fingerprint::Difference> {
+        self.checks.iter().flat_map(|check| &check.differences)
+    }
+}
+
+/// Runs one drill and stores what it found.
+pub(crate) async fn run(
+    inner: Arc<Inner>,
+    id: BackupId,
+    options: DrillOptions,
+    events: Events,
+) -> Result<DrillReport> {
+    let mut watch = Stopwatch::start();
+    let phase = |watch: &mut Stopwatch, phase| {
+        watch.phase(phase);
+        events.phase(phase);
+    };
+    phase(&mut watch, Phase::Preflight);
+    let settings = &inner.settings;
+    let started_at = settings.clock.now();
+    let backup = inner
+        .repository
+        .open("drill", &id, &settings.unlock)
+        .await?;
+    check_objects(&inner, &backup).await?;
+    let expected = expected(&inner, &backup).await?;
+    let globals = inner
+        .repository
+        .read_sealed("drill", &backup, ObjectRole::Globals)
+        .await?;
+
+    phase(&mut watch, Phase::Server);
+    let recovery = tokio::time::Instant::now();
+    let server = DrillServer::start(&inner, &backup.manifest.source, &options).await?;
+    let mut warnings = Vec::new();
+    let globals = server
+        .prepare(globals, &backup.manifest.source, &events, &mut warnings)
+        .await?;
+
+    watch.phase(Phase::Restore);
+    let clients = Clients::for_restore(
+        &settings.finder,
+        server.major(),
+        &backup.manifest.source,
+        "drill",
+    )
+    .await?;
+    load_copy(&inner, &backup, &clients, &server, &events).await?;
+    let client = server.connect().await?;
+    let rto_seconds = recovery.elapsed().as_secs_f64();
+
+    phase(&mut watch, Phase::Verify);
+    let mut checks = vec![globals];
+    checks.extend(verify(&inner, &expected, &client, &clients, &server, &backup).await?);
+    phase(&mut watch, Phase::Assert);
+    // A session of its own: the checks have changed the settings of theirs.
+    let client = server.connect().await?;
+    for assertion in &options.assertions {
+        checks.push(copy::assert(&client, assertion).await);
+    }
+    drop(client);
+    let server_version = server.version();
+    server.stop().await;
+
+    let (_, phases) = watch.finish();
+    let seconds = |phase: Phase| {
+        phases
+            .get(phase.as_str())
+            .copied()
+            .unwrap_or(Duration::ZERO)
+            .as_secs_f64()
+    };
+    let report = DrillReport {
+        manifest_blake3: backup.manifest_blake3.clone(),
+        started_at,
+        completed_at: settings.clock.now(),
+        passed: checks
+            .iter()
+            .all(|check| check.outcome == CheckOutcome::Passed),
+        rto_seconds,
+        server_seconds: seconds(Phase::Server),
+        restore_seconds: seconds(Phase::Restore),
+        verify_seconds: seconds(Phase::Verify) + seconds(Phase::Assert),
+        bytes_out: events.counters.read().0,
+        tables: expected.tables.len() as u64,
+        rows: expected.rows(),
+        server_version,
+        checks,
+        warnings,
+        id,
+    };
+    store(&inner.repository, &report).await?;
+    Ok(report)
+}
+
+async fn expected(inner: &Inner, backup: &OpenBackup) -> Result<Fingerprint> {
+    let json = inner
+        .repository
+        .read_sealed("drill", backup, ObjectRole::Fingerprint)
+        .await?
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::Integrity,
+                "drill",
+                "the backup has no fingerprint",
+            )
+        })?;
+    serde_json::from_slice(&json).map_err(|source| {
+        Error::new(
+            ErrorKind::Integrity,
+            "drill",
+            "the fingerprint cannot be read",
+        )
+        .with_source(source)
+    })
+}
+
+async fn load_copy(
+    inner: &Inner,
+    backup: &OpenBackup,
+    clients: &Clients,
+    server: &DrillServer,
+    events: &Events,
+) -> Result<()> {
+    let options = LoadOptions {
+        operation: "drill",
+        single_transaction: true,
+        no_owner: false,
+        no_privileges: false,
+        no_tablespaces: true,
+    };
+    load(
+        inner,
+        backup,
+        clients,
+        &server.connect_info(),
+        &options,
+        events,
+    )
+    .await
+    .map_err(|err| err.with_left_behind("nothing: the throwaway server is gone"))
+}
+
+async fn verify(
+    inner: &Inner,
+    expected: &Fingerprint,
+    client: &tokio_postgres::Client,
+    clients: &Clients,
+    server: &DrillServer,
+    backup: &OpenBackup,
+) -> Result<Vec<Check>> {
+    let found = copy::fingerprint(client, expected, &backup.manifest.source.encoding).await?;
+    let mut checks = compare_fingerprints(expected, &found);
+    if !inner.settings.selection.is_everything() {
+        // The catalogs were counted whole.
+        checks.retain(|check| check.name != "object counts");
+        checks.push(Check::not_checked(
+            "object counts",
+            "the dump is a selection",
+        ));
+    }
+    let definitions = copy::definitions(clients, &server.connect_info()).await?;
+    checks.push(compare_definitions(&expected.definitions, &definitions));
+    Ok(checks)
+}
+
+async fn store(repository: &Repository, report: &DrillReport) -> Result<()> {
+    let key = repository.layout.drill(&report.id, report.started_at)?;
+    let json = serde_json::to_vec_pretty(report).map_err(|source| {
+        Error::new(ErrorKind::Internal, "drill", "the result cannot be written").with_source(source)
+    })?;
+    repository.create("drill", &key, json).await
+}
+
+/// The stored results of a backup's drills, oldest first.
+pub(crate) async fn stored(repository: &Repository, id: &BackupId) -> Result<Vec<DrillReport>> {
+    let prefix = format!("{}drills/", repository.layout.folder(id));
+    let mut reports = Vec::new();
+    for meta in repository.list("catalogue", prefix).await? {
+        let json = repository.read("catalogue", &meta.key, 64 << 20).await?;
+        reports.push(serde_json::from_slice(&json).map_err(|source| {
+            Error::new(
+                ErrorKind::Integrity,
+                "catalogue",
+                format!("{} cannot be read", meta.key),
+            )
+            .with_source(source)
+        })?);
+    }
+    Ok(reports)
+}

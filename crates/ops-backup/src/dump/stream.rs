@@ -1,0 +1,201 @@
+//! `pg_dump`, read, followed, compressed, encrypted and stored in one pass.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use ops_pg::process::{Io, Program};
+use tokio::task::JoinError;
+
+use super::Run;
+use super::source::Source;
+use crate::archive::{Archive, Walker};
+use crate::client;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Counters, Phase};
+use crate::pipeline::{CompressorSettings, Compressors, Frames, Sealer, StoredObject, upload};
+use crate::repository::{ManifestObject, ObjectRole};
+
+/// The pipe from `pg_dump` holds this much, so that it can go on while we look the other
+/// way. More needs privileges on Linux.
+const PIPE_BYTES: usize = 1 << 20;
+
+/// A dump that was stored.
+pub(super) struct Streamed {
+    pub(super) archive: Archive,
+    pub(super) objects: Vec<ManifestObject>,
+    pub(super) bytes_in: u64,
+}
+
+pub(super) async fn run(run: &Run<'_>, source: &Source, snapshot: &str) -> Result<Streamed> {
+    let settings = &run.inner.settings;
+    let expected = source.estimate().await;
+    let program = program(run, source, snapshot)?;
+    let mut child = program
+        .spawn()
+        .map_err(|err| client::not_run("dump", "pg_dump", err))?;
+    let stdout = child
+        .take_stdout()
+        .and_then(|stdout| stdout.into_owned_fd().ok())
+        .ok_or_else(|| Error::new(ErrorKind::Internal, "dump", "pg_dump has no output"))?;
+    // A smaller pipe is slower, nothing else.
+    let _ = rustix::pipe::fcntl_setpipe_size(&stdout, PIPE_BYTES);
+
+    let (uploader, uploads) = upload(Arc::clone(&run.inner.repository.store));
+    let compression = CompressorSettings {
+        level: settings.level,
+        workers: settings.workers,
+        depth: settings.queue_depth,
+    };
+    let (compressors, frames) = Compressors::start(compression).map_err(|source| {
+        Error::new(ErrorKind::Internal, "dump", "compression cannot start").with_source(source)
+    })?;
+    let identity = run.object_identity().cloned();
+    let (layout, id, encrypted) = (
+        run.inner.repository.layout.clone(),
+        run.id.clone(),
+        identity.is_some(),
+    );
+    let sealer = Sealer::new(
+        uploader,
+        identity,
+        settings.max_object_bytes,
+        move |number| layout.object(&id, ObjectRole::Dump, number, encrypted),
+    );
+    let (counters, frame_bytes) = (Arc::clone(&run.events.counters), settings.frame_bytes);
+    let reading =
+        tokio::task::spawn_blocking(move || read(stdout, compressors, frame_bytes, &counters));
+    let counters = Arc::clone(&run.events.counters);
+    let sealing = tokio::task::spawn_blocking(move || seal(frames, sealer, &counters));
+
+    let work = async {
+        let (archive, objects, exit, ()) = tokio::join!(reading, sealing, child.wait(), uploads);
+        (archive, objects, exit)
+    };
+    let stalled = run
+        .events
+        .watch(Phase::Dump, expected, settings.stall_timeout);
+    let (archive, objects, exit) = tokio::select! {
+        done = work => done,
+        () = stalled => return Err(Error::new(
+            ErrorKind::Timeout,
+            "dump",
+            format!("no byte moved for {} seconds", settings.stall_timeout.as_secs()),
+        )),
+    };
+    // The cause before its effects: a store that fails makes pg_dump die of a closed pipe,
+    // and a pg_dump that dies leaves an archive that ends early.
+    let objects = joined(objects)?;
+    let exit = exit.map_err(|err| client::not_run("dump", "pg_dump", err))?;
+    if !exit.success() {
+        return Err(client::failure(
+            ErrorKind::ClientFailed,
+            "dump",
+            "pg_dump",
+            &exit,
+        ));
+    }
+    let (archive, bytes_in) = joined(archive)?;
+    let objects = objects
+        .into_iter()
+        .map(|stored| {
+            ManifestObject::new(
+                ObjectRole::Dump,
+                stored.key,
+                stored.size_bytes,
+                stored.blake3,
+            )
+        })
+        .collect();
+    Ok(Streamed {
+        archive,
+        objects,
+        bytes_in,
+    })
+}
+
+fn program(run: &Run<'_>, source: &Source, snapshot: &str) -> Result<Program> {
+    let settings = &run.inner.settings;
+    Ok(run
+        .clients
+        .program("pg_dump", &source.connect_info)?
+        .stdout(Io::Piped)
+        .arg("--format=custom")
+        .arg("--compress=0")
+        .arg("--no-password")
+        .arg(format!("--snapshot={snapshot}"))
+        .arg(format!(
+            "--lock-wait-timeout={}",
+            settings.lock_wait_timeout.as_millis()
+        ))
+        .args(settings.selection.arguments()))
+}
+
+/// Reads the dump in blocks, follows it, and hands it to the compressors.
+fn read(
+    stdout: OwnedFd,
+    mut compressors: Compressors,
+    frame_bytes: usize,
+    counters: &Counters,
+) -> Result<(Archive, u64)> {
+    let mut stdout = File::from(stdout);
+    let mut walker = Walker::new();
+    let mut bytes_in = 0;
+    let broken = |source: crate::archive::ArchiveError| {
+        Error::new(
+            ErrorKind::Archive,
+            "dump",
+            "what pg_dump wrote is not a complete archive",
+        )
+        .with_source(source)
+    };
+    loop {
+        let mut block = Vec::with_capacity(frame_bytes);
+        stdout
+            .by_ref()
+            .take(frame_bytes as u64)
+            .read_to_end(&mut block)
+            .map_err(|source| {
+                Error::new(
+                    ErrorKind::ClientFailed,
+                    "dump",
+                    "the output of pg_dump cannot be read",
+                )
+                .with_source(source)
+            })?;
+        if block.is_empty() {
+            break;
+        }
+        walker.feed(&block).map_err(broken)?;
+        bytes_in += block.len() as u64;
+        counters.add_in(block.len() as u64);
+        if !compressors.send(block) {
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "dump",
+                "compression ended early",
+            ));
+        }
+    }
+    drop(compressors);
+    Ok((walker.finish().map_err(broken)?, bytes_in))
+}
+
+/// Takes frames in order, and stores them.
+fn seal(mut frames: Frames, mut sealer: Sealer, counters: &Counters) -> Result<Vec<StoredObject>> {
+    while let Some(frame) = frames.recv() {
+        let frame = frame.map_err(|source| {
+            Error::new(ErrorKind::Internal, "dump", "compression failed").with_source(source)
+        })?;
+        sealer.write_frame(&frame)?;
+        counters.add_stored(frame.len() as u64);
+    }
+    sealer.finish()
+}
+
+fn joined<T>(result: Result<Result<T>, JoinError>) -> Result<T> {
+    result.unwrap_or_else(|source| {
+        Err(Error::new(ErrorKind::Internal, "dump", "a thread ended early").with_source(source))
+    })
+}

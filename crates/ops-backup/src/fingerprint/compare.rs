@@ -1,0 +1,231 @@
+//! Finding the differences.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{DefinitionFingerprint, Fingerprint};
+
+/// How many differences a check reports.
+const MAX_DIFFERENCES: usize = 20;
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CheckOutcome {
+    /// Everything that was checked is right.
+    Passed,
+    /// Something is not right.
+    Failed,
+    /// It could not be checked. Never counted as passed.
+    NotChecked,
+}
+
+/// Something that is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct Difference {
+    /// What differs, such as `table "public"."orders"`.
+    pub subject: String,
+    /// What the backup says.
+    pub expected: String,
+    /// What the copy has.
+    pub found: String,
+}
+
+impl Difference {
+    pub(crate) fn new(
+        subject: impl Into<String>,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
+        Self {
+            subject: subject.into(),
+            expected: expected.into(),
+            found: found.into(),
+        }
+    }
+}
+
+/// One check of a drill.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct Check {
+    /// What was checked.
+    pub name: String,
+    /// How it ended.
+    pub outcome: CheckOutcome,
+    /// How many things were checked.
+    pub checked: u64,
+    /// The first differences, at most 20.
+    pub differences: Vec<Difference>,
+    /// How many differences there are in all.
+    pub difference_count: u64,
+    /// Why it was not checked, or what is worth knowing.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
+}
+
+impl Check {
+    pub(crate) fn new(
+        name: impl Into<String>,
+        checked: u64,
+        mut differences: Vec<Difference>,
+    ) -> Self {
+        let difference_count = differences.len() as u64;
+        differences.truncate(MAX_DIFFERENCES);
+        let outcome = if difference_count == 0 {
+            CheckOutcome::Passed
+        } else {
+            CheckOutcome::Failed
+        };
+        Self {
+            name: name.into(),
+            outcome,
+            checked,
+            differences,
+            difference_count,
+            note: None,
+        }
+    }
+
+    pub(crate) fn not_checked(name: impl Into<String>, why: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            outcome: CheckOutcome::NotChecked,
+            checked: 0,
+            differences: Vec::new(),
+            difference_count: 0,
+            note: Some(why.into()),
+        }
+    }
+}
+
+/// Compares two maps: what only one side has, and what both have otherwise.
+fn compare_maps<K: Ord, V: PartialEq>(
+    expected: &BTreeMap<K, V>,
+    found: &BTreeMap<K, V>,
+    subject: impl Fn(&K) -> String,
+    show: impl Fn(&V) -> String,
+) -> Vec<Difference> {
+    let keys: BTreeSet<&K> = expected.keys().chain(found.keys()).collect();
+    let show = |value: Option<&V>| value.map_or_else(|| "nothing".to_owned(), &show);
+    keys.into_iter()
+        .filter(|key| expected.get(key) != found.get(key))
+        .map(|key| Difference::new(subject(key), show(expected.get(key)), show(found.get(key))))
+        .collect()
+}
+
+/// Compares rows, sequences, large objects and object counts.
+pub(crate) fn compare_fingerprints(expected: &Fingerprint, found: &Fingerprint) -> Vec<Check> {
+    let qualified = |(schema, name): &(String, String)| {
+        format!(
+            "{}.{}",
+            super::quote_ident(schema),
+            super::quote_ident(name)
+        )
+    };
+    let tables = |side: &Fingerprint| -> BTreeMap<_, _> {
+        let key = |schema: &String, name: &String| (schema.clone(), name.clone());
+        side.tables
+            .iter()
+            .map(|table| (key(&table.schema, &table.name), table.digest))
+            .collect()
+    };
+    let sequences = |side: &Fingerprint| -> BTreeMap<_, _> {
+        side.sequences
+            .iter()
+            .map(|seq| {
+                (
+                    (seq.schema.clone(), seq.name.clone()),
+                    (seq.last_value, seq.is_called),
+                )
+            })
+            .collect()
+    };
+    let digest = |digest: &crate::archive::RowsDigest| {
+        format!("{} rows with hash {:032x}", digest.rows, digest.hash)
+    };
+    let large_objects = if expected.large_objects == found.large_objects {
+        Vec::new()
+    } else {
+        let show = |side: &Fingerprint| digest(&side.large_objects);
+        vec![Difference::new(
+            "large objects",
+            show(expected),
+            show(found),
+        )]
+    };
+    vec![
+        Check::new(
+            "tables",
+            expected.tables.len() as u64,
+            compare_maps(
+                &tables(expected),
+                &tables(found),
+                |key| format!("table {}", qualified(key)),
+                digest,
+            ),
+        ),
+        Check::new(
+            "sequences",
+            expected.sequences.len() as u64,
+            compare_maps(
+                &sequences(expected),
+                &sequences(found),
+                |key| format!("sequence {}", qualified(key)),
+                |(last_value, is_called)| format!("{last_value}, called: {is_called}"),
+            ),
+        ),
+        Check::new("large objects", expected.large_objects.rows, large_objects),
+        Check::new(
+            "object counts",
+            expected.objects.len() as u64,
+            compare_maps(
+                &expected.objects,
+                &found.objects,
+                Clone::clone,
+                ToString::to_string,
+            ),
+        ),
+    ]
+}
+
+/// Compares definitions, as multisets: names are not always unique.
+pub(crate) fn compare_definitions(
+    expected: &[DefinitionFingerprint],
+    found: &[DefinitionFingerprint],
+) -> Check {
+    let group = |side: &[DefinitionFingerprint]| -> BTreeMap<_, Vec<(String, String)>> {
+        let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for entry in side {
+            let key = (entry.kind.clone(), entry.schema.clone(), entry.name.clone());
+            groups
+                .entry(key)
+                .or_default()
+                .push((entry.owner.clone(), entry.hash.clone()));
+        }
+        for group in groups.values_mut() {
+            group.sort_unstable();
+        }
+        groups
+    };
+    let differences = compare_maps(
+        &group(expected),
+        &group(found),
+        |(kind, schema, name)| {
+            if schema.is_empty() {
+                format!("{kind} {name}")
+            } else {
+                format!("{kind} {schema}.{name}")
+            }
+        },
+        |group| {
+            let shown: Vec<_> = group
+                .iter()
+                .map(|(owner, hash)| format!("owner {owner}, definition {hash}"))
+                .collect();
+            shown.join("; ")
+        },
+    );
+    Check::new("definitions", expected.len() as u64, differences)
+}

@@ -1,0 +1,19 @@
+//! From bytes to stored objects, and back.
+//!
+//! Writing: blocks are compressed on worker threads, each into a zstd frame of its own,
+//! put in order again, encrypted, cut into objects of a capped size, and uploaded. A block
+//! goes to worker `i mod n` and is fetched from worker `i mod n`, so that order needs no
+//! bookkeeping. Every queue is bounded: a slow store slows the reader down.
+//!
+//! Reading is the reverse, on one thread: decryption and decompression together are much
+//! faster than what loads the data.
+
+mod compress;
+mod objects;
+mod open;
+mod seal;
+
+pub(crate) use compress::{CompressorSettings, Compressors, Frames};
+pub(crate) use objects::{StoredObject, upload};
+pub(crate) use open::{Opened, open_object, read_small};
+pub(crate) use seal::{Sealer, seal_small};

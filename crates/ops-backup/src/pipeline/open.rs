@@ -1,0 +1,125 @@
+//! Stored objects in, plain bytes out.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use futures_util::StreamExt;
+use ops_core::ObjectStore;
+use ops_core::object_store::GetOptions;
+use tokio::sync::mpsc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::keys::BackupIdentity;
+use crate::repository::ManifestObject;
+
+const CHUNKS: usize = 8;
+
+/// An object that is being read, decrypted and decompressed. For blocking threads.
+pub(crate) type Opened = Box<dyn Read + Send>;
+
+/// Starts to read an object.
+///
+/// The future fetches the stored bytes and compares length and hash with the manifest: it
+/// must be awaited, and only where it succeeds were the bytes what was written. The reader
+/// ends with an error where they were not.
+pub(crate) fn open_object(
+    operation: &'static str,
+    store: Arc<dyn ObjectStore>,
+    object: &ManifestObject,
+    identity: Option<BackupIdentity>,
+) -> (
+    impl FnOnce() -> io::Result<Opened> + Send + 'static,
+    impl Future<Output = Result<()>> + Send + 'static,
+) {
+    let (sender, receiver) = mpsc::channel::<Option<Bytes>>(CHUNKS);
+    let object = object.clone();
+    let fetch = async move {
+        let unread = || Error::new(ErrorKind::Canceled, operation, "nobody reads the object");
+        let mut body = store
+            .get(&object.key, GetOptions::default())
+            .await
+            .map_err(|err| Error::store(operation, err))?
+            .body;
+        let mut hasher = blake3::Hasher::new();
+        let mut size_bytes = 0;
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|err| Error::store(operation, err))?;
+            hasher.update(&chunk);
+            size_bytes += chunk.len() as u64;
+            sender.send(Some(chunk)).await.map_err(|_| unread())?;
+        }
+        object.check(operation, size_bytes, hasher.finalize())?;
+        // The end is told apart from a sender that merely went away.
+        sender.send(None).await.map_err(|_| unread())
+    };
+    let open = move || -> io::Result<Opened> {
+        let raw = ChannelReader {
+            receiver,
+            current: Bytes::new(),
+            ended: false,
+        };
+        let frames: Box<dyn Read + Send> = match identity {
+            None => Box::new(raw),
+            Some(identity) => Box::new(identity.decrypt(raw).map_err(io::Error::other)?),
+        };
+        Ok(Box::new(zstd::stream::read::Decoder::new(frames)?))
+    };
+    (open, fetch)
+}
+
+/// Reads chunks that a future sends.
+struct ChannelReader {
+    receiver: mpsc::Receiver<Option<Bytes>>,
+    current: Bytes,
+    ended: bool,
+}
+
+impl Read for ChannelReader {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() && !self.ended {
+            match self.receiver.blocking_recv() {
+                Some(Some(chunk)) => self.current = chunk,
+                Some(None) => self.ended = true,
+                None => return Err(io::Error::other("the stored object could not be read")),
+            }
+        }
+        let len = out.len().min(self.current.len());
+        self.current
+            .copy_to_slice(out.get_mut(..len).unwrap_or_default());
+        Ok(len)
+    }
+}
+
+/// Reads something small into memory.
+pub(crate) async fn read_small(
+    operation: &'static str,
+    store: Arc<dyn ObjectStore>,
+    object: &ManifestObject,
+    identity: Option<BackupIdentity>,
+    max_bytes: u64,
+) -> Result<Vec<u8>> {
+    let (open, fetch) = open_object(operation, store, object, identity);
+    let read = tokio::task::spawn_blocking(move || {
+        let mut content = Vec::new();
+        open()?.take(max_bytes + 1).read_to_end(&mut content)?;
+        Ok::<_, io::Error>(content)
+    });
+    let (fetched, content) = tokio::join!(fetch, read);
+    fetched?;
+    let damaged = |source: ops_core::BoxError| {
+        Error::new(
+            ErrorKind::Integrity,
+            operation,
+            format!("{} cannot be opened", object.key),
+        )
+        .with_source(source)
+    };
+    let content = content
+        .map_err(|err| damaged(err.into()))?
+        .map_err(|err| damaged(err.into()))?;
+    if content.len() as u64 > max_bytes {
+        return Err(damaged("it is larger than it may be".into()));
+    }
+    Ok(content)
+}

@@ -1,0 +1,213 @@
+//! The list of committed backups.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
+use ops_core::object_store::{GetOptions, ListOptions, PutOptions};
+use ops_core::{ObjectKey, ObjectStore};
+
+use super::{BackupId, Layout, Manifest};
+use crate::error::{Error, ErrorKind, Result};
+use crate::keys::{BackupIdentity, EncryptionInfo, Unlock};
+use crate::pipeline::read_small;
+use crate::repository::ObjectRole;
+
+/// The largest manifest or report that is read.
+const MAX_JSON_BYTES: u64 = 64 << 20;
+/// The largest identity object that is read.
+const MAX_IDENTITY_BYTES: u64 = 1 << 20;
+
+/// A committed backup.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CatalogueEntry {
+    /// What the backup is.
+    pub manifest: Manifest,
+    /// The BLAKE3 of the stored manifest, in hex: two equal hashes are one backup.
+    pub manifest_blake3: String,
+}
+
+/// A backup that was opened with a key.
+#[derive(Debug)]
+pub(crate) struct OpenBackup {
+    pub(crate) manifest: Manifest,
+    pub(crate) manifest_blake3: String,
+    pub(crate) identity: Option<BackupIdentity>,
+}
+
+/// The object store, and where in it the backups of one job lie.
+#[derive(Clone, Debug)]
+pub(crate) struct Repository {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) layout: Layout,
+}
+
+impl Repository {
+    /// The committed backups, oldest first.
+    pub(crate) async fn catalogue(&self) -> Result<Vec<CatalogueEntry>> {
+        let operation = "catalogue";
+        let keys = self.list(operation, self.layout.manifests()).await?;
+        let mut entries = Vec::with_capacity(keys.len());
+        for meta in keys {
+            if self.layout.manifest_id(&meta.key).is_none() {
+                continue;
+            }
+            let bytes = self.read(operation, &meta.key, MAX_JSON_BYTES).await?;
+            let manifest = Manifest::parse(operation, &bytes)?;
+            let manifest_blake3 = blake3::hash(&bytes).to_hex().to_string();
+            entries.push(CatalogueEntry {
+                manifest,
+                manifest_blake3,
+            });
+        }
+        Ok(entries)
+    }
+
+    /// Opens a backup: reads its manifest, opens its identity, checks the seal.
+    pub(crate) async fn open(
+        &self,
+        operation: &'static str,
+        id: &BackupId,
+        keys: &[Unlock],
+    ) -> Result<OpenBackup> {
+        let key = self.layout.manifest(id)?;
+        let bytes = self
+            .read(operation, &key, MAX_JSON_BYTES)
+            .await
+            .map_err(|err| {
+                if err.kind() == ErrorKind::NotFound {
+                    Error::new(
+                        ErrorKind::NotFound,
+                        operation,
+                        format!("there is no backup {id}"),
+                    )
+                    .with_hint("the catalogue lists the committed ones")
+                } else {
+                    err
+                }
+            })?;
+        let manifest = Manifest::parse(operation, &bytes)?;
+        if manifest.id != *id {
+            let message = format!("the manifest of {id} is that of {}", manifest.id);
+            return Err(Error::new(ErrorKind::Integrity, operation, message));
+        }
+        let identity = self.identity(operation, &manifest, keys).await?;
+        Manifest::verify_seal(operation, &bytes, identity.as_ref())?;
+        let manifest_blake3 = blake3::hash(&bytes).to_hex().to_string();
+        Ok(OpenBackup {
+            manifest,
+            manifest_blake3,
+            identity,
+        })
+    }
+
+    async fn identity(
+        &self,
+        operation: &'static str,
+        manifest: &Manifest,
+        keys: &[Unlock],
+    ) -> Result<Option<BackupIdentity>> {
+        if manifest.encryption == EncryptionInfo::None {
+            return Ok(None);
+        }
+        let object = manifest
+            .objects_of(ObjectRole::Identity)
+            .next()
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Integrity,
+                    operation,
+                    "the manifest names no identity",
+                )
+            })?;
+        let wrapped = self
+            .read(operation, &object.key, MAX_IDENTITY_BYTES)
+            .await?;
+        let keys = keys.to_vec();
+        // scrypt takes about a second by design.
+        tokio::task::spawn_blocking(move || BackupIdentity::unwrap(operation, &wrapped, &keys))
+            .await
+            .map_err(|source| {
+                Error::new(
+                    ErrorKind::Internal,
+                    operation,
+                    "opening the identity ended early",
+                )
+                .with_source(source)
+            })?
+            .map(Some)
+    }
+
+    /// Reads a sealed object of an opened backup into memory.
+    pub(crate) async fn read_sealed(
+        &self,
+        operation: &'static str,
+        backup: &OpenBackup,
+        role: ObjectRole,
+    ) -> Result<Option<Vec<u8>>> {
+        let Some(object) = backup.manifest.objects_of(role).next() else {
+            return Ok(None);
+        };
+        let store = Arc::clone(&self.store);
+        read_small(
+            operation,
+            store,
+            object,
+            backup.identity.clone(),
+            MAX_JSON_BYTES,
+        )
+        .await
+        .map(Some)
+    }
+
+    pub(crate) async fn list(
+        &self,
+        operation: &'static str,
+        prefix: String,
+    ) -> Result<Vec<ops_core::object_store::ObjectMeta>> {
+        self.store
+            .list(ListOptions::prefix(prefix))
+            .try_collect()
+            .await
+            .map_err(|err| Error::store(operation, err))
+    }
+
+    pub(crate) async fn read(
+        &self,
+        operation: &'static str,
+        key: &ObjectKey,
+        max_bytes: u64,
+    ) -> Result<Vec<u8>> {
+        let store = |err| Error::store(operation, err);
+        let mut body = self
+            .store
+            .get(key, GetOptions::default())
+            .await
+            .map_err(store)?
+            .body;
+        let mut content = Vec::new();
+        while let Some(chunk) = body.next().await {
+            content.extend_from_slice(&chunk.map_err(store)?);
+            if content.len() as u64 > max_bytes {
+                let message = format!("{key} is larger than {max_bytes} bytes");
+                return Err(Error::new(ErrorKind::Integrity, operation, message));
+            }
+        }
+        Ok(content)
+    }
+
+    /// Writes an object that must not be there yet.
+    pub(crate) async fn create(
+        &self,
+        operation: &'static str,
+        key: &ObjectKey,
+        content: Vec<u8>,
+    ) -> Result<()> {
+        self.store
+            .put(key, Bytes::from(content), PutOptions::if_none_match())
+            .await
+            .map(drop)
+            .map_err(|err| Error::store(operation, err))
+    }
+}

@@ -1,0 +1,244 @@
+//! The manifest: what a backup is, and by what its objects are known.
+
+use std::time::Duration;
+
+use ops_core::{ObjectKey, Timestamp};
+
+use super::BackupId;
+use crate::error::{Error, ErrorKind, Result};
+use crate::keys::{BackupIdentity, EncryptionInfo};
+
+/// The repository format that this version writes.
+pub(crate) const FORMAT: u32 = 1;
+
+/// What a stored object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ObjectRole {
+    /// The backup's age identity, for the recipients.
+    Identity,
+    /// A piece of the `pg_dump -Fc` archive.
+    Dump,
+    /// Roles and tablespaces, as SQL.
+    Globals,
+    /// What a restored copy must equal.
+    Fingerprint,
+}
+
+/// One stored object.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct ManifestObject {
+    /// What it is.
+    pub role: ObjectRole,
+    /// Where it lies.
+    pub key: ObjectKey,
+    /// Its size as it is stored.
+    pub size_bytes: u64,
+    /// The BLAKE3 of its bytes as they are stored, in hex.
+    pub blake3: String,
+}
+
+impl ManifestObject {
+    pub(crate) fn new(
+        role: ObjectRole,
+        key: ObjectKey,
+        size_bytes: u64,
+        blake3: blake3::Hash,
+    ) -> Self {
+        Self {
+            role,
+            key,
+            size_bytes,
+            blake3: blake3.to_hex().to_string(),
+        }
+    }
+
+    /// The hash that was written.
+    pub(crate) fn hash(&self, operation: &'static str) -> Result<blake3::Hash> {
+        blake3::Hash::from_hex(&self.blake3).map_err(|_| {
+            Error::new(
+                ErrorKind::Integrity,
+                operation,
+                format!("the manifest has no hash of {}", self.key),
+            )
+        })
+    }
+
+    /// Compares what was read with what was written.
+    pub(crate) fn check(
+        &self,
+        operation: &'static str,
+        size_bytes: u64,
+        blake3: blake3::Hash,
+    ) -> Result<()> {
+        let problem = if size_bytes != self.size_bytes {
+            format!(
+                "{} has {size_bytes} bytes instead of {}",
+                self.key, self.size_bytes
+            )
+        } else if blake3.to_hex().as_str() != self.blake3 {
+            format!("{} has other content than was written", self.key)
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::Integrity, operation, problem)
+            .with_hint("restore another backup and find out what changed the store"))
+    }
+}
+
+/// The server that was backed up.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct SourceInfo {
+    /// Its version as it prints it.
+    pub server_version: String,
+    /// Its major version.
+    pub server_major: u32,
+    /// The database.
+    pub database: String,
+    /// The database's encoding, such as `UTF8`.
+    pub encoding: String,
+    /// The database's `LC_COLLATE`.
+    pub collate: String,
+    /// The database's `LC_CTYPE`.
+    pub ctype: String,
+    /// The cluster's bootstrap superuser, who owns what nobody else owns.
+    pub superuser: String,
+    /// The version of `pg_dump` that read it.
+    pub client_version: String,
+}
+
+/// How payloads are compressed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct CompressionInfo {
+    /// Always `zstd`: the payload of an object is a row of zstd frames.
+    pub codec: String,
+    /// The level.
+    pub level: i32,
+    /// How many bytes went into a frame.
+    pub frame_bytes: u64,
+}
+
+/// What a backup is.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct Manifest {
+    /// The repository format, 1.
+    pub format: u32,
+    /// The backup.
+    pub id: BackupId,
+    /// `dump`: a `pg_dump -Fc` archive with the cluster's globals.
+    pub kind: String,
+    /// When the job began.
+    pub started_at: Timestamp,
+    /// When the snapshot was taken: what had been committed by then is in the backup.
+    pub snapshot_at: Timestamp,
+    /// When everything but the manifest was stored.
+    pub completed_at: Timestamp,
+    /// What was backed up.
+    pub source: SourceInfo,
+    /// How it is encrypted.
+    pub encryption: EncryptionInfo,
+    /// How it is compressed.
+    pub compression: CompressionInfo,
+    /// The size of the archive before compression.
+    pub bytes_in: u64,
+    /// The size of all stored objects.
+    pub bytes_stored: u64,
+    /// The objects; those of one role in their order.
+    pub objects: Vec<ManifestObject>,
+}
+
+const SEAL_FIELD: &str = ",\n  \"seal\": \"";
+const SEAL_END: &str = "\"\n}\n";
+
+impl Manifest {
+    /// The stored objects of a role, in order.
+    pub fn objects_of(&self, role: ObjectRole) -> impl Iterator<Item = &ManifestObject> {
+        self.objects
+            .iter()
+            .filter(move |object| object.role == role)
+    }
+
+    /// How long the backup took.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.completed_at.saturating_since(self.started_at)
+    }
+
+    /// The bytes to store: JSON whose last field seals all bytes before it.
+    ///
+    /// The seal is a BLAKE3 keyed by the backup's identity, so that nobody without that
+    /// identity can alter the manifest. Without encryption it is a plain BLAKE3, which
+    /// finds accidents only.
+    pub(crate) fn to_bytes(&self, identity: Option<&BackupIdentity>) -> Result<Vec<u8>> {
+        let text = serde_json::to_string_pretty(self).map_err(|source| {
+            Error::new(
+                ErrorKind::Internal,
+                "dump",
+                "the manifest cannot be written",
+            )
+            .with_source(source)
+        })?;
+        let body = text.strip_suffix("\n}").unwrap_or(&text);
+        let seal = seal(body.as_bytes(), identity);
+        Ok([body, SEAL_FIELD, &seal, SEAL_END].concat().into_bytes())
+    }
+
+    /// Reads a manifest without checking its seal.
+    pub(crate) fn parse(operation: &'static str, bytes: &[u8]) -> Result<Self> {
+        #[derive(serde::Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let damaged = |source: serde_json::Error| {
+            Error::new(ErrorKind::Integrity, operation, "a manifest cannot be read")
+                .with_source(source)
+        };
+        let Version { format } = serde_json::from_slice(bytes).map_err(damaged)?;
+        if format != FORMAT {
+            let message = format!("the backup has format {format}, this version knows {FORMAT}");
+            return Err(Error::new(ErrorKind::UnknownFormat, operation, message));
+        }
+        serde_json::from_slice(bytes).map_err(damaged)
+    }
+
+    /// Checks the seal.
+    pub(crate) fn verify_seal(
+        operation: &'static str,
+        bytes: &[u8],
+        identity: Option<&BackupIdentity>,
+    ) -> Result<()> {
+        let broken = || {
+            Error::new(
+                ErrorKind::Integrity,
+                operation,
+                "the manifest is not what was written",
+            )
+            .with_hint("restore another backup and find out what changed the store")
+        };
+        let text = std::str::from_utf8(bytes).map_err(|_| broken())?;
+        let (body, rest) = text.rsplit_once(SEAL_FIELD).ok_or_else(broken)?;
+        let found = rest.strip_suffix(SEAL_END).ok_or_else(broken)?;
+        if found == seal(body.as_bytes(), identity) {
+            Ok(())
+        } else {
+            Err(broken())
+        }
+    }
+}
+
+fn seal(body: &[u8], identity: Option<&BackupIdentity>) -> String {
+    match identity {
+        Some(identity) => {
+            format!(
+                "blake3-keyed:{}",
+                blake3::keyed_hash(&identity.seal_key(), body).to_hex()
+            )
+        }
+        None => format!("blake3:{}", blake3::hash(body).to_hex()),
+    }
+}

@@ -1,0 +1,223 @@
+//! Stored objects into `pg_restore`.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use ops_core::database::ConnectInfo;
+use ops_pg::process::{Exit, Io, Program, Supervised};
+
+use crate::backup::Inner;
+use crate::client::{self, Clients};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Counters, Events, Phase};
+use crate::pipeline::{Opened, open_object};
+use crate::repository::{ManifestObject, ObjectRole, OpenBackup};
+
+/// How to load.
+#[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of pg_restore"
+)]
+pub(crate) struct LoadOptions {
+    pub(crate) operation: &'static str,
+    pub(crate) single_transaction: bool,
+    pub(crate) no_owner: bool,
+    pub(crate) no_privileges: bool,
+    pub(crate) no_tablespaces: bool,
+}
+
+/// How much is decompressed at once.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Loads the dump of an opened backup into a database.
+pub(crate) async fn load(
+    inner: &Inner,
+    backup: &OpenBackup,
+    clients: &Clients,
+    target: &ConnectInfo,
+    options: &LoadOptions,
+    events: &Events,
+) -> Result<()> {
+    events.phase(Phase::Restore);
+    let program = program(clients, target, options)?;
+    let mut child = program
+        .spawn()
+        .map_err(|err| client::not_run(options.operation, "pg_restore", err))?;
+    let feeding = feed(inner, backup, &mut child, options.operation, events);
+    let stall = inner.settings.stall_timeout;
+    let outcome = tokio::select! {
+        fed = feeding => fed,
+        // Building indexes moves no byte: it is the loading that must not stand still.
+        () = events.watch(Phase::Restore, Some(backup.manifest.bytes_in), stall) => Err(Error::new(
+            ErrorKind::Timeout,
+            options.operation,
+            format!("no byte moved for {} seconds", stall.as_secs()),
+        )),
+    };
+    let result = match outcome {
+        // Everything was read, proved and handed over: what follows is the server's work.
+        Ok(()) => child
+            .wait()
+            .await
+            .map_err(|err| client::not_run(options.operation, "pg_restore", err))
+            .and_then(|exit| restored(&exit, options.operation)),
+        Err(err) => Err(failed(child, err, options.operation).await),
+    };
+    result.map_err(|err| {
+        err.with_left_behind(if options.single_transaction {
+            "the target is as it was: everything was rolled back"
+        } else {
+            "the target holds a part of the backup"
+        })
+    })
+}
+
+fn program(clients: &Clients, target: &ConnectInfo, options: &LoadOptions) -> Result<Program> {
+    let flags = [
+        ("--single-transaction", options.single_transaction),
+        ("--no-owner", options.no_owner),
+        ("--no-privileges", options.no_privileges),
+        ("--no-tablespaces", options.no_tablespaces),
+    ];
+    Ok(clients
+        .program("pg_restore", target)?
+        .stdin(Io::Piped)
+        .arg("--format=custom")
+        .arg("--exit-on-error")
+        .arg("--no-password")
+        .args(
+            flags
+                .into_iter()
+                .filter(|(_, wanted)| *wanted)
+                .map(|(flag, _)| flag),
+        ))
+}
+
+fn restored(exit: &Exit, operation: &'static str) -> Result<()> {
+    if exit.success() {
+        Ok(())
+    } else {
+        let err = client::failure(ErrorKind::RestoreFailed, operation, "pg_restore", exit);
+        Err(
+            if exit.stderr_tail().contains("max_locks_per_transaction") {
+                err.with_hint("raise max_locks_per_transaction on the target, or restore without one transaction")
+            } else {
+                err
+            },
+        )
+    }
+}
+
+/// Ends `pg_restore` before it can commit, and tells which of the two failures came first.
+async fn failed(mut child: Supervised, fed: Error, operation: &'static str) -> Error {
+    if fed.kind() != ErrorKind::Canceled {
+        // Killed before its input ends: nothing may be committed of a damaged backup.
+        let _ = child.kill().await;
+        return fed;
+    }
+    // It stopped to read, so it has something to say.
+    match child.wait().await {
+        Ok(exit) => restored(&exit, operation).err().unwrap_or(fed),
+        Err(err) => client::not_run(operation, "pg_restore", err),
+    }
+}
+
+/// Feeds the objects in order. The last bytes are held back until every stored byte has
+/// been compared with the manifest: without them `pg_restore` cannot finish.
+async fn feed(
+    inner: &Inner,
+    backup: &OpenBackup,
+    child: &mut Supervised,
+    operation: &'static str,
+    events: &Events,
+) -> Result<()> {
+    let internal = |what: &'static str| Error::new(ErrorKind::Internal, operation, what);
+    let stdin = child
+        .take_stdin()
+        .and_then(|stdin| stdin.into_owned_fd().ok())
+        .ok_or_else(|| internal("pg_restore has no input"))?;
+    let mut output = Output {
+        stdin: File::from(stdin),
+        held_back: Vec::new(),
+    };
+    let objects: Vec<ManifestObject> = backup
+        .manifest
+        .objects_of(ObjectRole::Dump)
+        .cloned()
+        .collect();
+    for object in &objects {
+        let store = Arc::clone(&inner.repository.store);
+        let (open, fetch) = open_object(operation, store, object, backup.identity.clone());
+        let counters = Arc::clone(&events.counters);
+        let copying = tokio::task::spawn_blocking(move || {
+            let copied = open().and_then(|reader| copy(reader, &mut output, &counters));
+            (copied, output)
+        });
+        let (fetched, copied) = tokio::join!(fetch, copying);
+        let (copied, returned) =
+            copied.map_err(|err| internal("a thread ended early").with_source(err))?;
+        output = returned;
+        match copied {
+            Err(err) if err.kind() == io::ErrorKind::BrokenPipe => {
+                return Err(Error::new(
+                    ErrorKind::Canceled,
+                    operation,
+                    "pg_restore stopped to read",
+                ));
+            }
+            Err(err) => {
+                // What the fetch found is the cause where it found something.
+                fetched?;
+                let message = format!("{} cannot be opened", object.key);
+                return Err(Error::new(ErrorKind::Integrity, operation, message).with_source(err));
+            }
+            Ok(()) => fetched?,
+        }
+        events.counters.add_stored(object.size_bytes);
+    }
+    let ended = tokio::task::spawn_blocking(move || output.finish()).await;
+    match ended.map_err(|err| internal("a thread ended early").with_source(err))? {
+        Ok(()) => Ok(()),
+        Err(_) => Err(Error::new(
+            ErrorKind::Canceled,
+            operation,
+            "pg_restore stopped to read",
+        )),
+    }
+}
+
+/// The input of `pg_restore`, one buffer behind.
+struct Output {
+    stdin: File,
+    held_back: Vec<u8>,
+}
+
+impl Output {
+    fn write(&mut self, data: &[u8]) -> io::Result<()> {
+        self.stdin.write_all(&self.held_back)?;
+        self.held_back.clear();
+        self.held_back.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.stdin.write_all(&self.held_back)
+    }
+}
+
+fn copy(mut reader: Opened, output: &mut Output, counters: &Counters) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let len = match reader.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(len) => len,
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
+            // A broken pipe is that of pg_restore alone.
+            Err(err) => return Err(io::Error::other(err)),
+        };
+        output.write(buffer.get(..len).unwrap_or_default())?;
+        counters.add_in(len as u64);
+    }
+}

@@ -1,0 +1,168 @@
+//! Backups of a real server, restored into real servers.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::StreamExt;
+use ops_backup::{Assertion, CheckOutcome, ErrorKind, Event, Phase, RestoreOptions, SourceCheck};
+use ops_pg::connect::{ConnectOptions, connect};
+use ops_testkit::data;
+use support::{Bench, small_database};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_drilled_and_equal() {
+    let Some(pg) = small_database().await else {
+        return;
+    };
+    let bench = Bench::new();
+    let backup = bench
+        .builder(pg.connect_info("shop"))
+        .source_check(SourceCheck::Full)
+        .build()
+        .unwrap();
+    let mut job = backup.dump();
+    let mut phases = Vec::new();
+    while let Some(event) = job.next().await {
+        if let Event::Phase(phase) = event {
+            phases.push(phase);
+        }
+    }
+    let report = job.finish().await.unwrap();
+    assert_eq!(
+        phases,
+        [
+            Phase::Preflight,
+            Phase::Sweep,
+            Phase::Dump,
+            Phase::Compare,
+            Phase::Globals,
+            Phase::Commit
+        ]
+    );
+    assert_eq!(
+        (report.tables, report.rows, report.large_objects),
+        (3, 25_001, 1)
+    );
+    assert!(
+        report.bytes_in > 1_000_000 && report.bytes_stored < report.bytes_in,
+        "{report:?}"
+    );
+
+    let entries = backup.catalogue().await.unwrap();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].manifest.id, report.id);
+
+    let options = bench
+        .drill_options()
+        .with_assertion(Assertion::new(
+            "orders are there",
+            "SELECT count(*) = 20000 FROM orders",
+        ))
+        .with_assertion(Assertion::new(
+            "it is false",
+            "SELECT count(*) = 1 FROM public.orders",
+        ));
+    let drill = backup.drill(&report.id, options).finish().await.unwrap();
+    let failed: Vec<_> = drill
+        .checks
+        .iter()
+        .filter(|check| check.outcome != CheckOutcome::Passed)
+        .collect();
+    assert_eq!(failed.len(), 1, "{failed:#?}");
+    assert!(!drill.passed);
+    assert_eq!(failed[0].name, "assertion: it is false");
+    assert_eq!(backup.drills(&report.id).await.unwrap(), [drill]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_refuses_a_database_that_holds_something() {
+    let Some(pg) = small_database().await else {
+        return;
+    };
+    let bench = Bench::new();
+    let backup = bench.backup(pg.connect_info("shop"));
+    let id = backup.dump().finish().await.unwrap().id;
+
+    let err = backup
+        .restore(&id, pg.connect_info("shop"), RestoreOptions::new())
+        .finish()
+        .await
+        .unwrap_err();
+    assert_eq!(err.kind(), ErrorKind::TargetNotEmpty, "{err}");
+
+    pg.create_database("copy").await;
+    let report = backup
+        .restore(&id, pg.connect_info("copy"), RestoreOptions::new())
+        .finish()
+        .await
+        .unwrap();
+    assert!(report.bytes_out > 1_000_000);
+    let row = pg
+        .client("copy")
+        .await
+        .query_one("SELECT count(*) FROM orders", &[])
+        .await
+        .unwrap();
+    assert_eq!(row.get::<_, i64>(0), 20_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_that_breaks_naive_backups_comes_back_equal_under_a_running_workload() {
+    let Some(pg) = ops_testkit::Pg::start().await else {
+        return;
+    };
+    pg.create_database("shop").await;
+    let info = pg.connect_info("shop");
+    data::install_schema(&info).await.unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let workers: Vec<_> = (0..2)
+        .map(|worker| {
+            let (info, stop) = (info.clone(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let client = connect(&info, &ConnectOptions::default()).await.unwrap();
+                let mut step = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    data::workload_step(&client, worker, step).await.unwrap();
+                    step += 1;
+                }
+                step
+            })
+        })
+        .collect();
+    let bench = Bench::new();
+    let backup = bench
+        .builder(info)
+        .source_check(SourceCheck::Full)
+        .build()
+        .unwrap();
+    let report = backup.dump().finish().await.unwrap();
+    stop.store(true, Ordering::Relaxed);
+    for worker in workers {
+        assert!(worker.await.unwrap() > 0, "the workload must have run");
+    }
+    let drill = backup
+        .drill(&report.id, bench.drill_options())
+        .finish()
+        .await
+        .unwrap();
+    let failed: Vec<_> = drill
+        .checks
+        .iter()
+        .filter(|check| check.outcome != CheckOutcome::Passed)
+        .collect();
+    assert!(drill.passed, "{failed:#?}\n{:?}", drill.warnings);
+
+    // A copy of the data of one moment: the workload keeps sums that any mixture breaks.
+    pg.create_database("copy").await;
+    let target = pg.connect_info("copy");
+    backup
+        .restore(&report.id, target, RestoreOptions::new())
+        .finish()
+        .await
+        .unwrap();
+    data::check_consistency(&pg.client("copy").await)
+        .await
+        .unwrap();
+}

@@ -1,0 +1,1 @@
+ALTER TABLE bulk.blob ADD PRIMARY KEY (id);

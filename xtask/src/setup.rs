@@ -1,0 +1,150 @@
+//! Finding, and where it is missing installing, what tests and the demo need.
+
+use std::time::Instant;
+
+use crate::command::{self, Cmd};
+use crate::failure::{Failure, Result};
+use crate::workspace;
+
+mod find;
+mod install;
+mod majors;
+
+use find::Found;
+use install::Manager;
+
+/// `cargo xtask setup`.
+pub(crate) fn command(args: &[String]) -> Result {
+    let options = Options::parse(args)?;
+    let found = find::look(&workspace::target());
+    let unpacking = majors::describe(&options.majors)?;
+    print!("{found}");
+    let manager = Manager::detect(&command::search_path(), find::is_root());
+    let missing = found.missing();
+    if missing.is_empty() {
+        println!("nothing to install");
+    } else if options.print {
+        println!("{}", install::plan(manager, &missing)?);
+    } else {
+        install_missing(&found, manager)?;
+    }
+    if options.print {
+        for line in unpacking {
+            println!("{line}");
+        }
+        return Ok(());
+    }
+    majors::unpack(&options.majors, &workspace::target())
+}
+
+/// Finds or installs everything, and says little when all is there.
+pub(crate) fn ensure() -> Result {
+    let start = Instant::now();
+    let found = find::look(&workspace::target());
+    if found.missing().is_empty() {
+        println!(
+            "setup: {} ({:.1} s)",
+            found.summary(),
+            start.elapsed().as_secs_f64()
+        );
+        return Ok(());
+    }
+    print!("{found}");
+    install_missing(
+        &found,
+        Manager::detect(&command::search_path(), find::is_root()),
+    )
+}
+
+/// Tells a command where the majors are that we unpacked, beside those that the
+/// environment names already.
+pub(crate) fn with_majors(cmd: Cmd) -> Cmd {
+    let mut folders = find::explicit_folders();
+    let ours = workspace::target().join("pg");
+    if ours.exists() {
+        folders.push(ours);
+    }
+    match std::env::join_paths(&folders) {
+        Ok(joined) if !folders.is_empty() => cmd.env(find::EXPLICIT, joined),
+        _ => cmd,
+    }
+}
+
+fn install_missing(found: &Found, manager: Manager) -> Result {
+    let plan = install::plan(manager, &found.missing())?;
+    println!("{plan}");
+    plan.run()?;
+    let found = find::look(&workspace::target());
+    let still: Vec<_> = found.missing().iter().map(|need| need.describe()).collect();
+    if still.is_empty() {
+        println!("setup: {}", found.summary());
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "still missing after the installation: {}; is its folder in PATH?",
+        still.join(", ")
+    )))
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options {
+    print: bool,
+    majors: Vec<u32>,
+}
+
+impl Options {
+    fn parse(args: &[String]) -> Result<Self> {
+        let mut options = Self::default();
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--print" => options.print = true,
+                "--majors" => {
+                    let list = args
+                        .next()
+                        .ok_or_else(|| Failure::usage("--majors needs a list"))?;
+                    options.majors = parse_majors(list)?;
+                }
+                other => match other.strip_prefix("--majors=") {
+                    Some(list) => options.majors = parse_majors(list)?,
+                    None => return Err(Failure::usage(format!("setup does not take `{other}`"))),
+                },
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn parse_majors(list: &str) -> Result<Vec<u32>> {
+    let parse = |item: &str| {
+        let problem = || Failure::usage(format!("`{item}` is not a major version of PostgreSQL"));
+        item.trim().parse::<u32>().map_err(|_| problem())
+    };
+    list.split(',').map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Options> {
+        Options::parse(&args.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn options_are_read_in_both_forms() {
+        let expected = Options {
+            print: true,
+            majors: vec![16, 18],
+        };
+        assert_eq!(parse(&["--print", "--majors", "16,18"]).unwrap(), expected);
+        assert_eq!(parse(&["--majors=16, 18", "--print"]).unwrap(), expected);
+    }
+
+    #[test]
+    fn nonsense_is_a_usage_error() {
+        for args in [&["--majors"][..], &["--majors", "x"], &["--prnt"]] {
+            assert!(matches!(parse(args), Err(Failure::Usage(_))), "{args:?}");
+        }
+    }
+}
