@@ -13,6 +13,7 @@ use futures_util::stream::{BoxStream, StreamExt};
 use ops_core::{Error, ErrorKind, Report};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, CancelToken, Client};
 
 use crate::close::CloseReason;
@@ -36,14 +37,19 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
-    /// What is to become of the session, by what the tap has seen so far.
-    pub(crate) fn verdict(&self) -> Verdict {
+    /// What is to become of the session, by what the tap has seen so far. Where the server
+    /// has not said how the last request left the session, a reset will tell.
+    pub(crate) fn verdict(&self, before_reset: bool) -> Verdict {
         if self.client.is_closed() {
             return Verdict::Close(CloseReason::ServerGone);
         }
+        // In this order: when nothing is in flight anymore, the status is of the end of it.
+        if self.wire.in_flight() > 0 {
+            return Verdict::Close(CloseReason::QueryInFlight);
+        }
         match self.wire.status() {
-            _ if self.wire.in_flight() > 0 => Verdict::Close(CloseReason::QueryInFlight),
             TransactionStatus::Idle => Verdict::Reusable,
+            TransactionStatus::Unknown if before_reset => Verdict::Reusable,
             TransactionStatus::InTransaction
             | TransactionStatus::Failed
             | TransactionStatus::Unknown => Verdict::Close(CloseReason::InTransaction),
@@ -135,6 +141,18 @@ async fn serve(gone: &Gone, connected: Connected) {
     }
 }
 
+/// A session that came back right after an error may turn out to be in a transaction only
+/// by what the server says to the reset.
+fn why_failed(err: &tokio_postgres::Error) -> CloseReason {
+    match err.code() {
+        Some(&SqlState::ACTIVE_SQL_TRANSACTION | &SqlState::IN_FAILED_SQL_TRANSACTION) => {
+            CloseReason::InTransaction
+        }
+        None if err.is_closed() => CloseReason::ServerGone,
+        _ => CloseReason::ResetFailed,
+    }
+}
+
 /// The driver's end of a connection.
 struct Line {
     messages: BoxStream<'static, Result<AsyncMessage, tokio_postgres::Error>>,
@@ -155,7 +173,7 @@ impl Line {
         if self.drive().now_or_never().is_some() {
             return Err(CloseReason::ServerGone);
         }
-        if let Verdict::Close(reason) = conn.verdict() {
+        if let Verdict::Close(reason) = conn.verdict(true) {
             return Err(reason);
         }
         let mut work = pin!(timeout(config.reset_timeout, async {
@@ -178,13 +196,9 @@ impl Line {
             Err(_) => Err(CloseReason::ResetTimedOut),
             Ok(Err(err)) => {
                 tracing::debug!(error = %err, "the reset query failed");
-                Err(if err.is_closed() {
-                    CloseReason::ServerGone
-                } else {
-                    CloseReason::ResetFailed
-                })
+                Err(why_failed(&err))
             }
-            Ok(Ok(())) => match conn.verdict() {
+            Ok(Ok(())) => match conn.verdict(false) {
                 Verdict::Reusable => Ok(()),
                 Verdict::Close(CloseReason::InTransaction) => {
                     Err(CloseReason::ResetLeftTransaction)

@@ -37,6 +37,7 @@ fn config() -> Config {
         query_wait_timeout: None,
         server_connect_timeout: Duration::from_secs(1),
         server_reset_query: "DISCARD ALL".to_owned(),
+        resets: true,
         reset_deallocates: true,
         reset_timeout: Duration::from_secs(5),
     }
@@ -108,11 +109,34 @@ async fn the_verdict_is_about_what_the_driver_has_not_sent_yet_too() {
             .now_or_never()
             .is_none()
     );
-    assert_eq!(conn.verdict(), Verdict::Reusable, "the tap cannot know yet");
+    assert_eq!(
+        conn.verdict(true),
+        Verdict::Reusable,
+        "the tap cannot know yet"
+    );
     assert_eq!(
         line.reset(&config(), &conn).await,
         Err(CloseReason::QueryInFlight)
     );
+}
+
+/// `BEGIN; SELECT 1 / 0` as one simple query: the caller has the error, and the word that
+/// the session is in a failed transaction is still on its way.
+#[tokio::test(start_paused = true)]
+async fn an_error_whose_end_is_not_here_is_left_to_the_reset_to_judge() {
+    let (mut line, conn, mut far) = connection().await;
+    assert!(
+        conn.client
+            .batch_execute("BEGIN; SELECT 1 / 0")
+            .now_or_never()
+            .is_none()
+    );
+    assert!(line.drive().now_or_never().is_none());
+    far.write_all(&[b'E', 0, 0, 0, 5, 0]).await.unwrap();
+    assert!(line.drive().now_or_never().is_none());
+    assert_eq!(conn.verdict(true), Verdict::Reusable);
+    let without_reset = Verdict::Close(CloseReason::InTransaction);
+    assert_eq!(conn.verdict(false), without_reset);
 }
 
 /// Between the moment when a connection breaks and the moment when its task says so.
