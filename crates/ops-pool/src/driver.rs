@@ -1,6 +1,9 @@
 //! The task of one connection: it connects, drives the connection, and resets the
 //! session between two callers.
 
+#[cfg(test)]
+mod tests;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +13,7 @@ use futures_util::stream::{BoxStream, StreamExt};
 use ops_core::{Error, ErrorKind, Report};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, CancelToken, Client};
 
 use crate::close::CloseReason;
@@ -33,14 +37,19 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
-    /// What is to become of the session, by what the tap has seen so far.
-    pub(crate) fn verdict(&self) -> Verdict {
+    /// What is to become of the session, by what the tap has seen so far. Where the server
+    /// has not said how the last request left the session, a reset will tell.
+    pub(crate) fn verdict(&self, before_reset: bool) -> Verdict {
         if self.client.is_closed() {
             return Verdict::Close(CloseReason::ServerGone);
         }
+        // In this order: when nothing is in flight anymore, the status is of the end of it.
+        if self.wire.in_flight() > 0 {
+            return Verdict::Close(CloseReason::QueryInFlight);
+        }
         match self.wire.status() {
-            _ if self.wire.in_flight() > 0 => Verdict::Close(CloseReason::QueryInFlight),
             TransactionStatus::Idle => Verdict::Reusable,
+            TransactionStatus::Unknown if before_reset => Verdict::Reusable,
             TransactionStatus::InTransaction
             | TransactionStatus::Failed
             | TransactionStatus::Unknown => Verdict::Close(CloseReason::InTransaction),
@@ -132,6 +141,18 @@ async fn serve(gone: &Gone, connected: Connected) {
     }
 }
 
+/// A session that came back right after an error may turn out to be in a transaction only
+/// by what the server says to the reset.
+fn why_failed(err: &tokio_postgres::Error) -> CloseReason {
+    match err.code() {
+        Some(&SqlState::ACTIVE_SQL_TRANSACTION | &SqlState::IN_FAILED_SQL_TRANSACTION) => {
+            CloseReason::InTransaction
+        }
+        None if err.is_closed() => CloseReason::ServerGone,
+        _ => CloseReason::ResetFailed,
+    }
+}
+
 /// The driver's end of a connection.
 struct Line {
     messages: BoxStream<'static, Result<AsyncMessage, tokio_postgres::Error>>,
@@ -152,7 +173,7 @@ impl Line {
         if self.drive().now_or_never().is_some() {
             return Err(CloseReason::ServerGone);
         }
-        if let Verdict::Close(reason) = conn.verdict() {
+        if let Verdict::Close(reason) = conn.verdict(true) {
             return Err(reason);
         }
         let mut work = pin!(timeout(config.reset_timeout, async {
@@ -175,13 +196,9 @@ impl Line {
             Err(_) => Err(CloseReason::ResetTimedOut),
             Ok(Err(err)) => {
                 tracing::debug!(error = %err, "the reset query failed");
-                Err(if err.is_closed() {
-                    CloseReason::ServerGone
-                } else {
-                    CloseReason::ResetFailed
-                })
+                Err(why_failed(&err))
             }
-            Ok(Ok(())) => match conn.verdict() {
+            Ok(Ok(())) => match conn.verdict(false) {
                 Verdict::Reusable => Ok(()),
                 Verdict::Close(CloseReason::InTransaction) => {
                     Err(CloseReason::ResetLeftTransaction)
@@ -206,110 +223,5 @@ impl Line {
         } = self;
         drop(messages);
         let _ = timeout(CANCEL, shared.config().connect.cancel(&cancel)).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use ops_core::{Result, async_trait};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio_postgres::NoTls;
-    use tokio_postgres::config::SslMode;
-
-    use super::*;
-    use crate::connect::Connect;
-    use crate::core::{Core, Settings};
-    use crate::tap::Tap;
-
-    #[derive(Debug)]
-    struct Nowhere;
-
-    #[async_trait]
-    impl Connect for Nowhere {
-        async fn connect(&self) -> Result<Connected> {
-            Err(Error::new(ErrorKind::Unavailable, "nowhere"))
-        }
-
-        async fn cancel(&self, _: &CancelToken) -> Result<()> {
-            Ok(())
-        }
-    }
-
-    fn config() -> Config {
-        Config {
-            connect: Arc::new(Nowhere),
-            database: String::new(),
-            user: String::new(),
-            pool_size: 1,
-            query_wait_timeout: None,
-            server_connect_timeout: Duration::from_secs(1),
-            server_reset_query: "DISCARD ALL".to_owned(),
-            reset_deallocates: true,
-            reset_timeout: Duration::from_secs(5),
-        }
-    }
-
-    fn some_server() -> ServerId {
-        let mut core = Core::new(Settings {
-            pool_size: 1,
-            min_pool_size: 1,
-            max_connecting: 1,
-            server_lifetime: Duration::ZERO,
-            server_idle_timeout: Duration::ZERO,
-            server_login_retry: Duration::from_secs(1),
-            reset: true,
-            seed: 1,
-        });
-        let mut actions = core.step(Event::Tick, crate::core::Now::default());
-        let Some(crate::core::Action::Connect(server)) = actions.next() else {
-            panic!("the minimum is opened")
-        };
-        server
-    }
-
-    /// What a session has asked for may still be in the driver's channel when the session
-    /// comes back, and the order may overtake the task that would send it.
-    #[tokio::test(start_paused = true)]
-    async fn the_verdict_is_about_what_the_driver_has_not_sent_yet_too() {
-        let (near, mut far) = tokio::io::duplex(4096);
-        let server = tokio::spawn(async move {
-            let length = far.read_u32().await.unwrap() as usize - 4;
-            far.read_exact(&mut vec![0; length]).await.unwrap();
-            let welcome = [b'R', 0, 0, 0, 8, 0, 0, 0, 0, b'Z', 0, 0, 0, 5, b'I'];
-            far.write_all(&welcome).await.unwrap();
-            far
-        });
-        let (tap, wire) = Tap::new(near);
-        let mut login = tokio_postgres::Config::new();
-        login.user("somebody").ssl_mode(SslMode::Disable);
-        let (client, connection) = login.connect_raw(tap, NoTls).await.unwrap();
-        let Connected {
-            client,
-            messages,
-            wire,
-        } = Connected::new(client, connection, wire);
-        let _far = server.await.unwrap();
-        let mut line = Line {
-            messages,
-            cancel: client.cancel_token(),
-            wire: Arc::clone(&wire),
-        };
-        let conn = Conn {
-            server: some_server(),
-            client,
-            wire,
-        };
-
-        assert!(
-            conn.client
-                .batch_execute("SELECT pg_sleep(60)")
-                .now_or_never()
-                .is_none()
-        );
-        assert_eq!(conn.verdict(), Verdict::Reusable, "the tap cannot know yet");
-        assert_eq!(
-            line.reset(&config(), &conn).await,
-            Err(CloseReason::QueryInFlight)
-        );
     }
 }

@@ -161,7 +161,7 @@ impl Shared {
         conn: Box<Conn>,
         report: Option<oneshot::Sender<Released>>,
     ) {
-        let (server, verdict, now) = (conn.server, conn.verdict(), self.now());
+        let (server, verdict, now) = (conn.server, conn.verdict(self.config.resets), self.now());
         let mut deferred = Deferred::default();
         self.lock().take_back(
             conn,
