@@ -1,0 +1,15 @@
+//! Tests of the engine against real servers, in one binary.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
+
+mod damage;
+mod failures;
+mod kill;
+mod lease;
+mod processes;
+mod round_trip;
+mod stores;
+mod support;
