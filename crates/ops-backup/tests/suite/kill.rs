@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ops_backup::{Backup, BackupId, RestoreOptions};
 use ops_local::Local;
@@ -283,16 +283,36 @@ fn runs(pid: Pid) -> bool {
     })
 }
 
-/// The example, which cargo builds with the tests.
+/// The example, which `cargo test` builds with the tests unless it is told which targets to
+/// build: an old one would prove nothing.
 fn dump_once() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let path = test.parent().unwrap().join("../examples/dump_once");
+    let built = std::fs::metadata(&path).and_then(|meta| meta.modified());
+    let fresh = built.is_ok_and(|built| built > changed(Path::new(env!("CARGO_MANIFEST_DIR"))));
     assert!(
-        path.exists(),
-        "{} is missing: cargo build --package ops-backup --example dump_once",
+        fresh,
+        "{} is missing or old: cargo build --package ops-backup --example dump_once",
         path.display()
     );
     path
+}
+
+/// When the engine or its example were last changed.
+fn changed(package: &Path) -> SystemTime {
+    let mut changed = SystemTime::UNIX_EPOCH;
+    let mut folders = vec![package.join("src"), package.join("examples")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let meta = entry.metadata().unwrap();
+            if meta.is_dir() {
+                folders.push(entry.path());
+            } else {
+                changed = changed.max(meta.modified().unwrap());
+            }
+        }
+    }
+    changed
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,10 +5,12 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod by_hand;
 mod damage;
 mod failures;
 mod kill;
 mod lease;
+mod majors;
 mod processes;
 mod round_trip;
 mod stores;
