@@ -6,12 +6,14 @@
 )]
 
 mod by_hand;
+mod canary;
 mod damage;
 mod failures;
 mod kill;
 mod lease;
 mod majors;
 mod processes;
+mod recorder;
 mod round_trip;
 mod stores;
 mod support;
