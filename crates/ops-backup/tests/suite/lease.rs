@@ -1,10 +1,12 @@
 //! Several jobs in one store.
 
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ops_backup::{Backup, BackupReport, ErrorKind, Event, Job, Phase, RestoreOptions};
 use ops_core::database::ConnectInfo;
+use ops_core::object_store::PutOptions;
 use ops_core::{Clock, ObjectStore, SystemClock};
 use ops_testkit::proxy::Backend;
 use ops_testkit::{FaultProxy, ManualClock, Pg, wait_until};
@@ -120,7 +122,7 @@ async fn jobs_at_the_same_time_spare_each_other_also_where_clocks_are_an_hour_of
             (vec![], vec![]),
             "{name}"
         );
-        assert_eq!(two.swept.in_progress, [one.id.clone()], "{name}");
+        assert_eq!(two.swept.in_progress, slice::from_ref(&one.id), "{name}");
         support::assert_only_committed(&first, &*scene.bench.store).await;
         for id in [one.id, two.id] {
             let copy = format!("copy {id}");
@@ -238,11 +240,7 @@ async fn a_lease_that_a_committed_backup_has_left_is_swept() {
     scene
         .bench
         .store
-        .put(
-            &lease,
-            content,
-            ops_core::object_store::PutOptions::default(),
-        )
+        .put(&lease, content, PutOptions::default())
         .await
         .unwrap();
     let swept = backup.sweep().await.unwrap();

@@ -2,6 +2,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "helpers of tests fail by panicking"
 )]
 
