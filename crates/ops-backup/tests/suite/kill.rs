@@ -133,6 +133,10 @@ impl Scene {
                     return false;
                 }
             }
+            if matches!(moment, Moment::Read(_)) {
+                let mut clients = Process::clients_of(proxy.addr().port());
+                assert!(clients.any(|client| client.name == "pg_dump"), "it dumps");
+            }
             rustix::process::kill_process(pid, Signal::KILL).unwrap();
             true
         })
