@@ -85,7 +85,7 @@ impl Clients {
         // Rows must look alike wherever they are written.
         Ok(program
             .env("PGTZ", "UTC")
-            .env("PGOPTIONS", "-c bytea_output=hex")
+            .env("PGOPTIONS", SESSION)
             .arg(format!("--dbname={KEEPALIVES}")))
     }
 }
@@ -117,6 +117,10 @@ async fn not_found(
         ))
         .with_source(source)
 }
+
+/// What every client program is told for its sessions: rows must look alike wherever they
+/// are written.
+pub(crate) const SESSION: &str = "-c bytea_output=hex";
 
 const KEEPALIVES: &str =
     "keepalives=1 keepalives_idle=30 keepalives_interval=10 keepalives_count=6";
@@ -162,7 +166,7 @@ fn last_line(stderr: &str) -> String {
         .find(|line| {
             line.contains("error: ") || line.contains("ERROR: ") || line.contains("FATAL: ")
         })
-        .or_else(|| lines().last())
+        .or_else(|| lines().next_back())
         .unwrap_or_default()
         .chars()
         .filter(|c| !c.is_control())

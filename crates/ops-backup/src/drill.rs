@@ -258,6 +258,7 @@ async fn load_copy(
         no_owner: false,
         no_privileges: false,
         no_tablespaces: true,
+        writable_session: true,
     };
     load(
         inner,

@@ -24,6 +24,10 @@ use target::Target;
 /// How to restore.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, set by name"
+)]
 pub struct RestoreOptions {
     /// Restores also into a database that holds something. Defaults to refusing it.
     pub allow_non_empty: bool,
@@ -155,6 +159,7 @@ pub(crate) async fn run(
         no_owner: options.no_owner,
         no_privileges: options.no_privileges,
         no_tablespaces: false,
+        writable_session: false,
     };
     load(&inner, &backup, &clients, &info, &load_options, &events).await?;
     let (bytes_out, bytes_read) = events.counters.read();

@@ -158,3 +158,47 @@ ids! {
     /// A key that makes repeated creates one: the same key, the same resource.
     IdempotencyKey;
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_id_is_refused_and_not_repeated() {
+        let long = "x".repeat(MAX_ID_BYTES + 1);
+        for (value, message) in [
+            ("", "AppId is empty"),
+            ("a\nb", "AppId contains a control character"),
+            ("\u{7f}", "AppId contains a control character"),
+            (long.as_str(), "AppId is longer than 1024 bytes"),
+        ] {
+            let err = AppId::new(value).unwrap_err();
+            assert_eq!(
+                (err.kind(), err.message()),
+                (ErrorKind::InvalidInput, message)
+            );
+        }
+        AppId::new("x".repeat(MAX_ID_BYTES)).unwrap();
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn an_id_is_checked_when_it_is_read() {
+        let id: Region = serde_json::from_str("\"sin\"").unwrap();
+        assert_eq!(serde_json::to_string(&id).unwrap(), "\"sin\"");
+        let err = serde_json::from_str::<Region>("\"\"").unwrap_err();
+        assert!(err.to_string().starts_with("Region is empty"), "{err}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_without_control_characters_survives(value in "[^\\p{Cc}]{1,200}") {
+            let id = DeploymentId::new(value.as_str()).unwrap();
+            prop_assert_eq!(id.as_str(), value.as_str());
+            prop_assert_eq!(id.to_string().parse::<DeploymentId>().unwrap(), id.clone());
+            prop_assert_eq!(String::from(id), value);
+        }
+    }
+}

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::id::ProviderId;
 
 mod abilities;
+mod checksum;
 mod types;
 
 pub use crate::outcome::DeleteOutcome;
@@ -18,9 +19,10 @@ pub use abilities::{
     BucketAdmin, Lifecycle, LifecycleRule, ObjectLock, ObjectVersion, Presign, PresignedUrl,
     Retention, RetentionMode, VersionId, Versions,
 };
+pub use checksum::Checksum;
 pub use types::{
-    ByteRange, Checksum, ETag, GetOptions, GetResult, ListOptions, ObjectKey, ObjectMeta,
-    ObjectStoreLimits, PutCondition, PutOptions,
+    ByteRange, ETag, GetOptions, GetResult, ListOptions, ObjectKey, ObjectMeta, ObjectStoreLimits,
+    PutCondition, PutOptions,
 };
 
 /// A body: bytes in order, or the error that ended it.

@@ -124,8 +124,14 @@ impl FromStr for Timestamp {
 }
 
 impl From<SystemTime> for Timestamp {
+    /// A time that is out of range becomes the nearest instant that is not.
     fn from(time: SystemTime) -> Self {
-        jiff::Timestamp::try_from(time).map_or(Self(jiff::Timestamp::MAX), Self)
+        let limit = if time < SystemTime::UNIX_EPOCH {
+            jiff::Timestamp::MIN
+        } else {
+            jiff::Timestamp::MAX
+        };
+        Self(jiff::Timestamp::try_from(time).unwrap_or(limit))
     }
 }
 
@@ -159,6 +165,12 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 }
 
+impl<T: Clock + ?Sized> Clock for std::sync::Arc<T> {
+    fn now(&self) -> Timestamp {
+        (**self).now()
+    }
+}
+
 /// The system's wall clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
@@ -170,5 +182,94 @@ impl Clock for SystemClock {
     )]
     fn now(&self) -> Timestamp {
         SystemTime::now().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_instant_without_an_offset_is_refused() {
+        for text in ["2026-01-02T03:04:05", "2026-01-02", "yesterday", ""] {
+            let err = text.parse::<Timestamp>().unwrap_err();
+            assert_eq!(err.kind(), ErrorKind::Decode, "{text}");
+        }
+        assert_eq!(
+            at("2026-01-02T03:04:05.678+08:00").to_string(),
+            "2026-01-01T19:04:05.678Z"
+        );
+    }
+
+    #[test]
+    fn an_http_date_is_read() {
+        let date = Timestamp::parse_http_date("Fri, 20 Nov 2026 22:57:52 GMT").unwrap();
+        assert_eq!(date, at("2026-11-20T22:57:52Z"));
+        for text in ["", "22:57:52 GMT", "Fri, 31 Nov 2026 22:57:52 GMT"] {
+            assert_eq!(
+                Timestamp::parse_http_date(text).unwrap_err().kind(),
+                ErrorKind::Decode
+            );
+        }
+    }
+
+    #[test]
+    fn arithmetic_ends_at_the_first_and_last_instant() {
+        let last = Timestamp::UNIX_EPOCH.saturating_add(Duration::MAX);
+        let first = Timestamp::UNIX_EPOCH.saturating_sub(Duration::MAX);
+        assert_eq!(last, last.saturating_add(Duration::from_secs(1)));
+        assert_eq!(first, first.saturating_sub(Duration::from_secs(1)));
+        assert_eq!(first.saturating_since(last), Duration::ZERO);
+        assert!(last.saturating_since(first) > Duration::from_secs(86_400 * 365 * 19_000));
+    }
+
+    #[test]
+    fn a_system_time_beyond_the_range_becomes_the_nearest_instant() {
+        let far = Duration::from_secs(86_400 * 366 * 20_000);
+        let epoch = SystemTime::UNIX_EPOCH;
+        assert_eq!(
+            Timestamp::from(epoch + far),
+            Timestamp::UNIX_EPOCH.saturating_add(Duration::MAX)
+        );
+        assert_eq!(
+            Timestamp::from(epoch - far),
+            Timestamp::UNIX_EPOCH.saturating_sub(Duration::MAX)
+        );
+    }
+
+    #[test]
+    fn unix_seconds_out_of_range_are_refused() {
+        let err = Timestamp::from_unix_seconds(i64::MAX).unwrap_err();
+        assert_eq!(err.kind(), ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_pattern_prints_in_utc() {
+        let text = at("2026-01-02T03:04:05+08:00").strftime_utc("%Y%m%dT%H%M%SZ");
+        assert_eq!(text, "20260101T190405Z");
+    }
+
+    proptest! {
+        #[test]
+        fn every_instant_survives_its_text(millis in -60_000_000_000_000_i64..250_000_000_000_000) {
+            let instant = Timestamp::from_unix_millis(millis).unwrap();
+            prop_assert_eq!(instant.to_string().parse::<Timestamp>().unwrap(), instant);
+            prop_assert_eq!(Timestamp::from(SystemTime::from(instant)), instant);
+        }
+
+        #[test]
+        fn adding_and_taking_away_meet(millis in 0_i64..4_000_000_000_000, span in 0_u64..4_000_000_000) {
+            let (start, span) = (Timestamp::from_unix_millis(millis).unwrap(), Duration::from_millis(span));
+            let end = start.saturating_add(span);
+            prop_assert_eq!(end.saturating_since(start), span);
+            prop_assert_eq!(end.saturating_sub(span), start);
+        }
     }
 }

@@ -130,6 +130,23 @@ impl ThrowawayServer {
         Ok(())
     }
 
+    /// Hands everything in the data folder over to the user that the server runs as.
+    /// Whoever has filled it as root calls this before [`start`](Self::start); otherwise
+    /// nothing is to be done.
+    ///
+    /// # Errors
+    /// `PermissionDenied` and `Internal` as the file system says.
+    ///
+    /// # Cancel safety
+    /// It goes on in the background.
+    pub async fn adopt_data_dir(&self) -> Result<()> {
+        let Some(user) = self.options.user.clone() else {
+            return Ok(());
+        };
+        let data = self.data_dir().to_owned();
+        blocking(move || folder::give_all(&data, &user)).await
+    }
+
     /// Stops the server. Does nothing where it does not run.
     ///
     /// # Errors
@@ -231,7 +248,7 @@ impl ThrowawayServer {
 
     /// Sets a run-time parameter in the configuration file, from the next start on.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        self.options.settings.push((name.into(), value.into()));
+        self.options.settings.0.push((name.into(), value.into()));
     }
 
     /// The folder that holds the socket.

@@ -260,7 +260,7 @@ fn a_child_outside_a_runtime_is_refused_without_a_panic() {
 #[tokio::test]
 async fn a_program_runs_as_another_user_without_the_groups_of_root() {
     if !rustix::process::geteuid().is_root() {
-        return ops_testkit::fixture::skip("only root can run a program as another user");
+        return ops_testkit::fixture::inapplicable("only root can run a program as another user");
     }
     let user = User::unprivileged(Some("nobody")).unwrap().unwrap();
     let mut child = sh("id -u; id -G")

@@ -201,6 +201,7 @@ impl SessionPoolBuilder {
             pool_size,
             query_wait_timeout: (!query_wait_timeout.is_zero()).then_some(query_wait_timeout),
             server_connect_timeout,
+            resets: !server_reset_query.trim().is_empty(),
             reset_deallocates: ["DISCARD ALL", "DEALLOCATE"]
                 .iter()
                 .any(|it| statement.contains(it)),
@@ -214,7 +215,7 @@ impl SessionPoolBuilder {
             server_lifetime,
             server_idle_timeout,
             server_login_retry,
-            reset: !config.server_reset_query.trim().is_empty(),
+            reset: config.resets,
             // A new hasher has random keys: the only randomness that std has to offer.
             seed: RandomState::new().build_hasher().finish(),
         };

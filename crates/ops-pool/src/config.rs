@@ -15,6 +15,8 @@ pub(crate) struct Config {
     pub(crate) query_wait_timeout: Option<Duration>,
     pub(crate) server_connect_timeout: Duration,
     pub(crate) server_reset_query: String,
+    /// Whether there is a reset query.
+    pub(crate) resets: bool,
     /// Whether the reset query deallocates prepared statements.
     pub(crate) reset_deallocates: bool,
     pub(crate) reset_timeout: Duration,

@@ -1,6 +1,9 @@
 //! The task of one connection: it connects, drives the connection, and resets the
 //! session between two callers.
 
+#[cfg(test)]
+mod tests;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +13,11 @@ use futures_util::stream::{BoxStream, StreamExt};
 use ops_core::{Error, ErrorKind, Report};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, CancelToken, Client};
 
 use crate::close::CloseReason;
+use crate::config::Config;
 use crate::connect::Connected;
 use crate::core::{Event, ServerId, Verdict};
 use crate::shared::Shared;
@@ -32,14 +37,19 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
-    /// What is to become of the session, by what the tap has seen so far.
-    pub(crate) fn verdict(&self) -> Verdict {
+    /// What is to become of the session, by what the tap has seen so far. Where the server
+    /// has not said how the last request left the session, a reset will tell.
+    pub(crate) fn verdict(&self, before_reset: bool) -> Verdict {
         if self.client.is_closed() {
             return Verdict::Close(CloseReason::ServerGone);
         }
+        // In this order: when nothing is in flight anymore, the status is of the end of it.
+        if self.wire.in_flight() > 0 {
+            return Verdict::Close(CloseReason::QueryInFlight);
+        }
         match self.wire.status() {
-            _ if self.wire.in_flight() > 0 => Verdict::Close(CloseReason::QueryInFlight),
             TransactionStatus::Idle => Verdict::Reusable,
+            TransactionStatus::Unknown if before_reset => Verdict::Reusable,
             TransactionStatus::InTransaction
             | TransactionStatus::Failed
             | TransactionStatus::Unknown => Verdict::Close(CloseReason::InTransaction),
@@ -117,7 +127,7 @@ async fn serve(gone: &Gone, connected: Connected) {
             order = inbox.recv() => order,
         };
         match order {
-            Some(Order::Reset(conn)) => match line.reset(shared, &conn).await {
+            Some(Order::Reset(conn)) => match line.reset(shared.config(), &conn).await {
                 Ok(()) => shared.reset_done(conn),
                 Err(reason) => {
                     shared.step(Event::ResetDone(*server, Err(reason)));
@@ -128,6 +138,18 @@ async fn serve(gone: &Gone, connected: Connected) {
             Some(Order::Detach) => return line.drive().await,
             None => return line.close(shared).await,
         }
+    }
+}
+
+/// A session that came back right after an error may turn out to be in a transaction only
+/// by what the server says to the reset.
+fn why_failed(err: &tokio_postgres::Error) -> CloseReason {
+    match err.code() {
+        Some(&SqlState::ACTIVE_SQL_TRANSACTION | &SqlState::IN_FAILED_SQL_TRANSACTION) => {
+            CloseReason::InTransaction
+        }
+        None if err.is_closed() => CloseReason::ServerGone,
+        _ => CloseReason::ResetFailed,
     }
 }
 
@@ -145,16 +167,15 @@ impl Line {
         while let Some(Ok(_)) = self.messages.next().await {}
     }
 
-    async fn reset(&mut self, shared: &Shared, conn: &Conn) -> Result<(), CloseReason> {
+    async fn reset(&mut self, config: &Config, conn: &Conn) -> Result<(), CloseReason> {
         // What the session asked for and the driver had not sent yet goes out first, so
         // that the verdict is about everything.
         if self.drive().now_or_never().is_some() {
             return Err(CloseReason::ServerGone);
         }
-        if let Verdict::Close(reason) = conn.verdict() {
+        if let Verdict::Close(reason) = conn.verdict(true) {
             return Err(reason);
         }
-        let config = shared.config();
         let mut work = pin!(timeout(config.reset_timeout, async {
             conn.client
                 .batch_execute(&config.server_reset_query)
@@ -175,13 +196,9 @@ impl Line {
             Err(_) => Err(CloseReason::ResetTimedOut),
             Ok(Err(err)) => {
                 tracing::debug!(error = %err, "the reset query failed");
-                Err(if err.is_closed() {
-                    CloseReason::ServerGone
-                } else {
-                    CloseReason::ResetFailed
-                })
+                Err(why_failed(&err))
             }
-            Ok(Ok(())) => match conn.verdict() {
+            Ok(Ok(())) => match conn.verdict(false) {
                 Verdict::Reusable => Ok(()),
                 Verdict::Close(CloseReason::InTransaction) => {
                     Err(CloseReason::ResetLeftTransaction)

@@ -24,7 +24,7 @@ use crate::core::{Core, Event, Now, Refusal, ServerId, Settings, WaiterId};
 use crate::driver::{self, Conn, Order};
 use crate::error::{AcquireError, AcquireReport, Holder};
 use crate::snapshot::Snapshot;
-use state::{Deferred, Reply};
+use state::{Deferred, Effect, Reply};
 
 pub(crate) use state::{Holding, State};
 
@@ -78,8 +78,7 @@ impl Shared {
     }
 
     pub(crate) fn now(&self) -> Now {
-        let nanos = Instant::now().duration_since(self.start).as_nanos();
-        Now::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        Now::default().after(Instant::now().duration_since(self.start))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -162,7 +161,7 @@ impl Shared {
         conn: Box<Conn>,
         report: Option<oneshot::Sender<Released>>,
     ) {
-        let (server, verdict, now) = (conn.server, conn.verdict(), self.now());
+        let (server, verdict, now) = (conn.server, conn.verdict(self.config.resets), self.now());
         let mut deferred = Deferred::default();
         self.lock().take_back(
             conn,
@@ -276,41 +275,25 @@ impl Shared {
 
     /// Carries out what could not be done under the lock.
     fn finish(self: &Arc<Self>, deferred: Deferred) {
-        let Deferred {
-            wake,
-            wakes,
-            order,
-            connect,
-            closed,
-            report,
-            rearm,
-            drained,
-        } = deferred;
-        if let Some(waker) = wake {
-            waker.wake();
+        if deferred.is_empty() {
+            return;
         }
-        for waker in wakes {
-            waker.wake();
-        }
-        if let Some((orders, order)) = order {
-            // A task that is gone has said so, or is about to.
-            let _ = orders.send(order);
-        }
-        for server in connect {
-            self.runtime.spawn(driver::run(Arc::clone(self), server));
-        }
-        if let Some(report) = report {
-            let _ = report.send(Released::Clean);
-        }
-        for (slot, reason) in closed {
-            tracing::debug!(reason = reason.as_str(), "closing a connection");
-            slot.close(reason);
-        }
-        if rearm {
-            self.rearm.notify_one();
-        }
-        if drained {
-            self.drained.notify_waiters();
+        for effect in deferred {
+            match effect {
+                Effect::Wake(waker) => waker.wake(),
+                // A task that is gone has said so, or is about to.
+                Effect::Order(to, order) => drop(to.send(order)),
+                Effect::Connect(server) => {
+                    drop(self.runtime.spawn(driver::run(Arc::clone(self), server)));
+                }
+                Effect::Close(slot, reason) => {
+                    tracing::debug!(reason = reason.as_str(), "closing a connection");
+                    slot.close(reason);
+                }
+                Effect::Report(report) => drop(report.send(Released::Clean)),
+                Effect::Rearm => self.rearm.notify_one(),
+                Effect::Drained => self.drained.notify_waiters(),
+            }
         }
     }
 }

@@ -111,7 +111,7 @@ pub enum TransactionStatus {
     InTransaction,
     /// In a transaction that failed.
     Failed,
-    /// The server has not said yet.
+    /// The server has not said yet: after an error it says so a little later.
     Unknown,
 }
 

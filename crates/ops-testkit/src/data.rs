@@ -46,10 +46,12 @@
 
 mod bulk;
 mod consistency;
+mod load;
 mod workload;
 
 pub use bulk::{BulkReport, install_bulk, pgbench_scale_for};
 pub use consistency::check_consistency;
+pub use load::load;
 pub use workload::workload_step;
 
 use ops_core::database::ConnectInfo;

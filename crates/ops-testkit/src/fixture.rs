@@ -1,5 +1,6 @@
 //! What fixtures have in common: their variables, and how a test is skipped.
 
+use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -21,15 +22,22 @@ pub fn require() -> bool {
     variable("OPS_TESTKIT_REQUIRE").is_some_and(|value| value != "0")
 }
 
-/// Skips a test: prints `SKIPPED:` and why, past the test harness, which hides what a
-/// test that passes has printed. The test then returns.
+/// Skips a test for want of a server: prints `SKIPPED:` and why, past the test harness,
+/// which hides what a test that passes has printed. The test then returns.
 ///
 /// # Panics
 /// Where [`require`] says so.
 #[track_caller]
-pub fn skip(why: impl std::fmt::Display) {
+pub fn skip(why: impl fmt::Display) {
     assert!(!require(), "{why} (and OPS_TESTKIT_REQUIRE is set)");
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    inapplicable(why);
+}
+
+/// Skips a test that means nothing here, such as one of what only root can do. As
+/// [`skip`], but never a failure: nothing could be installed to change it.
+pub fn inapplicable(why: impl fmt::Display) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
     let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {why}");
 }
 

@@ -3,11 +3,13 @@
 pub mod clock;
 pub mod data;
 pub mod fixture;
+mod memory;
 pub mod pg;
 pub mod proxy;
 pub mod wait;
 
 pub use clock::ManualClock;
+pub use memory::peak_rss_bytes;
 pub use pg::{Pg, PgBuilder};
 pub use proxy::FaultProxy;
 pub use wait::wait_until;

@@ -20,7 +20,7 @@
 //! # }
 //! ```
 //!
-//! A server takes about 0.3 s to start: each test can have its own. It is gone when the
+//! A server takes about 0.2 s to start in memory: each test can have its own. It is gone when the
 //! value is dropped. Data does not survive a crash of the machine (`fsync` is off), but it
 //! does survive [`Pg::kill9`].
 

@@ -35,8 +35,9 @@ async fn echo() -> SocketAddr {
 async fn echoes(stream: &mut TcpStream, bytes: &[u8]) {
     stream.write_all(bytes).await.unwrap();
     let mut back = vec![0; bytes.len()];
-    stream.read_exact(&mut back).await.unwrap();
-    assert_eq!(back, bytes);
+    let read = tokio::time::timeout(SOON, stream.read_exact(&mut back)).await;
+    read.expect("no echo").unwrap();
+    assert!(back == bytes, "the echo differs");
 }
 
 /// Whether nothing arrives for a while.

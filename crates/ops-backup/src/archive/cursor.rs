@@ -42,6 +42,10 @@ impl<'a> Cursor<'a> {
     }
 
     /// A string; the inner `None` is the archive's own "no string".
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one is every reader's \"not enough\""
+    )]
     pub(super) fn string(&mut self) -> Option<Option<&'a [u8]>> {
         match usize::try_from(self.int()?) {
             Ok(len) => self.bytes(len).map(Some),

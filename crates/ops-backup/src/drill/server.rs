@@ -34,6 +34,13 @@ pub(super) struct DrillServer {
     server: ThrowawayServer,
 }
 
+/// Sessions that are not what the backup's roles are set to.
+fn session() -> ConnectOptions {
+    ConnectOptions::default()
+        .with_application_name("ops-drill")
+        .with_parameter("default_transaction_read_only", "off")
+}
+
 #[cold]
 fn failed(what: &'static str) -> impl Fn(ops_core::Error) -> Error {
     move |err| {
@@ -106,7 +113,7 @@ impl DrillServer {
         events: &Events,
         warnings: &mut Vec<String>,
     ) -> Result<Check> {
-        let options = ConnectOptions::default().with_application_name("ops-drill");
+        let options = session();
         let client = connect(&self.server.connect_info("postgres"), &options)
             .await
             .map_err(failed("the throwaway server does not answer"))?;
@@ -143,7 +150,7 @@ impl DrillServer {
     }
 
     pub(super) async fn connect(&self) -> Result<Client> {
-        let options = ConnectOptions::default().with_application_name("ops-drill");
+        let options = session();
         let client = connect(&self.connect_info(), &options)
             .await
             .map_err(failed("the copy does not answer"))?;

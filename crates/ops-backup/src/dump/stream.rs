@@ -70,13 +70,13 @@ pub(super) async fn run(run: &Run<'_>, source: &Source, snapshot: &str) -> Resul
     let sealing = tokio::task::spawn_blocking(move || seal(frames, sealer, &counters));
 
     let work = async {
-        let (read, sealed, exit, ()) = tokio::join!(reading, sealing, child.wait(), uploads);
-        (read, sealed, exit)
+        let (archive, objects, exit, ()) = tokio::join!(reading, sealing, child.wait(), uploads);
+        (archive, objects, exit)
     };
     let stalled = run
         .events
         .watch(Phase::Dump, expected, settings.stall_timeout);
-    let (read, sealed, exit) = tokio::select! {
+    let (archive, objects, exit) = tokio::select! {
         done = work => done,
         () = stalled => return Err(Error::new(
             ErrorKind::Timeout,
@@ -86,7 +86,7 @@ pub(super) async fn run(run: &Run<'_>, source: &Source, snapshot: &str) -> Resul
     };
     // The cause before its effects: a store that fails makes pg_dump die of a closed pipe,
     // and a pg_dump that dies leaves an archive that ends early.
-    let objects = joined(sealed)?;
+    let objects = joined(objects)?;
     let exit = exit.map_err(|err| client::not_run("dump", "pg_dump", err))?;
     if !exit.success() {
         return Err(client::failure(
@@ -96,7 +96,7 @@ pub(super) async fn run(run: &Run<'_>, source: &Source, snapshot: &str) -> Resul
             &exit,
         ));
     }
-    let (archive, bytes_in) = joined(read)?;
+    let (archive, bytes_in) = joined(archive)?;
     let objects = objects
         .into_iter()
         .map(|stored| {

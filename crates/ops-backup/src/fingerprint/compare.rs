@@ -204,7 +204,9 @@ pub(crate) fn compare_definitions(
                 .or_default()
                 .push((entry.owner.clone(), entry.hash.clone()));
         }
-        groups.values_mut().for_each(|group| group.sort_unstable());
+        for group in groups.values_mut() {
+            group.sort_unstable();
+        }
         groups
     };
     let differences = compare_maps(
@@ -226,4 +228,120 @@ pub(crate) fn compare_definitions(
         },
     );
     Check::new("definitions", expected.len() as u64, differences)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::RowsDigest;
+    use crate::fingerprint::{SequenceFingerprint, TableFingerprint};
+
+    fn fingerprint() -> Fingerprint {
+        let table = |name: &str, rows, hash| TableFingerprint {
+            schema: "public".to_owned(),
+            name: name.to_owned(),
+            copy: format!("COPY public.{name} (id) FROM stdin;"),
+            digest: RowsDigest { rows, hash },
+        };
+        Fingerprint {
+            tables: vec![table("a", 3, 30), table("b", 0, 0)],
+            sequences: vec![SequenceFingerprint {
+                schema: "public".to_owned(),
+                name: "s".to_owned(),
+                last_value: 7,
+                is_called: true,
+            }],
+            large_objects: RowsDigest { rows: 1, hash: 5 },
+            objects: BTreeMap::from([("relation r".to_owned(), 2)]),
+            definitions: vec![
+                definition("TABLE", "a", "1"),
+                definition("POLICY", "a p", "2"),
+            ],
+        }
+    }
+
+    fn definition(kind: &str, name: &str, hash: &str) -> DefinitionFingerprint {
+        DefinitionFingerprint {
+            kind: kind.to_owned(),
+            schema: "public".to_owned(),
+            name: name.to_owned(),
+            owner: "app".to_owned(),
+            hash: hash.to_owned(),
+        }
+    }
+
+    /// The names of the checks that fail after the copy was changed.
+    fn failed(change: impl FnOnce(&mut Fingerprint)) -> Vec<String> {
+        let (expected, mut found) = (fingerprint(), fingerprint());
+        change(&mut found);
+        let mut checks = compare_fingerprints(&expected, &found);
+        checks.push(compare_definitions(
+            &expected.definitions,
+            &found.definitions,
+        ));
+        checks
+            .into_iter()
+            .filter(|check| check.outcome != CheckOutcome::Passed)
+            .inspect(|check| assert!(!check.differences.is_empty(), "{check:?}"))
+            .map(|check| check.name)
+            .collect()
+    }
+
+    #[test]
+    fn an_equal_copy_passes_every_check() {
+        assert_eq!(failed(|_| {}), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_damage_to_a_copy_fails_the_check_that_is_about_it() {
+        assert_eq!(failed(|copy| copy.tables[0].digest.hash += 1), ["tables"]);
+        assert_eq!(failed(|copy| copy.tables[0].digest.rows -= 1), ["tables"]);
+        assert_eq!(failed(|copy| drop(copy.tables.pop())), ["tables"]);
+        assert_eq!(
+            failed(|copy| copy.sequences[0].last_value -= 1),
+            ["sequences"]
+        );
+        assert_eq!(
+            failed(|copy| copy.sequences[0].is_called = false),
+            ["sequences"]
+        );
+        assert_eq!(failed(|copy| copy.sequences.clear()), ["sequences"]);
+        assert_eq!(
+            failed(|copy| copy.large_objects.hash += 1),
+            ["large objects"]
+        );
+        assert_eq!(failed(|copy| copy.objects.clear()), ["object counts"]);
+        let more = || ("trigger".to_owned(), 1);
+        assert_eq!(
+            failed(|copy| copy.objects.extend([more()])),
+            ["object counts"]
+        );
+        assert_eq!(
+            failed(|copy| copy.definitions[0].hash.push('x')),
+            ["definitions"]
+        );
+        assert_eq!(
+            failed(|copy| copy.definitions[0].owner.push('x')),
+            ["definitions"]
+        );
+        assert_eq!(failed(|copy| drop(copy.definitions.pop())), ["definitions"]);
+        let twice = definition("TABLE", "a", "1");
+        assert_eq!(failed(|copy| copy.definitions.push(twice)), ["definitions"]);
+    }
+
+    #[test]
+    fn a_check_tells_all_differences_by_number_and_the_first_by_name() {
+        let differences = (0..50)
+            .map(|i| Difference::new(i.to_string(), "a", "b"))
+            .collect();
+        let check = Check::new("tables", 50, differences);
+        assert_eq!(
+            (check.difference_count, check.differences.len()),
+            (50, MAX_DIFFERENCES)
+        );
+        assert_eq!(
+            Check::not_checked("x", "why").outcome,
+            CheckOutcome::NotChecked
+        );
+    }
 }

@@ -26,7 +26,7 @@ struct Current {
 }
 
 enum Writer {
-    Plain(ObjectSink),
+    Plain(Box<ObjectSink>),
     Age(Box<age::stream::StreamWriter<ObjectSink>>),
 }
 
@@ -79,7 +79,7 @@ impl Sealer {
         let key = (self.name)(self.stored.len())?;
         let (sink, acknowledgement) = ObjectSink::create(&self.uploader, key)?;
         let writer = match &self.identity {
-            None => Writer::Plain(sink),
+            None => Writer::Plain(Box::new(sink)),
             Some(identity) => Writer::Age(Box::new(identity.encrypt(sink).map_err(|source| {
                 Error::new(ErrorKind::Internal, "dump", "encryption cannot start")
                     .with_source(source)

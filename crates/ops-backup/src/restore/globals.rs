@@ -58,7 +58,6 @@ fn statements(script: &str) -> Vec<&str> {
     while let Some((at, c)) = chars.next() {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(c),
             (None, ';') => {
                 statements.extend(

@@ -16,12 +16,19 @@ use crate::repository::{ManifestObject, ObjectRole, OpenBackup};
 
 /// How to load.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of pg_restore"
+)]
 pub(crate) struct LoadOptions {
     pub(crate) operation: &'static str,
     pub(crate) single_transaction: bool,
     pub(crate) no_owner: bool,
     pub(crate) no_privileges: bool,
     pub(crate) no_tablespaces: bool,
+    /// Overrides what the backup's roles are set to: a role that only reads by default
+    /// cannot load.
+    pub(crate) writable_session: bool,
 }
 
 /// How much is decompressed at once.
@@ -41,10 +48,10 @@ pub(crate) async fn load(
     let mut child = program
         .spawn()
         .map_err(|err| client::not_run(options.operation, "pg_restore", err))?;
-    let feed = feed(inner, backup, &mut child, options.operation, events);
+    let feeding = feed(inner, backup, &mut child, options.operation, events);
     let stall = inner.settings.stall_timeout;
-    let fed = tokio::select! {
-        fed = feed => fed,
+    let outcome = tokio::select! {
+        fed = feeding => fed,
         // Building indexes moves no byte: it is the loading that must not stand still.
         () = events.watch(Phase::Restore, Some(backup.manifest.bytes_in), stall) => Err(Error::new(
             ErrorKind::Timeout,
@@ -52,7 +59,7 @@ pub(crate) async fn load(
             format!("no byte moved for {} seconds", stall.as_secs()),
         )),
     };
-    let result = match fed {
+    let result = match outcome {
         // Everything was read, proved and handed over: what follows is the server's work.
         Ok(()) => child
             .wait()
@@ -77,8 +84,12 @@ fn program(clients: &Clients, target: &ConnectInfo, options: &LoadOptions) -> Re
         ("--no-privileges", options.no_privileges),
         ("--no-tablespaces", options.no_tablespaces),
     ];
-    Ok(clients
-        .program("pg_restore", target)?
+    let mut program = clients.program("pg_restore", target)?;
+    if options.writable_session {
+        let options = format!("{} -c default_transaction_read_only=off", client::SESSION);
+        program = program.env("PGOPTIONS", options);
+    }
+    Ok(program
         .stdin(Io::Piped)
         .arg("--format=custom")
         .arg("--exit-on-error")

@@ -224,10 +224,40 @@ impl fmt::Display for ConnectInfo {
         if let Some(user) = &self.user {
             write!(f, "{user}@")?;
         }
-        write!(f, "{}:{}", self.host, self.port)?;
+        match &self.host {
+            Host::Tcp(host) if host.contains(':') => write!(f, "[{host}]:{}", self.port)?,
+            host => write!(f, "{host}:{}", self.port)?,
+        }
         if let Some(database) = &self.database {
             write!(f, "/{database}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_printed_so_that_the_port_can_be_told() {
+        let info = |host| ConnectInfo::new(Engine::Redis, host, 6379).to_string();
+        assert_eq!(info(Host::Tcp("::1".into())), "redis://[::1]:6379");
+        assert_eq!(
+            info(Host::Tcp("127.0.0.1".into())),
+            "redis://127.0.0.1:6379"
+        );
+        assert_eq!(
+            info(Host::Unix("/run/redis".into())),
+            "redis:///run/redis:6379"
+        );
+    }
+
+    #[test]
+    fn protection_defaults_to_the_strictest() {
+        let tls = TlsSettings::new(TlsMode::VerifyFull);
+        assert_eq!(tls.min_version, TlsVersion::V1_3);
+        assert_eq!(tls.roots, TlsRoots::System);
+        assert!(TlsVersion::V1_2 < TlsVersion::V1_3);
     }
 }

@@ -84,6 +84,14 @@ pub struct GateReport {
     pub rollback_failure: Option<Error>,
 }
 
+impl GateReport {
+    /// Whether the new deployment serves and has passed.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.outcome == GateOutcome::Passed
+    }
+}
+
 pub(super) async fn run<H, P, PF, S, F>(
     hosting: &H,
     app: &AppId,

@@ -169,6 +169,17 @@ impl Beat {
     pub fn fail() -> Self {
         Self::new(BeatKind::Fail)
     }
+
+    /// The message, cut at a character to at most so many bytes.
+    #[must_use]
+    pub fn message_within(&self, max_bytes: usize) -> Option<&str> {
+        let message = self.message.as_deref()?;
+        let mut end = max_bytes.min(message.len());
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        message.get(..end)
+    }
 }
 
 setters! { Beat {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::{ItemStream, ObjectKey, ObjectMeta};
 use crate::error::Result;
+use crate::macros::setters;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
@@ -77,6 +78,13 @@ impl LifecycleRule {
         }
     }
 }
+
+setters! { LifecycleRule {
+    opt {
+        with_expire_after_days(expire_after_days: u32),
+        with_abort_uploads_after_days(abort_uploads_after_days: u32),
+    }
+} }
 
 /// Rules by which the store itself removes objects.
 #[async_trait]
@@ -248,3 +256,9 @@ pub trait BucketAdmin: fmt::Debug + Send + Sync + 'static {
     /// Dropping the future may leave the bucket removed.
     async fn delete_bucket(&self) -> Result<()>;
 }
+
+const _: fn(&dyn Presign) = |_| {};
+const _: fn(&dyn Lifecycle) = |_| {};
+const _: fn(&dyn Versions) = |_| {};
+const _: fn(&dyn ObjectLock) = |_| {};
+const _: fn(&dyn BucketAdmin) = |_| {};

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::str::FromStr;
 
-use super::ByteStream;
+use super::{ByteStream, Checksum};
 use crate::error::{Error, ErrorKind, Result};
 use crate::macros::setters;
 use crate::time::Timestamp;
@@ -53,7 +54,7 @@ impl fmt::Display for ObjectKey {
     }
 }
 
-impl std::str::FromStr for ObjectKey {
+impl FromStr for ObjectKey {
     type Err = Error;
 
     fn from_str(key: &str) -> Result<Self> {
@@ -96,55 +97,6 @@ impl ETag {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-/// A checksum over the whole of an object.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Checksum {
-    /// CRC-32C (Castagnoli).
-    Crc32c(u32),
-    /// CRC-64/NVME.
-    Crc64Nvme(u64),
-    /// MD5.
-    Md5([u8; 16]),
-    /// SHA-256.
-    Sha256([u8; 32]),
-    /// BLAKE3 with 256 bits of output.
-    Blake3([u8; 32]),
-}
-
-impl Checksum {
-    /// The name of the algorithm, lowercase.
-    #[must_use]
-    pub const fn algorithm(&self) -> &'static str {
-        match self {
-            Self::Crc32c(_) => "crc32c",
-            Self::Crc64Nvme(_) => "crc64nvme",
-            Self::Md5(_) => "md5",
-            Self::Sha256(_) => "sha256",
-            Self::Blake3(_) => "blake3",
-        }
-    }
-}
-
-impl fmt::Display for Checksum {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.algorithm())?;
-        let bytes: &[u8] = match self {
-            Self::Crc32c(value) => return write!(f, "{value:08x}"),
-            Self::Crc64Nvme(value) => return write!(f, "{value:016x}"),
-            Self::Md5(bytes) => bytes,
-            Self::Sha256(bytes) | Self::Blake3(bytes) => bytes,
-        };
-        bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Checksum {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Checksum({self})")
     }
 }
 
@@ -284,6 +236,7 @@ impl GetOptions {
 
 /// What a store knows of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ObjectMeta {
     /// The key.
@@ -414,3 +367,81 @@ setters! { ObjectStoreLimits {
         with_max_delete_keys(max_delete_keys: u32),
     }
 } }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_checked_as_s3_checks_them() {
+        let long = "x".repeat(1025);
+        for (key, message) in [
+            ("", "the object key is empty"),
+            ("a\0b", "the object key contains NUL"),
+            (long.as_str(), "the object key is longer than 1024 bytes"),
+        ] {
+            assert_eq!(ObjectKey::new(key).unwrap_err().message(), message);
+        }
+        for key in ["/", "a//b", "../x", " ", "日本/🦀", "a\nb"] {
+            assert_eq!(ObjectKey::new(key).unwrap().as_str(), key);
+        }
+    }
+
+    #[test]
+    fn quotes_of_an_etag_are_not_part_of_it() {
+        let cases = [
+            ("\"abc\"", "abc"),
+            ("abc", "abc"),
+            ("\"", "\""),
+            ("\"\"", ""),
+            ("W/\"a\"", "W/\"a\""),
+        ];
+        for (sent, kept) in cases {
+            assert_eq!(ETag::new(sent).as_str(), kept);
+        }
+    }
+
+    #[test]
+    fn nothing_of_an_empty_object_is_in_any_range() {
+        for range in [
+            ByteRange::From(0),
+            ByteRange::Suffix(1),
+            ByteRange::Bounded {
+                offset: 0,
+                length: 1,
+            },
+        ] {
+            assert_eq!(
+                range.resolve(0).unwrap_err().kind(),
+                ErrorKind::InvalidInput
+            );
+        }
+        assert!(ByteRange::Suffix(0).resolve(5).is_err());
+        assert!(
+            ByteRange::Bounded {
+                offset: 0,
+                length: 0
+            }
+            .resolve(5)
+            .is_err()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_range_lies_inside_the_object(offset: u64, length: u64, size: u64) {
+            let ranges = [
+                ByteRange::Bounded { offset, length },
+                ByteRange::From(offset),
+                ByteRange::Suffix(length),
+            ];
+            for range in ranges {
+                if let Ok(resolved) = range.resolve(size) {
+                    prop_assert!(resolved.start < resolved.end && resolved.end <= size);
+                }
+            }
+        }
+    }
+}

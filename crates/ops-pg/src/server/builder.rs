@@ -1,5 +1,6 @@
 //! What a throwaway server is like.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -32,11 +33,24 @@ pub(super) struct Options {
     pub(super) locale: String,
     pub(super) data_checksums: bool,
     pub(super) wal_segment_size_mb: Option<u32>,
-    pub(super) settings: Vec<(String, String)>,
-    pub(super) overrides: Vec<(String, String)>,
+    pub(super) settings: Named<String>,
+    pub(super) overrides: Named<String>,
     pub(super) hba: Vec<String>,
-    pub(super) files: Vec<(String, Vec<u8>)>,
+    pub(super) files: Named<Vec<u8>>,
     pub(super) start_timeout: Duration,
+}
+
+/// Values by name, of which `Debug` shows the names alone: a setting can hold the password
+/// of a primary, a file a private key.
+#[derive(Clone)]
+pub(super) struct Named<T>(pub(super) Vec<(String, T)>);
+
+impl<T> fmt::Debug for Named<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.0.iter().map(|(name, _)| name))
+            .finish()
+    }
 }
 
 /// Describes a [`ThrowawayServer`].
@@ -61,10 +75,10 @@ impl ThrowawayServerBuilder {
             locale: "C".to_owned(),
             data_checksums: false,
             wal_segment_size_mb: None,
-            settings: Vec::new(),
-            overrides: Vec::new(),
+            settings: Named(Vec::new()),
+            overrides: Named(Vec::new()),
             hba: Vec::new(),
-            files: Vec::new(),
+            files: Named(Vec::new()),
             start_timeout: Duration::from_secs(60),
         };
         Self {
@@ -138,7 +152,7 @@ impl ThrowawayServerBuilder {
     /// Sets a run-time parameter in the configuration file. The last value of a name
     /// counts; `ALTER SYSTEM` goes over it. `shared_buffers` is 32 MB unless it is set.
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.options.settings.push((name.into(), value.into()));
+        self.options.settings.0.push((name.into(), value.into()));
         self
     }
 
@@ -146,7 +160,7 @@ impl ThrowawayServerBuilder {
     /// over the `postgresql.auto.conf` of a restored data folder. Never a secret: every
     /// user of the machine can read it.
     pub fn overriding_setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.options.overrides.push((name.into(), value.into()));
+        self.options.overrides.0.push((name.into(), value.into()));
         self
     }
 
@@ -159,7 +173,7 @@ impl ThrowawayServerBuilder {
     /// Puts a file into the data folder before the first start, readable by the server
     /// alone: a certificate, its key.
     pub fn data_file(mut self, name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        self.options.files.push((name.into(), bytes.into()));
+        self.options.files.0.push((name.into(), bytes.into()));
         self
     }
 
@@ -198,8 +212,8 @@ impl ThrowawayServerBuilder {
     }
 
     /// Makes a server with an empty data folder, and does not start it. Whoever restores a
-    /// backup fills [`ThrowawayServer::data_dir`], gives the files to
-    /// [`ThrowawayServer::run_as`], and calls [`ThrowawayServer::start`].
+    /// backup fills [`ThrowawayServer::data_dir`], then calls
+    /// [`ThrowawayServer::adopt_data_dir`] and [`ThrowawayServer::start`].
     ///
     /// The server reads no `postgresql.conf` and no `pg_hba.conf` of the data folder.
     ///
@@ -238,7 +252,7 @@ impl ThrowawayServerBuilder {
             } else {
                 folder.create_data_dir(user)?;
             }
-            for (name, bytes) in &options.files {
+            for (name, bytes) in &options.files.0 {
                 folder::write(&folder.data_dir().join(name), bytes, user)?;
             }
             Ok((

@@ -42,7 +42,7 @@ fn postgresql_conf(options: &Options) -> Result<String> {
         let names = ["fsync", "synchronous_commit", "full_page_writes"];
         lines.extend(names.map(|name| line(name, "off")));
     }
-    for (name, value) in &options.settings {
+    for (name, value) in &options.settings.0 {
         check_setting(name, value)?;
         lines.push(line(name, value));
     }
@@ -80,7 +80,7 @@ pub(super) fn overrides(
         ("log_destination".to_owned(), "stderr".to_owned()),
         ("logging_collector".to_owned(), "off".to_owned()),
     ];
-    for (name, value) in &options.overrides {
+    for (name, value) in &options.overrides.0 {
         check_setting(name, value)?;
         settings.push((name.clone(), value.clone()));
     }

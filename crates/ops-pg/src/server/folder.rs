@@ -154,6 +154,25 @@ pub(super) fn give(path: &Path, user: Option<&User>) -> Result<()> {
         .map_err(|err| file_error("handing over", path, err))
 }
 
+/// Hands a folder over to the server's user with all that is in it. Links are handed over,
+/// not what they point to.
+pub(super) fn give_all(path: &Path, user: &User) -> Result<()> {
+    give(path, Some(user))?;
+    let entries = fs::read_dir(path).map_err(|err| file_error("listing", path, err))?;
+    for entry in entries {
+        let entry = entry.map_err(|err| file_error("listing", path, err))?;
+        let kind = entry
+            .file_type()
+            .map_err(|err| file_error("reading", path, err))?;
+        if kind.is_dir() {
+            give_all(&entry.path(), user)?;
+        } else {
+            give(&entry.path(), Some(user))?;
+        }
+    }
+    Ok(())
+}
+
 /// Copies a folder, and hands the copy over to the server's user. Files and folders keep
 /// their modes; there is nothing else in a data folder that was just initialized.
 pub(super) fn copy(from: &Path, to: &Path, user: Option<&User>) -> Result<()> {

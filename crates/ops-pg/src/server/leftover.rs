@@ -18,15 +18,36 @@ pub(super) fn end_server(data: &Path) {
     let Some(pid) = postmaster_of(data) else {
         return;
     };
-    for how in [Signal::QUIT, Signal::KILL] {
-        let _ = signal(pid, how);
-        let deadline = Instant::now() + END_TIMEOUT;
-        while Instant::now() < deadline {
-            if postmaster_of(data) != Some(pid) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(5));
+    let _ = signal(pid, Signal::QUIT);
+    if !ends(data, pid) {
+        kill_all(pid);
+        ends(data, pid);
+    }
+}
+
+fn ends(data: &Path, pid: u32) -> bool {
+    let deadline = Instant::now() + END_TIMEOUT;
+    while Instant::now() < deadline {
+        if postmaster_of(data) != Some(pid) {
+            return true;
         }
+        thread::sleep(Duration::from_millis(5));
+    }
+    false
+}
+
+/// Kills a server: its main process first, which would start others, then its children.
+/// A child that is busy would not notice for long that its server is gone.
+pub(super) fn kill_all(postmaster: u32) {
+    // Where the operating system does not list them, they end when they notice.
+    let listed = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children"));
+    let _ = signal(postmaster, Signal::KILL);
+    let children = listed.unwrap_or_default();
+    for child in children
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+    {
+        let _ = signal(child, Signal::KILL);
     }
 }
 

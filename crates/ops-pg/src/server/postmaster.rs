@@ -10,10 +10,9 @@ use ops_core::{Error, ErrorKind, Result, Retry};
 use rustix::process::Signal;
 
 use super::builder::Options;
-use super::config;
-use super::file_error;
 use super::folder::ServerFolder;
 use super::port::ReservedPort;
+use super::{config, file_error, leftover};
 use crate::connect::{ConnectOptions, connect};
 use crate::process::{OneLine, Program, signal};
 
@@ -193,10 +192,8 @@ impl Postmaster {
 
     /// Kills the main process and then its children, so that nothing of the server runs on.
     pub(super) async fn kill(&mut self, patience: Duration) -> Result<()> {
-        let children = children_of(self.pid());
-        self.signal(Signal::KILL)?;
-        for child in children {
-            let _ = signal(child, Signal::KILL);
+        if self.is_running() {
+            leftover::kill_all(self.pid());
         }
         self.end(Signal::KILL, patience).await
     }
@@ -219,7 +216,10 @@ impl Postmaster {
 impl Drop for Postmaster {
     fn drop(&mut self) {
         for how in [Signal::QUIT, Signal::KILL] {
-            let _ = self.signal(how);
+            match how {
+                Signal::KILL => leftover::kill_all(self.pid()),
+                _ => drop(self.signal(how)),
+            }
             let begun = Instant::now();
             while begun.elapsed() < DROP_PATIENCE {
                 if !self.is_running() {
@@ -230,17 +230,6 @@ impl Drop for Postmaster {
         }
         tracing::warn!(pid = self.pid(), "a throwaway server did not end");
     }
-}
-
-/// The children of a process. None where the operating system does not tell; they then
-/// end by themselves when they see that their server is gone.
-fn children_of(pid: u32) -> Vec<u32> {
-    let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    let listed = listed.unwrap_or_default();
-    listed
-        .split_whitespace()
-        .filter_map(|pid| pid.parse().ok())
-        .collect()
 }
 
 fn with_log(err: Error, log: &str) -> Error {

@@ -10,19 +10,14 @@ use crate::close::CloseReason;
 pub(crate) struct Now(u64);
 
 impl Now {
-    pub(crate) const fn from_nanos(nanos: u64) -> Self {
-        Self(nanos)
-    }
-
     pub(crate) const fn as_nanos(self) -> u64 {
         self.0
     }
 
     pub(crate) fn after(self, span: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
-        )
+        let seconds = span.as_secs().saturating_mul(1_000_000_000);
+        let nanos = seconds.saturating_add(span.subsec_nanos().into());
+        Self(self.0.saturating_add(nanos))
     }
 
     /// How long ago `earlier` was, zero where it is not in the past.

@@ -82,9 +82,12 @@ impl Core {
         let timeout = self.settings.server_idle_timeout;
         let spare = self.counts.connected() > self.settings.min_pool_size;
         let idle = (timeout > Duration::ZERO && spare).then(|| since.after(timeout));
-        if let Some(at) = [old, idle].into_iter().flatten().min() {
-            self.arm(at.max(now));
-        }
+        let at = match (old, idle) {
+            (Some(old), Some(idle)) => old.min(idle),
+            (Some(at), None) | (None, Some(at)) => at,
+            (None, None) => return,
+        };
+        self.arm(at.max(now));
     }
 
     pub(super) fn arm_for_shortage(&mut self, shortage: usize, now: Now) {

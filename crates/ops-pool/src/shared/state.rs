@@ -63,26 +63,52 @@ pub(super) enum Reply {
 }
 
 /// What is to be done once the lock has been released.
+///
+/// What the common paths need has a place of its own, so that they allocate nothing.
 #[derive(Debug, Default)]
 pub(super) struct Deferred {
-    /// The first waker has its own place: a return wakes one waiter, without an allocation.
-    pub(super) wake: Option<Waker>,
-    pub(super) wakes: Vec<Waker>,
-    pub(super) order: Option<(mpsc::UnboundedSender<Order>, Order)>,
-    pub(super) connect: Vec<ServerId>,
-    pub(super) closed: Vec<(Slot, CloseReason)>,
-    /// Whose release went well.
-    pub(super) report: Option<oneshot::Sender<Released>>,
-    pub(super) rearm: bool,
-    pub(super) drained: bool,
+    wake: Option<Waker>,
+    order: Option<(mpsc::UnboundedSender<Order>, Order)>,
+    more: Vec<Effect>,
+}
+
+/// Something to be done once the lock has been released.
+#[derive(Debug)]
+pub(super) enum Effect {
+    Wake(Waker),
+    Order(mpsc::UnboundedSender<Order>, Order),
+    Connect(ServerId),
+    Close(Slot, CloseReason),
+    Report(oneshot::Sender<Released>),
+    Rearm,
+    Drained,
 }
 
 impl Deferred {
-    fn wake(&mut self, waker: Waker) {
-        match &self.wake {
-            None => self.wake = Some(waker),
-            Some(_) => self.wakes.push(waker),
+    pub(super) fn is_empty(&self) -> bool {
+        self.wake.is_none() && self.order.is_none() && self.more.is_empty()
+    }
+
+    fn push(&mut self, effect: Effect) {
+        match effect {
+            Effect::Wake(waker) if self.wake.is_none() => self.wake = Some(waker),
+            Effect::Order(to, order) if self.order.is_none() => self.order = Some((to, order)),
+            effect => self.more.push(effect),
         }
+    }
+}
+
+impl IntoIterator for Deferred {
+    type Item = Effect;
+    type IntoIter = std::iter::Chain<
+        std::iter::Chain<std::option::IntoIter<Effect>, std::option::IntoIter<Effect>>,
+        std::vec::IntoIter<Effect>,
+    >;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let wake = self.wake.map(Effect::Wake);
+        let order = self.order.map(|(to, order)| Effect::Order(to, order));
+        wake.into_iter().chain(order).chain(self.more)
     }
 }
 
@@ -146,27 +172,27 @@ impl State {
                     if let Some(kept) = self.wakers.get_mut(waiter.index())
                         && let Some(waker) = kept.take()
                     {
-                        deferred.wake(waker);
+                        deferred.push(Effect::Wake(waker));
                     }
                 }
-                Action::Connect(server) => deferred.connect.push(server),
+                Action::Connect(server) => deferred.push(Effect::Connect(server)),
                 Action::Reset(server) => {
                     if let Some(slot) = self.slots.get_mut(server.index())
                         && let Some(orders) = &slot.orders
                         && let Some(conn) = slot.conn.take()
                     {
-                        deferred.order = Some((orders.clone(), Order::Reset(conn)));
+                        deferred.push(Effect::Order(orders.clone(), Order::Reset(conn)));
                     }
                 }
                 Action::Close(server, reason) => {
-                    let slot = self.slots.get_mut(server.index()).map(std::mem::take);
-                    deferred.closed.extend(slot.map(|slot| (slot, reason)));
+                    let slot = clear(&mut self.slots, server);
+                    deferred.push(Effect::Close(slot, reason));
                 }
                 Action::Timer(at) => {
                     self.timer = Some(at);
-                    deferred.rearm = true;
+                    deferred.push(Effect::Rearm);
                 }
-                Action::Drained => deferred.drained = true,
+                Action::Drained => deferred.push(Effect::Drained),
             }
         }
         debug_assert_eq!(self.core.check_invariants(), Ok(()), "after {event:?}");
@@ -196,30 +222,31 @@ impl State {
     ) {
         let server = conn.server;
         if !self.core.knows(server) {
-            return deferred.closed.push((
-                Slot {
-                    conn: Some(conn),
-                    report,
-                    ..Slot::default()
-                },
-                CloseReason::ServerGone,
-            ));
+            let slot = Slot {
+                conn: Some(conn),
+                report,
+                ..Slot::default()
+            };
+            return deferred.push(Effect::Close(slot, CloseReason::ServerGone));
         }
+        let mut asked = false;
         if let Some(slot) = self.slots.get_mut(server.index()) {
             slot.conn = Some(conn);
             slot.holder = None;
             if report.is_some() {
                 slot.report = report;
             }
+            asked = slot.report.is_some();
         }
         self.step(event, now, deferred);
-        let stands = self.core.knows(server);
-        if let Some(slot) = self.slots.get_mut(server.index())
-            && stands
+        if asked
+            && self.core.knows(server)
+            && let Some(slot) = self.slots.get_mut(server.index())
             // Else its task has it, and says how it went.
             && slot.conn.is_some()
+            && let Some(report) = slot.report.take()
         {
-            deferred.report = slot.report.take();
+            deferred.push(Effect::Report(report));
         }
     }
 
@@ -266,10 +293,7 @@ impl State {
     }
 
     pub(super) fn clear(&mut self, server: ServerId) -> Slot {
-        self.slots
-            .get_mut(server.index())
-            .map(std::mem::take)
-            .unwrap_or_default()
+        clear(&mut self.slots, server)
     }
 
     /// Keeps a waiter's waker, and gives the one that was kept before to the caller, to
@@ -324,4 +348,10 @@ impl State {
             last_error: self.failure.as_ref().map(|(err, _)| Arc::clone(err)),
         }
     }
+}
+
+/// Empties the slot of a connection that has left the pool.
+fn clear(slots: &mut [Slot], server: ServerId) -> Slot {
+    let slot = slots.get_mut(server.index());
+    slot.map(std::mem::take).unwrap_or_default()
 }

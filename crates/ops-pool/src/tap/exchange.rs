@@ -20,8 +20,16 @@ enum Request {
     Query,
     /// Parse, bind, describe and execute up to a `Sync`.
     Batch,
-    /// Nothing that takes time: statements are closed, or the error is here already.
+    /// Nothing that takes time: statements are closed.
     Upkeep,
+    /// The error is here already, and how it left the session is not.
+    Failed,
+}
+
+impl Request {
+    fn is_work(self) -> bool {
+        matches!(self, Self::Query | Self::Batch)
+    }
 }
 
 /// What has been sent since the last `Sync`.
@@ -37,7 +45,7 @@ enum Open {
 pub(super) struct Exchange {
     wire: Arc<Wire>,
     requests: VecDeque<Request>,
-    /// How many of the requests are not upkeep.
+    /// How many of the requests are work.
     work: u32,
     open: Open,
     copying_in: bool,
@@ -74,18 +82,21 @@ impl Exchange {
     pub(super) fn publish(&self) {
         let open = u32::from(self.open == Open::Batch);
         let in_flight = self.work + open.max(u32::from(self.copying_in));
+        // A simple query may have begun a transaction before it failed.
+        let failed = self.requests.front() == Some(&Request::Failed);
+        let unknown = self.lost || (failed && self.status == b'I');
         self.wire
-            .set(if self.lost { 0 } else { self.status }, in_flight);
+            .set(if unknown { 0 } else { self.status }, in_flight);
     }
 
     fn push(&mut self, request: Request) {
-        self.work += u32::from(request != Request::Upkeep);
+        self.work += u32::from(request.is_work());
         self.requests.push_back(request);
     }
 
     fn pop(&mut self) {
         let request = self.requests.pop_front();
-        self.work -= u32::from(request.is_some_and(|request| request != Request::Upkeep));
+        self.work -= u32::from(request.is_some_and(Request::is_work));
     }
 
     fn sync(&mut self) {
@@ -112,10 +123,10 @@ impl Exchange {
     fn failed(&mut self) {
         self.copying_in = false;
         if let Some(head) = self.requests.front_mut()
-            && *head != Request::Upkeep
+            && *head != Request::Failed
         {
-            *head = Request::Upkeep;
-            self.work -= 1;
+            self.work -= u32::from(head.is_work());
+            *head = Request::Failed;
         }
     }
 
@@ -297,6 +308,22 @@ mod tests {
             .is(InTransaction, 0)
             .hear("ZE")
             .is(Failed, 0);
+    }
+
+    #[test]
+    fn an_error_leaves_the_status_open_until_the_server_is_ready() {
+        let mut talk = Talk::new();
+        talk.say("Q")
+            .hear("CE")
+            .is(TransactionStatus::Unknown, 0)
+            .hear("ZE")
+            .is(Failed, 0);
+        let mut talk = Talk::new();
+        talk.say("PDS")
+            .hear("E")
+            .is(TransactionStatus::Unknown, 0)
+            .hear("ZI")
+            .is(Idle, 0);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod cancellation;
 mod outage;
+mod overhead;
 mod server;
 mod serving;
 mod shutdown;

@@ -120,14 +120,16 @@ impl Step {
     }
 
     /// Moves a row from one partition to another. Not an order: before PostgreSQL 15 that
-    /// counts as deleting it, and its lines follow.
+    /// counts as deleting it, and its lines follow. The lock is there because an update that
+    /// waits for a row which then moves away fails.
     fn repartition(&self) -> String {
         let (day, letter) = (
             1 + self.a % 100,
             if self.b.is_multiple_of(2) { 'a' } else { 'z' },
         );
         format!(
-            "UPDATE shop.by_range SET code = '{letter}' || substr(code, 2) WHERE day = date '2024-01-01' + {day}"
+            "SELECT pg_advisory_xact_lock(41, {day});
+             UPDATE shop.by_range SET code = '{letter}' || substr(code, 2) WHERE day = date '2024-01-01' + {day}"
         )
     }
 

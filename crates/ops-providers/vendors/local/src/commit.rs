@@ -39,7 +39,7 @@ use rustix::io::Errno;
 
 use crate::error::{self, Context};
 use crate::key::KeyPath;
-use crate::lock::{Sharing, lock_shard};
+use crate::lock::{Sharing, hold_names, lock_shard};
 use crate::meta::{Candidate, MetaFile, MetaState, MetaWriter};
 use crate::root::{Entry, Facts};
 use crate::store::Store;
@@ -202,7 +202,9 @@ impl<'a> Commit<'a> {
     fn check_place(&self) -> Result<()> {
         let folder = self.ensure_folder()?;
         match rustix::fs::statat(&folder, self.key.leaf(), AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if Entry::of(&stat) == Entry::Folder => Err(error::is_folder()),
+            Ok(stat) if Entry::of(&stat) != Entry::Folder => Ok(()),
+            // A write that died may have left empty folders, which are in nobody's way.
+            Ok(_) if !self.store.root().remove_empty(self.key.path()) => Err(error::is_folder()),
             _ => Ok(()),
         }
     }
@@ -228,6 +230,10 @@ impl<'a> Commit<'a> {
     }
 
     fn publish_data(&mut self) -> Result<()> {
+        let _names = match self.old {
+            Old::Absent => None,
+            _ => Some(hold_names(self.store.root()).cannot("lock the names")?),
+        };
         for _ in 0..ATTEMPTS {
             let folder = self.ensure_folder()?;
             let leaf = self.key.leaf();

@@ -1,5 +1,7 @@
 //! Copies that share their blocks with the original.
 
+use std::fs::File;
+
 use ops_core::Result;
 use ops_core::object_store::{ObjectMeta, PutCondition};
 
@@ -15,7 +17,6 @@ use crate::version::{check_early, find};
 /// Copies without reading, where the file system can; `None` where it cannot.
 ///
 /// The checksums go with the content: damage in the original stays visible in the copy.
-#[cfg(target_os = "linux")]
 pub(crate) fn reflink(
     store: &Store,
     from: &KeyPath,
@@ -36,7 +37,7 @@ pub(crate) fn reflink(
         return Ok(None);
     };
     let data = temp.create()?;
-    if rustix::fs::ioctl_ficlone(data.file(), &found.file).is_err() {
+    if !share_blocks(data.file(), &found.file) {
         return Ok(None);
     }
     let mut table = MetaWriter::new(temp.create()?);
@@ -60,13 +61,13 @@ pub(crate) fn reflink(
     Commit::begin(store, to, condition, sealed)?.run().map(Some)
 }
 
-/// Without block sharing, content is always read and verified.
+/// Makes one file share the blocks of another; `false` where that cannot be.
+#[cfg(target_os = "linux")]
+fn share_blocks(to: &File, from: &File) -> bool {
+    rustix::fs::ioctl_ficlone(to, from).is_ok()
+}
+
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn reflink(
-    _store: &Store,
-    _from: &KeyPath,
-    _to: &KeyPath,
-    _condition: &PutCondition,
-) -> Result<Option<ObjectMeta>> {
-    Ok(None)
+fn share_blocks(_to: &File, _from: &File) -> bool {
+    false
 }

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 
 use crate::error::Context;
 use crate::key::{KeyPath, LOST_AND_FOUND, PRIVATE, problem_of};
+use crate::lock::freeze_names;
 use crate::root::{Entry, Facts};
 use crate::store::{Operation, Store, blocking};
 use crate::version::glance;
@@ -142,7 +143,7 @@ impl Lister {
             return Ok(found.map_or(Step::Moved, Step::Object));
         }
         if folder.has_more && open(store, folder)? {
-            self.read_batch()?;
+            self.read_batch(store)?;
         } else {
             self.stack.pop();
         }
@@ -150,7 +151,7 @@ impl Lister {
     }
 
     /// Reads the smallest names that were not read before.
-    fn read_batch(&mut self) -> Result<()> {
+    fn read_batch(&mut self, store: &Store) -> Result<()> {
         let Some(folder) = self.stack.last_mut() else {
             return Ok(());
         };
@@ -159,6 +160,7 @@ impl Lister {
             prefix: self.prefix.as_bytes(),
             after: self.after.as_bytes(),
         };
+        let _names = freeze_names(store.root()).cannot("lock the names")?;
         let mut smallest = BinaryHeap::new();
         folder.has_more = false;
         for entry in Dir::read_from(fd).cannot("read a folder")? {

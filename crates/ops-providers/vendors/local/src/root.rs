@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::config::Durability;
@@ -232,6 +232,25 @@ impl Root {
             }
             path = parent;
         }
+    }
+
+    /// Removes a folder in which there are only folders; `false` where there is more.
+    pub(crate) fn remove_empty(&self, path: &str) -> bool {
+        let Ok(entries) = self.open_folder(path).and_then(Dir::read_from) else {
+            return false;
+        };
+        for entry in entries {
+            let Ok(entry) = entry else { return false };
+            match entry.file_name().to_str() {
+                Ok("." | "..") => {}
+                Ok(name) if self.remove_empty(&format!("{path}/{name}")) => {}
+                _ => return false,
+            }
+        }
+        let (parent, leaf) = path.rsplit_once('/').unwrap_or(("", path));
+        self.open_folder(parent)
+            .and_then(|folder| rustix::fs::unlinkat(&folder, leaf, AtFlags::REMOVEDIR))
+            .is_ok()
     }
 }
 

@@ -213,3 +213,35 @@ fn by_content(meta: &MetaFile, file: &File, facts: &Facts) -> Result<Candidate> 
         .cloned()
         .ok_or_else(|| integrity("the object is not what was written"))
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use ops_core::ObjectKey;
+    use ops_core::object_store::PutOptions;
+
+    use super::*;
+    use crate::config::Durability;
+    use crate::store::Store;
+    use crate::upload::Upload;
+
+    #[test]
+    fn a_file_that_was_opened_before_two_writes_is_not_taken_for_either() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), Durability::None, false).unwrap();
+        let key = KeyPath::new(&ObjectKey::new("x").unwrap()).unwrap();
+        let put = |data: &'static str| {
+            let mut upload = Upload::begin(&store, &key, PutOptions::default()).unwrap();
+            upload.write(&[Bytes::from(data)]).unwrap();
+            upload.commit(&store, &key).unwrap()
+        };
+        put("old");
+        let before = Snapshot::open(store.root(), &key).unwrap().unwrap();
+        put("mid");
+        let newest = put("new");
+        let meta = MetaFile::load(store.root(), &key).unwrap();
+        let mixed = Snapshot { meta, ..before };
+        assert!(mixed.identify_exactly().is_err());
+        assert_eq!(find(store.root(), &key).unwrap().describe(&key), newest);
+    }
+}

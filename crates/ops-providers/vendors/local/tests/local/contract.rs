@@ -280,6 +280,15 @@ async fn a_key_cannot_be_an_object_and_a_folder() {
 }
 
 #[tokio::test]
+async fn empty_folders_that_a_dead_writer_left_are_in_nobodys_way() {
+    let scratch = Scratch::new();
+    std::fs::create_dir_all(scratch.path("a/b/c")).unwrap();
+    std::fs::create_dir_all(scratch.path("a/d")).unwrap();
+    put(&scratch.store, "a", "1").await;
+    assert_eq!(read(&scratch.store, "a").await.unwrap(), b"1");
+}
+
+#[tokio::test]
 async fn an_error_names_the_provider_the_operation_and_the_key() {
     let scratch = Scratch::new();
     let err = scratch.store.head(&key("a/b")).await.unwrap_err();

@@ -27,6 +27,13 @@ fn flip_bit(path: &Path, offset: u64, bit: u64) {
     file.set_modified(modified).unwrap();
 }
 
+/// Writes over a file, with a time of its own even where the clock has not moved.
+fn overwrite(path: &Path, data: &[u8]) {
+    std::fs::write(path, data).unwrap();
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+}
+
 #[tokio::test]
 async fn a_flipped_bit_is_found_by_a_whole_read_before_its_block_is_handed_out() {
     let scratch = Scratch::new();
@@ -100,12 +107,42 @@ async fn a_flipped_bit_is_found_by_a_ranged_read_of_its_block_only() {
 }
 
 #[tokio::test]
+async fn damage_that_the_block_checksums_agree_with_is_found_before_the_last_bytes() {
+    let scratch = Scratch::new();
+    let mut data = noise(20, LENGTH);
+    put(&scratch.store, "x", data.clone()).await;
+    flip_bit(&scratch.path("x"), 5, 0);
+    data[5] ^= 1;
+    // The table of checksums stands first in the metadata.
+    let meta = scratch.metadata_files().pop().unwrap();
+    let meta = std::fs::File::options().write(true).open(meta).unwrap();
+    let crc = crc32c::crc32c(&data[..128 * 1024]);
+    meta.write_all_at(&crc.to_le_bytes(), 0).unwrap();
+    let body = scratch
+        .store
+        .get(&key("x"), GetOptions::default())
+        .await
+        .unwrap()
+        .body;
+    let items: Vec<_> = body.collect().await;
+    let (last, before) = items.split_last().unwrap();
+    assert_eq!(last.as_ref().unwrap_err().kind(), ErrorKind::Integrity);
+    assert!(
+        before
+            .iter()
+            .map(|part| part.as_ref().unwrap().len())
+            .sum::<usize>()
+            < LENGTH
+    );
+}
+
+#[tokio::test]
 async fn a_change_that_also_changed_the_time_is_found_before_the_first_byte() {
     let scratch = Scratch::new();
     put(&scratch.store, "x", noise(3, 300_000)).await;
     let mut changed = noise(3, 300_000);
     changed[299_999] ^= 1;
-    std::fs::write(scratch.path("x"), changed).unwrap();
+    overwrite(&scratch.path("x"), &changed);
     let err = scratch
         .store
         .get(&key("x"), GetOptions::default())
@@ -210,7 +247,7 @@ async fn damaged_metadata_is_found_and_a_new_write_heals_it() {
 async fn a_damaged_object_does_not_satisfy_a_condition_on_its_version() {
     let scratch = Scratch::new();
     let written = put(&scratch.store, "x", noise(11, 200_000)).await;
-    std::fs::write(scratch.path("x"), noise(12, 200_000)).unwrap();
+    overwrite(&scratch.path("x"), &noise(12, 200_000));
     let options = PutOptions::if_match(written.etag.unwrap());
     let err = scratch
         .store

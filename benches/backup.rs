@@ -1,3 +1,0 @@
-//! Benchmarks of ops-backup beside its peers.
-
-fn main() {}

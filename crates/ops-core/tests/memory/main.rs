@@ -1,0 +1,21 @@
+//! The in-memory providers: the contract of each trait, what is theirs alone, and what is
+//! built on the traits.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a contract case is a test, in a function of its own"
+)]
+
+mod abilities;
+mod contract;
+mod database;
+mod faulty;
+mod forward;
+mod gate;
+mod hosting;
+mod monitor;
+mod object_store;
+mod support;
+mod transfer;

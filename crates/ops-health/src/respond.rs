@@ -1,0 +1,329 @@
+//! Answers to probes, without a web framework.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
+use tokio::time::Instant;
+
+use crate::aggregate::{Question, Verdict};
+use crate::health::{Health, Inner};
+use crate::lifecycle::Lifecycle;
+use crate::private::Authorized;
+use crate::render::{FullReport, PublicReport, Shape, kube_anonymous, kube_authorized, one_check};
+use crate::snapshot::{CheckReport, Registration, Snapshot};
+use crate::status::Status;
+
+mod negotiate;
+mod query;
+
+use negotiate::prefers_draft;
+use query::Query;
+
+/// What a path asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route<'a> {
+    Health,
+    Live,
+    Ready,
+    Startup,
+    Check(&'a str),
+    Kube(&'static str, Question),
+}
+
+impl<'a> Route<'a> {
+    fn parse(path: &'a str, aliases: bool) -> Option<Self> {
+        Some(match path {
+            "/health" | "/api/health" => Self::Health,
+            "/health/live" => Self::Live,
+            "/health/ready" => Self::Ready,
+            "/health/startup" => Self::Startup,
+            "/livez" if aliases => Self::Kube("livez", Question::Live),
+            "/readyz" if aliases => Self::Kube("readyz", Question::Ready),
+            "/healthz" if aliases => Self::Kube("healthz", Question::Health),
+            _ => Self::Check(
+                path.strip_prefix("/health/checks/")
+                    .filter(|name| !name.is_empty())?,
+            ),
+        })
+    }
+
+    fn question(self) -> Question {
+        match self {
+            Self::Live => Question::Live,
+            Self::Ready => Question::Ready,
+            Self::Startup => Question::Startup,
+            Self::Health | Self::Check(_) => Question::Health,
+            Self::Kube(_, question) => question,
+        }
+    }
+}
+
+impl Health {
+    /// Answers a probe from the last results. Runs no check and waits for nothing.
+    ///
+    /// `/health`, `/api/health`, `/health/live`, `/health/ready`, `/health/startup`,
+    /// `/health/checks/{name}`, and the aliases where they were asked for. Every other
+    /// path is 404, every method but GET and HEAD 405. The status code carries the
+    /// verdict, so that HEAD is enough.
+    #[must_use]
+    pub fn respond(&self, request: &Parts) -> Response<Bytes> {
+        let inner = &*self.0;
+        let Some(route) = Route::parse(request.uri.path(), inner.settings.aliases) else {
+            return plain(StatusCode::NOT_FOUND);
+        };
+        if request.method != Method::GET && request.method != Method::HEAD {
+            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED);
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
+        }
+        let snapshot = inner.snapshot.load();
+        let probe = Probe {
+            inner,
+            snapshot: &snapshot,
+            request,
+            query: Query::parse(request.uri.query()),
+            proof: inner.settings.access.authorize(request),
+            now: Instant::now(),
+        };
+        let mut response = probe.answer(route);
+        let length = response.body().len();
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(length));
+        if request.method == Method::HEAD {
+            *response.body_mut() = Bytes::new();
+        }
+        response
+    }
+}
+
+/// One request, with everything that its answer depends on.
+struct Probe<'a> {
+    inner: &'a Inner,
+    snapshot: &'a Snapshot,
+    request: &'a Parts,
+    query: Query<'a>,
+    proof: Option<Authorized>,
+    now: Instant,
+}
+
+impl Probe<'_> {
+    fn answer(&self, route: Route<'_>) -> Response<Bytes> {
+        if let Route::Check(name) = route {
+            return self.check(name);
+        }
+        let question = self.question(route);
+        let verdict = self.verdict(question);
+        let status = self.status_code(question, verdict.status);
+        let (content_type, body) = match route {
+            Route::Kube(name, _) => ("text/plain; charset=utf-8", self.kube(name, verdict)),
+            Route::Health | Route::Check(_) => self.health(verdict),
+            Route::Live | Route::Ready | Route::Startup => {
+                let body = flag(question, verdict.status.is_up());
+                ("application/json", Bytes::from_static(body.as_bytes()))
+            }
+        };
+        let mut response = respond_with(status, content_type, body);
+        self.add_drain_headers(question, response.headers_mut());
+        response
+    }
+
+    /// Only an authorized caller may ask about a part: leaving out a failed check could
+    /// turn a 503 into a 200.
+    fn question(&self, route: Route<'_>) -> Question {
+        match (&self.proof, route, self.query.group) {
+            (Some(_), Route::Health, Some("ready")) => Question::Ready,
+            (Some(_), Route::Health, Some("startup")) => Question::Startup,
+            _ => route.question(),
+        }
+    }
+
+    fn keeps(&self, entry: &Registration) -> bool {
+        self.proof.is_none() || !self.query.excludes(&entry.name)
+    }
+
+    fn verdict(&self, question: Question) -> Verdict {
+        let Inner {
+            registry, settings, ..
+        } = self.inner;
+        let alive = self.inner.is_alive();
+        self.snapshot.verdict(
+            question,
+            registry,
+            settings.rules,
+            alive,
+            self.now.into_std(),
+            |entry| self.keeps(entry),
+        )
+    }
+
+    fn status_code(&self, question: Question, status: Status) -> StatusCode {
+        match (question, status) {
+            (Question::Health, Status::Degraded) => {
+                StatusCode::from_u16(self.inner.settings.degraded_status).unwrap_or(StatusCode::OK)
+            }
+            (_, status) if status.is_up() => StatusCode::OK,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn health(&self, verdict: Verdict) -> (&'static str, Bytes) {
+        let shape = self
+            .query
+            .format
+            .and_then(Shape::from_name)
+            .or_else(|| prefers_draft(self.request.headers.get(ACCEPT)).then_some(Shape::Draft))
+            .unwrap_or(self.inner.settings.shape);
+        let body = match &self.proof {
+            Some(proof) => shape.authorized(&self.full(verdict), proof),
+            None => self.inner.bodies.anonymous(shape, &self.public(verdict)),
+        };
+        (shape.content_type(), body)
+    }
+
+    fn kube(&self, route: &str, verdict: Verdict) -> Bytes {
+        match &self.proof {
+            Some(_) => kube_authorized(&self.full(verdict), route, self.query.verbose),
+            None => kube_anonymous(&self.public(verdict), route, self.query.verbose),
+        }
+    }
+
+    /// The same answer whether or not there is such a check, to those who may not know.
+    fn check(&self, name: &str) -> Response<Bytes> {
+        let Some(proof) = &self.proof else {
+            if !self.inner.settings.access.is_open_to_someone() {
+                return plain(StatusCode::NOT_FOUND);
+            }
+            let mut response = plain(StatusCode::UNAUTHORIZED);
+            response
+                .headers_mut()
+                .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            return response;
+        };
+        let report = self.full(self.verdict(Question::Health));
+        let Some(check) = report.checks.iter().find(|check| check.name == name) else {
+            return plain(StatusCode::NOT_FOUND);
+        };
+        let status = self.status_code(Question::Ready, check.status);
+        respond_with(status, "application/json", one_check(&report, check, proof))
+    }
+
+    fn public(&self, verdict: Verdict) -> PublicReport<'_> {
+        let now = self.now.into_std();
+        let states = || self.inner.registry.iter().zip(&self.snapshot.checks);
+        PublicReport {
+            verdict,
+            timestamp: self.inner.settings.clock.now(),
+            names: self.inner.settings.expose_names.then(|| {
+                states()
+                    .map(|(entry, state)| (entry.name.as_str(), state.status(now)))
+                    .collect()
+            }),
+        }
+    }
+
+    fn full(&self, verdict: Verdict) -> FullReport<'_> {
+        let Inner {
+            settings,
+            registry,
+            signals,
+            started_at,
+            ..
+        } = self.inner;
+        let now = self.now.into_std();
+        FullReport {
+            verdict,
+            timestamp: settings.clock.now(),
+            service: settings.service.as_deref(),
+            version: settings.version.as_deref(),
+            uptime: self.now.saturating_duration_since(*started_at),
+            lifecycle: self.snapshot.lifecycle,
+            checks: registry
+                .iter()
+                .zip(&self.snapshot.checks)
+                .filter(|(entry, _)| self.keeps(entry))
+                .map(|(entry, state)| CheckReport::new(entry, state, now))
+                .collect(),
+            gates: self
+                .snapshot
+                .gates
+                .iter()
+                .map(|gate| (&*gate.name, gate.status))
+                .collect(),
+            signals: signals
+                .iter()
+                .map(|s| (s.name.as_str(), s.is_alive()))
+                .collect(),
+            known_secrets: &settings.known_secrets,
+        }
+    }
+
+    /// Tells balancers and clients to go elsewhere.
+    fn add_drain_headers(&self, question: Question, headers: &mut HeaderMap) {
+        if !matches!(
+            self.snapshot.lifecycle,
+            Lifecycle::Draining | Lifecycle::Stopped
+        ) {
+            return;
+        }
+        // HTTP/2 and later forbid the field; they end connections by themselves.
+        if self.request.version <= Version::HTTP_11 {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if matches!(question, Question::Ready | Question::Health) {
+            headers.insert(
+                RETRY_AFTER,
+                HeaderValue::from(retry_after(self.inner.settings.drain.delay)),
+            );
+        }
+    }
+}
+
+/// Whole seconds, rounded up, at least one.
+fn retry_after(delay: Duration) -> u64 {
+    delay
+        .as_millis()
+        .div_ceil(1000)
+        .max(1)
+        .try_into()
+        .unwrap_or(u64::MAX)
+}
+
+/// The answer of a probe that asks a yes-or-no question.
+const fn flag(question: Question, yes: bool) -> &'static str {
+    match (question, yes) {
+        (Question::Live, true) => r#"{"alive":true}"#,
+        (Question::Live, false) => r#"{"alive":false}"#,
+        (Question::Startup, true) => r#"{"started":true}"#,
+        (Question::Startup, false) => r#"{"started":false}"#,
+        (Question::Ready | Question::Health, true) => r#"{"ready":true}"#,
+        (Question::Ready | Question::Health, false) => r#"{"ready":false}"#,
+    }
+}
+
+fn plain(status: StatusCode) -> Response<Bytes> {
+    let text = status.canonical_reason().unwrap_or_default();
+    respond_with(
+        status,
+        "text/plain; charset=utf-8",
+        Bytes::from_static(text.as_bytes()),
+    )
+}
+
+fn respond_with(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.reserve(4);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,20 @@
+//! The crate from outside, as an application uses it.
+
+#![cfg(test)]
+
+#[cfg(all(feature = "backup", feature = "postgres"))]
+mod backup;
+mod builder;
+#[cfg(feature = "axum")]
+mod drain;
+mod model;
+#[cfg(feature = "pool")]
+mod pool;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod routes;
+mod scheduler;
+mod shapes;
+mod state_machine;
+mod support;
+mod verdicts;
