@@ -159,7 +159,9 @@ mod tests {
 
     fn digest(pieces: &[&[u8]]) -> RowsDigest {
         let mut hasher = RowHasher::default();
-        pieces.iter().for_each(|piece| hasher.update(piece));
+        for piece in pieces {
+            hasher.update(piece);
+        }
         hasher.finish()
     }
 
