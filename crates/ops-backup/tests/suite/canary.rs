@@ -107,12 +107,12 @@ impl Evidence {
     }
 
     /// Where a secret was found.
-    fn leaks(&self) -> Vec<String> {
+    fn leaks(&self, canaries: &[&str]) -> Vec<String> {
         let mut leaks = Vec::new();
         for (what, text) in &self.0 {
             let text = text.to_lowercase();
-            for canary in CANARIES {
-                if let Some((before, _)) = text.split_once(canary) {
+            for canary in canaries {
+                if let Some((before, _)) = text.split_once(*canary) {
                     let start = before.char_indices().rev().nth(200).map_or(0, |(at, _)| at);
                     leaks.push(format!("{canary} in {what}, after {:?}", &before[start..]));
                 }
@@ -412,6 +412,14 @@ async fn no_secret_is_logged_printed_stored_or_an_argument() {
         );
     }
     scene.seen.debug("command lines", &processes.command_lines);
+    // What roles log in with is in a backup, which may be unencrypted, and the driver logs
+    // the statements that restore it, at the debug level of `log`. Nothing of ours does.
+    let ours = |line: &String| !line.starts_with("tokio_postgres::");
+    for line in recorder::lines().into_iter().filter(ours) {
+        scene.seen.text("the log", line);
+    }
+    assert_eq!(scene.seen.leaks(&["scram-sha-256$"]), Vec::<String>::new());
+
     scene.seen.files(scene.folder.path());
     let logged = recorder::lines();
     for target in [
@@ -425,6 +433,6 @@ async fn no_secret_is_logged_printed_stored_or_an_argument() {
     for line in logged {
         scene.seen.text("the log", line);
     }
-    let leaks = scene.seen.leaks();
+    let leaks = scene.seen.leaks(&CANARIES);
     assert!(leaks.is_empty(), "{}", leaks.join("\n"));
 }

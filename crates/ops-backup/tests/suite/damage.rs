@@ -29,8 +29,8 @@ impl Scene {
         pg.client("shop")
             .await
             .batch_execute(
-                "CREATE EXTENSION pgcrypto; CREATE TABLE noise AS \
-                 SELECT i, gen_random_bytes(1000) AS x FROM generate_series(1, 4000) i",
+                "CREATE TABLE noise AS SELECT i, (SELECT string_agg(sha256((i || '.' || k)::bytea), '') \
+                 FROM generate_series(1, 32) k) AS x FROM generate_series(1, 4000) i",
             )
             .await
             .unwrap();
