@@ -87,13 +87,11 @@ pub(crate) async fn sweep(inner: &Inner) -> Result<SweepReport> {
 
 /// Removes what a failed job stored, and says in the error how that went.
 async fn clean_up(inner: &Inner, id: &BackupId, err: Error) -> Error {
-    if err.kind() == ErrorKind::Fenced {
-        return err;
-    }
     match inner.repository.discard(id).await {
         Ok(()) => err.with_left_behind("nothing was committed and nothing is left in the store"),
         Err(_) => err.with_left_behind(format!(
-            "nothing was committed; uncommitted objects under {} are removed by the next sweep",
+            "objects under {} may be left; the next sweep removes them, unless the catalogue \
+             lists the backup",
             inner.repository.layout.folder(id)
         )),
     }
@@ -273,6 +271,9 @@ impl Run<'_> {
         lease.renew().await?;
         let key = self.inner.repository.layout.manifest(&self.id)?;
         self.inner.repository.create("dump", &key, bytes).await?;
+        if let Some(object) = manifest.objects.first() {
+            lease.check(&object.key).await?;
+        }
         let (duration, phases) = self.watch.finish();
         let fingerprint = stored.fingerprint;
         Ok(BackupReport {

@@ -48,22 +48,12 @@ impl Encryption {
         let invalid = |message: String| Error::new(ErrorKind::InvalidConfig, "build", message);
         let parsed: Vec<_> = recipients
             .into_iter()
-            .map(|text| {
+            .enumerate()
+            .map(|(index, text)| {
                 let text = text.as_ref();
                 x25519::Recipient::from_str(text)
                     .map(Recipient)
-                    .map_err(|reason| {
-                        // A private key that was pasted here must not be printed.
-                        if text
-                            .trim_start()
-                            .to_ascii_uppercase()
-                            .starts_with("AGE-SECRET-KEY-")
-                        {
-                            invalid("an identity was given where a recipient is needed".to_owned())
-                        } else {
-                            invalid(format!("{text:?} is not an age recipient: {reason}"))
-                        }
-                    })
+                    .map_err(|reason| invalid(not_a_recipient(index, text, reason)))
             })
             .collect::<Result<_>>()?;
         if parsed.is_empty() {
@@ -137,6 +127,20 @@ impl Encryption {
             .and_then(|()| writer.finish())
             .map_err(internal)?;
         Ok(Some(wrapped))
+    }
+}
+
+/// What is wrong with a text that should be a recipient. A private key or a passphrase that
+/// was pasted in its place must not be printed.
+#[cold]
+fn not_a_recipient(index: usize, text: &str, reason: &str) -> String {
+    let number = index + 1;
+    if text.to_ascii_uppercase().contains("AGE-SECRET-KEY-") {
+        format!("recipient {number} is an identity, which is secret")
+    } else if text.starts_with("age1") && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        format!("{text:?} is not an age recipient: {reason}")
+    } else {
+        format!("recipient {number} is not an age recipient: {reason}")
     }
 }
 

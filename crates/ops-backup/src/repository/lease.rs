@@ -65,15 +65,27 @@ impl Lease {
                 self.renewed_at = meta.last_modified;
                 Ok(())
             }
-            Err(err) if err.is_conflict() || err.kind() == CoreKind::NotFound => Err(Error::new(
-                ErrorKind::Fenced,
-                "dump",
-                "another process took this backup for abandoned",
-            )
-            .with_left_behind("nothing was committed")
-            .with_hint("run the backup again, with a longer grace period if the store is slow")
-            .with_source(err)),
+            Err(err) if err.is_conflict() || err.kind() == CoreKind::NotFound => {
+                Err(fenced().with_source(err))
+            }
             Err(err) => Err(Error::store("dump", err)),
+        }
+    }
+
+    /// Fails with `Fenced` where a sweeper took the lease over between the last renewal and
+    /// the commit: it did not see the manifest. `stored` is an object of the backup.
+    pub(crate) async fn check(&self, stored: &ObjectKey) -> Result<()> {
+        match self.store.head(&self.key).await {
+            Ok(meta) if self.etag.is_none() || meta.etag == self.etag => Ok(()),
+            Ok(_) => Err(fenced()),
+            // Removed after the objects where the backup was swept, and alone where the
+            // sweeper saw the commit.
+            Err(err) if err.is_not_found() => match self.store.head(stored).await {
+                Err(err) if err.is_not_found() => Err(fenced().with_source(err)),
+                _ => Ok(()),
+            },
+            // A store that does not answer says nothing against the commit.
+            Err(_) => Ok(()),
         }
     }
 
@@ -115,6 +127,16 @@ impl Lease {
             Err(err) => Err(Error::store("sweep", err)),
         }
     }
+}
+
+#[cold]
+fn fenced() -> Error {
+    Error::new(
+        ErrorKind::Fenced,
+        "dump",
+        "another process took this backup for abandoned",
+    )
+    .with_hint("run the backup again, with a longer grace period if the store is slow")
 }
 
 fn body(state: &str, renewals: u64) -> Bytes {

@@ -47,7 +47,11 @@ impl Repository {
             .filter_map(|meta| self.layout.manifest_id(&meta.key))
             .collect();
         for (id, objects) in leftovers {
-            if committed.contains(&id) || own == Some(&id) {
+            if own == Some(&id) {
+                continue;
+            }
+            if committed.contains(&id) {
+                self.remove_lease(&id, &objects).await?;
                 continue;
             }
             let newest = objects.iter().map(|meta| meta.last_modified).max();
@@ -64,8 +68,14 @@ impl Repository {
         Ok(report)
     }
 
-    /// Removes what this job itself has stored and not committed.
+    /// Removes what this job itself has stored, and its manifest first: a commit whose
+    /// answer was lost may have made it visible.
     pub(crate) async fn discard(&self, id: &BackupId) -> Result<()> {
+        let manifest = self.layout.manifest(id)?;
+        self.store
+            .delete(&manifest)
+            .await
+            .map_err(|err| Error::store("dump", err))?;
         let objects = self.list("dump", self.layout.folder(id)).await?;
         self.remove(id, objects).await
     }
@@ -80,6 +90,16 @@ impl Repository {
             Some(etag) => Lease::fence(&*self.store, &key, etag).await,
             None => Ok(true),
         }
+    }
+
+    /// Removes the lease of a committed backup, whose job died before it gave it up.
+    async fn remove_lease(&self, id: &BackupId, objects: &[ObjectMeta]) -> Result<()> {
+        let lease = self.layout.lease(id)?;
+        if objects.iter().any(|meta| meta.key == lease) {
+            let deleted = self.store.delete(&lease).await;
+            deleted.map_err(|err| Error::store("sweep", err))?;
+        }
+        Ok(())
     }
 
     /// Removes all objects of a backup, the lease last: while it is there it fences.

@@ -71,7 +71,7 @@ END
 $foreign$;
 DO $icu$
 BEGIN
-    IF EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i') THEN
+    IF EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i' AND collname <> 'unicode') THEN
         CREATE TABLE shop.collated (
             name text COLLATE shop.ignore_case UNIQUE, version text COLLATE shop.numeric_order);
         INSERT INTO shop.collated VALUES ('É', 'v10'), ('e', 'v9'), ('ß', 'v1');

@@ -50,7 +50,8 @@ CREATE TYPE shop.text_range AS RANGE (SUBTYPE = text, COLLATION = "C");
 CREATE COLLATION shop.plain (PROVIDER = libc, LOCALE = 'C');
 DO $icu$
 BEGIN
-    IF EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i') THEN
+    -- Since 16 the one called unicode is there without ICU, too.
+    IF EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i' AND collname <> 'unicode') THEN
         CREATE COLLATION shop.numeric_order (PROVIDER = icu, LOCALE = 'en-u-kn-true');
         -- Under a nondeterministic collation 'a' = 'A': a unique index that is rebuilt
         -- with another collation accepts or refuses other rows.

@@ -1,15 +1,13 @@
 //! Backups of a real server, restored into real servers.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::{self, Bench, small_database};
 use futures_util::StreamExt;
 use ops_backup::{Assertion, CheckOutcome, ErrorKind, Event, Phase, RestoreOptions, SourceCheck};
 use ops_pg::connect::{ConnectOptions, connect};
 use ops_testkit::data;
-use support::{Bench, small_database};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_is_drilled_and_equal() {
@@ -54,8 +52,7 @@ async fn a_backup_is_drilled_and_equal() {
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].manifest.id, report.id);
 
-    let options = bench
-        .drill_options()
+    let options = support::drill_options()
         .with_assertion(Assertion::new(
             "orders are there",
             "SELECT count(*) = 20000 FROM orders",
@@ -122,12 +119,12 @@ async fn everything_that_breaks_naive_backups_comes_back_equal_under_a_running_w
             let (info, stop) = (info.clone(), Arc::clone(&stop));
             tokio::spawn(async move {
                 let client = connect(&info, &ConnectOptions::default()).await.unwrap();
-                let mut step = 0;
+                let mut steps = 0;
                 while !stop.load(Ordering::Relaxed) {
-                    data::workload_step(&client, worker, step).await.unwrap();
-                    step += 1;
+                    data::workload_step(&client, worker, steps).await.unwrap();
+                    steps += 1;
                 }
-                step
+                steps
             })
         })
         .collect();
@@ -143,7 +140,7 @@ async fn everything_that_breaks_naive_backups_comes_back_equal_under_a_running_w
         assert!(worker.await.unwrap() > 0, "the workload must have run");
     }
     let drill = backup
-        .drill(&report.id, bench.drill_options())
+        .drill(&report.id, support::drill_options())
         .finish()
         .await
         .unwrap();

@@ -1,9 +1,9 @@
 //! Stored bytes that are not what was written, and keys that do not fit.
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::stores::{Odd, Oddity};
+use crate::support::{self, Bench, Keys, small_database};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use ops_backup::{
@@ -12,7 +12,6 @@ use ops_backup::{
 use ops_core::object_store::{GetOptions, PutOptions};
 use ops_core::{ObjectKey, ObjectStore};
 use ops_testkit::Pg;
-use support::{Bench, Keys, small_database};
 
 /// A backup in small objects, and an empty database to restore it into.
 struct Scene {
@@ -30,8 +29,8 @@ impl Scene {
         pg.client("shop")
             .await
             .batch_execute(
-                "CREATE EXTENSION pgcrypto; CREATE TABLE noise AS \
-                 SELECT i, gen_random_bytes(1000) AS x FROM generate_series(1, 4000) i",
+                "CREATE TABLE noise AS SELECT i, (SELECT string_agg(sha256((i || '.' || k)::bytea), '') \
+                 FROM generate_series(1, 32) k) AS x FROM generate_series(1, 4000) i",
             )
             .await
             .unwrap();
@@ -173,9 +172,12 @@ async fn damage_that_the_store_cannot_know_of_is_found_while_restoring() {
         return;
     };
     // A store without checksums: sizes agree, so that only reading finds it.
-    let store = Arc::new(support::Forgetful(Arc::clone(&scene.bench.store)));
+    let store = Arc::new(Odd {
+        store: Arc::clone(&scene.bench.store),
+        oddity: Oddity::Forgetful,
+    });
     let info = scene.pg.connect_info("shop");
-    let backup = Backup::builder(Arc::new(support::At(info)), store as _)
+    let backup = Backup::builder(support::database(info), store as _)
         .encryption(Encryption::recipients([&scene.bench.keys.recipient]).unwrap())
         .unlock(Unlock::identity(scene.bench.keys.identity.as_str()))
         .finder(ops_pg::binaries::Finder::from_env())
@@ -237,7 +239,7 @@ async fn a_wrong_key_is_told_apart_from_a_damaged_backup() {
     };
     let with_key = |unlock: Option<Unlock>| {
         let builder = Backup::builder(
-            Arc::new(support::At(scene.pg.connect_info("shop"))),
+            support::database(scene.pg.connect_info("shop")),
             Arc::clone(&scene.bench.store),
         )
         .encryption(Encryption::none());
@@ -307,7 +309,7 @@ async fn several_recipients_a_passphrase_and_plain_text_all_open() {
     ];
     for (name, encryption, unlock) in cases {
         let builder = Backup::builder(
-            Arc::new(support::At(pg.connect_info("shop"))),
+            support::database(pg.connect_info("shop")),
             Arc::clone(&bench.store),
         )
         .prefix(name)

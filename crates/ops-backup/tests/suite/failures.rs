@@ -1,12 +1,12 @@
 //! What goes wrong around a backup: each has a typed error, and nothing is listed.
 
-mod support;
-
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::processes;
+use crate::support::{self, Bench, Tmpfs, small_database};
 use ops_backup::{Backup, Encryption, Error, ErrorKind, Event, Phase};
 use ops_core::ObjectStore;
 use ops_core::database::{ConnectInfo, Host};
@@ -14,7 +14,6 @@ use ops_local::Local;
 use ops_pg::binaries::Finder;
 use ops_testkit::proxy::{Backend, Close, Cut, Direction};
 use ops_testkit::{FaultProxy, Pg, wait_until};
-use support::{Bench, Tmpfs, small_database};
 
 /// Runs a backup that must fail, and sees to it that nothing is left in the store.
 async fn fails(backup: &Backup, store: &dyn ObjectStore) -> Error {
@@ -196,7 +195,7 @@ async fn a_pg_dump_that_is_killed_leaves_no_backup() {
     let mut job = backup.dump();
     while let Some(event) = job.next_event().await {
         if matches!(event, Event::Progress(progress) if progress.bytes_in > 1_000_000) {
-            support::kill_child("pg_dump", port, rustix::process::Signal::KILL);
+            processes::kill_child("pg_dump", port, rustix::process::Signal::KILL);
             break;
         }
     }
@@ -221,7 +220,7 @@ async fn a_store_that_fills_up_is_said_and_left_clean() {
             .build()
             .unwrap(),
     );
-    let backup = Backup::builder(Arc::new(support::At(info)), Arc::clone(&store) as _)
+    let backup = Backup::builder(support::database(info), Arc::clone(&store) as _)
         .encryption(Encryption::none())
         .level(-7)
         .finder(Finder::from_env())
@@ -245,7 +244,7 @@ async fn a_store_that_is_read_only_is_said() {
     };
     let path = mount.path().join("store");
     let store = Arc::new(Local::builder(&path).create(true).build().unwrap());
-    let backup = Backup::builder(Arc::new(support::At(pg.connect_info("shop"))), store as _)
+    let backup = Backup::builder(support::database(pg.connect_info("shop")), store as _)
         .encryption(Encryption::none())
         .finder(Finder::from_env())
         .build()
@@ -288,7 +287,7 @@ async fn a_job_that_is_canceled_cleans_up_and_one_that_is_dropped_is_swept() {
     while job.next_event().await != Some(Event::Phase(Phase::Dump)) {}
     drop(job);
     wait_until("pg_dump is gone", Duration::from_secs(10), || async {
-        support::child_pid("pg_dump", port).is_none()
+        processes::child_pid("pg_dump", port).is_none()
     })
     .await;
     assert!(
@@ -306,7 +305,7 @@ fn settings_that_cannot_work_are_reported_together() {
     let bench = Bench::new();
     let host = Host::Tcp("127.0.0.1".to_owned());
     let info = ConnectInfo::new(ops_core::database::Engine::Postgres, host, 1);
-    let err = Backup::builder(Arc::new(support::At(info)), Arc::clone(&bench.store))
+    let err = Backup::builder(support::database(info), Arc::clone(&bench.store))
         .level(99)
         .workers(0)
         .frame_bytes(1)
