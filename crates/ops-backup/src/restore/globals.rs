@@ -1,5 +1,7 @@
 //! Making roles from what `pg_dumpall --globals-only` wrote.
 
+use bytes::Bytes;
+use futures_util::{SinkExt, pin_mut};
 use ops_pg::error::from_driver;
 use tokio_postgres::Client;
 
@@ -9,6 +11,10 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// A role that exists already is no failure. Tablespaces are left out: their folders
 /// belong to another machine. Session settings are left to the session.
+///
+/// The statements hold password hashes, and the driver logs what it executes, as does the
+/// server where it is told to. So they travel as rows of a temporary table, and are
+/// executed from there.
 pub(crate) async fn apply(client: &Client, sql: &[u8]) -> Result<Vec<String>> {
     let sql = std::str::from_utf8(sql).map_err(|source| {
         Error::new(
@@ -18,33 +24,70 @@ pub(crate) async fn apply(client: &Client, sql: &[u8]) -> Result<Vec<String>> {
         )
         .with_source(source)
     })?;
+    let statements: Vec<&str> = statements(sql)
+        .into_iter()
+        .filter(|statement| {
+            let about_session = statement.starts_with("SET ") || statement.starts_with("SELECT ");
+            !about_session && !statement.contains(" TABLESPACE ")
+        })
+        .collect();
+    send(client, &statements).await.map_err(unusable)?;
     let mut failures = Vec::new();
-    for statement in statements(sql) {
+    for (number, statement) in statements.iter().enumerate() {
+        let Err(err) = client.batch_execute(&execute(number)).await else {
+            continue;
+        };
         let first_words: Vec<&str> = statement.split_whitespace().take(2).collect();
-        let about_tablespace = statement.contains(" TABLESPACE ");
-        let about_session = matches!(first_words.first(), Some(&"SET" | &"SELECT"));
-        if about_tablespace || about_session {
+        let exists = err.code() == Some(&tokio_postgres::error::SqlState::DUPLICATE_OBJECT);
+        if exists && first_words == ["CREATE", "ROLE"] {
             continue;
         }
-        if let Err(err) = client.batch_execute(statement).await {
-            let exists = err.code() == Some(&tokio_postgres::error::SqlState::DUPLICATE_OBJECT);
-            if exists && first_words == ["CREATE", "ROLE"] {
-                continue;
-            }
-            if client.is_closed() {
-                return Err(Error::new(
-                    ErrorKind::TargetUnavailable,
-                    "restore",
-                    "the target closed the connection",
-                )
-                .with_source(from_driver(err)));
-            }
-            // The statement itself may hold a password hash.
-            let err = from_driver(err);
-            failures.push(format!("{} ...: {}", first_words.join(" "), err.message()));
+        if client.is_closed() {
+            return Err(unusable(err));
         }
+        // The server's words about a statement may quote it.
+        let err = from_driver(err);
+        failures.push(format!("{} ...: {}", first_words.join(" "), err.message()));
     }
+    client
+        .batch_execute("DROP TABLE pg_temp.ops_statement")
+        .await
+        .map_err(unusable)?;
     Ok(failures)
+}
+
+#[cold]
+fn unusable(source: tokio_postgres::Error) -> Error {
+    Error::new(
+        ErrorKind::TargetUnavailable,
+        "restore",
+        "the roles could not be made",
+    )
+    .with_source(from_driver(source))
+}
+
+async fn send(client: &Client, statements: &[&str]) -> Result<(), tokio_postgres::Error> {
+    client
+        .batch_execute(
+            "CREATE TEMPORARY TABLE pg_temp.ops_statement (number int4 PRIMARY KEY, sql text)",
+        )
+        .await?;
+    let sink = client
+        .copy_in("COPY pg_temp.ops_statement (number, sql) FROM STDIN (FORMAT csv)")
+        .await?;
+    pin_mut!(sink);
+    for (number, statement) in statements.iter().enumerate() {
+        let row = format!("{number},\"{}\"\n", statement.replace('"', "\"\""));
+        sink.send(Bytes::from(row)).await?;
+    }
+    sink.finish().await.map(drop)
+}
+
+fn execute(number: usize) -> String {
+    format!(
+        "DO $ops$ BEGIN EXECUTE \
+         (SELECT sql FROM pg_temp.ops_statement WHERE number = {number}); END $ops$"
+    )
 }
 
 /// Cuts a script of `pg_dumpall` into statements: at semicolons outside of quotes, without
