@@ -39,6 +39,7 @@ fn session() -> ConnectOptions {
     ConnectOptions::default()
         .with_application_name("ops-drill")
         .with_parameter("default_transaction_read_only", "off")
+        .with_parameter("statement_timeout", "0")
 }
 
 #[cold]

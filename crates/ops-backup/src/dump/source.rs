@@ -46,6 +46,10 @@ impl Source {
         }
         let options = ConnectOptions::default().with_application_name("ops-backup");
         let client = connect(&connect_info, &options).await.map_err(unusable)?;
+        // First of all: what the role is set to may leave a statement no time.
+        fingerprint::prepare_session(&client)
+            .await
+            .map_err(unusable)?;
         let info = describe(&client).await.map_err(unusable)?;
         Ok(Self {
             info,
@@ -56,9 +60,6 @@ impl Source {
 
     /// Begins the transaction and exports its snapshot.
     pub(super) async fn export_snapshot(&self) -> Result<String> {
-        fingerprint::prepare_session(&self.client)
-            .await
-            .map_err(lost)?;
         self.client
             .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await

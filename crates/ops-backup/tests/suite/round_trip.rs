@@ -163,3 +163,25 @@ async fn everything_that_breaks_naive_backups_comes_back_equal_under_a_running_w
         .await
         .unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_only_reads_and_has_no_time_does_not_keep_a_drill_from_loading() {
+    let Some(pg) = small_database().await else {
+        return;
+    };
+    let bench = Bench::new();
+    let backup = bench.backup(pg.connect_info("shop"));
+    pg.client("shop")
+        .await
+        .batch_execute(
+            "ALTER ROLE postgres SET default_transaction_read_only = on; \
+             ALTER ROLE postgres SET statement_timeout = '200ms'",
+        )
+        .await
+        .unwrap();
+    let id = backup.dump().finish().await.unwrap().id;
+    let slow = Assertion::new("it may take its time", "SELECT pg_sleep(0.5) IS NOT NULL");
+    let options = support::drill_options().with_assertion(slow);
+    let drill = backup.drill(&id, options).finish().await.unwrap();
+    assert!(drill.passed, "{drill:#?}");
+}
