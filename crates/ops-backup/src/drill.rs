@@ -152,7 +152,7 @@ pub(crate) async fn run(
         .repository
         .open("drill", &id, &settings.unlock)
         .await?;
-    check_objects(&inner, &backup).await?;
+    check_objects("drill", &inner, &backup).await?;
     let expected = expected(&inner, &backup).await?;
     let globals = inner
         .repository

@@ -125,7 +125,7 @@ pub(crate) async fn run(
         .repository
         .open("restore", &id, &settings.unlock)
         .await?;
-    check_objects(&inner, &backup).await?;
+    check_objects("restore", &inner, &backup).await?;
     let shown = target.to_string();
     let target = Target::connect(target).await?;
     if !options.allow_non_empty {
@@ -177,24 +177,32 @@ pub(crate) async fn run(
 
 /// Looks at every object before anything is written: all there, with their sizes, and with
 /// their hashes where the store keeps BLAKE3.
-pub(crate) async fn check_objects(inner: &Inner, backup: &OpenBackup) -> Result<()> {
-    for object in &backup.manifest.objects {
+///
+/// The identity is left out. It has been opened, and the seal has proved it to be the
+/// right one; it may be stored again for other recipients.
+pub(crate) async fn check_objects(
+    operation: &'static str,
+    inner: &Inner,
+    backup: &OpenBackup,
+) -> Result<()> {
+    let objects = backup.manifest.objects.iter();
+    for object in objects.filter(|object| object.role != ObjectRole::Identity) {
         let meta = match inner.repository.store.head(&object.key).await {
             Ok(meta) => meta,
             Err(err) if err.is_not_found() => {
                 let message = format!("{} is missing", object.key);
-                return Err(Error::new(ErrorKind::Integrity, "restore", message).with_source(err));
+                return Err(Error::new(ErrorKind::Integrity, operation, message).with_source(err));
             }
-            Err(err) => return Err(Error::store("restore", err)),
+            Err(err) => return Err(Error::store(operation, err)),
         };
         let hash = match meta.checksum {
             Some(ops_core::object_store::Checksum::Blake3(bytes)) => {
                 blake3::Hash::from_bytes(bytes)
             }
             // Compared while it is read.
-            _ => object.hash("restore")?,
+            _ => object.hash(operation)?,
         };
-        object.check("restore", meta.size_bytes, hash)?;
+        object.check(operation, meta.size_bytes, hash)?;
     }
     Ok(())
 }

@@ -16,7 +16,8 @@ pub(crate) const FORMAT: u32 = 1;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ObjectRole {
-    /// The backup's age identity, for the recipients.
+    /// The backup's age identity, for the recipients. Its size and hash are those of the
+    /// first time it was stored: it may be stored again for other recipients.
     Identity,
     /// A piece of the `pg_dump -Fc` archive.
     Dump,

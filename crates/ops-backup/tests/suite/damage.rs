@@ -342,3 +342,50 @@ async fn several_recipients_a_passphrase_and_plain_text_all_open() {
         "{plain:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_that_was_stored_again_for_another_recipient_opens_with_the_new_key_only() {
+    use std::io::{Read, Write};
+
+    let Some(scene) = Scene::new().await else {
+        return;
+    };
+    let key: ObjectKey = format!("backups/{}/identity.age", scene.manifest.id)
+        .parse()
+        .unwrap();
+    let old: age::x25519::Identity = scene.bench.keys.identity.parse().unwrap();
+    let wrapped = scene.read(&key).await;
+    let mut line = String::new();
+    age::Decryptor::new(wrapped.as_slice())
+        .unwrap()
+        .decrypt(std::iter::once(&old as &dyn age::Identity))
+        .unwrap()
+        .read_to_string(&mut line)
+        .unwrap();
+    let new = Keys::generate();
+    let recipient: age::x25519::Recipient = new.recipient.parse().unwrap();
+    let mut rewrapped = Vec::new();
+    let mut writer =
+        age::Encryptor::with_recipients(std::iter::once(&recipient as &dyn age::Recipient))
+            .unwrap()
+            .wrap_output(&mut rewrapped)
+            .unwrap();
+    writer.write_all(line.as_bytes()).unwrap();
+    writer.finish().unwrap();
+    scene.write(&key, rewrapped).await;
+
+    let err = scene.restore_fails("the old key").await;
+    assert_eq!(err.kind(), ErrorKind::WrongKey, "{err:?}");
+    let backup = scene
+        .bench
+        .builder(scene.pg.connect_info("shop"))
+        .unlock(Unlock::identity(new.identity))
+        .build()
+        .unwrap();
+    let target = scene.pg.connect_info("copy");
+    backup
+        .restore(&scene.manifest.id, target, RestoreOptions::new())
+        .finish()
+        .await
+        .unwrap();
+}
