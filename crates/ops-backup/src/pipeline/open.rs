@@ -10,6 +10,7 @@ use ops_core::object_store::GetOptions;
 use tokio::sync::mpsc;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Counters;
 use crate::keys::BackupIdentity;
 use crate::repository::ManifestObject;
 
@@ -28,6 +29,7 @@ pub(crate) fn open_object(
     store: Arc<dyn ObjectStore>,
     object: &ManifestObject,
     identity: Option<BackupIdentity>,
+    counters: Arc<Counters>,
 ) -> (
     impl FnOnce() -> io::Result<Opened> + Send + 'static,
     impl Future<Output = Result<()>> + Send + 'static,
@@ -47,6 +49,7 @@ pub(crate) fn open_object(
             let chunk = chunk.map_err(|err| Error::store(operation, err))?;
             hasher.update(&chunk);
             size_bytes += chunk.len() as u64;
+            counters.add_stored(chunk.len() as u64);
             sender.send(Some(chunk)).await.map_err(|_| unread())?;
         }
         object.check(operation, size_bytes, hasher.finalize())?;
@@ -99,27 +102,23 @@ pub(crate) async fn read_small(
     identity: Option<BackupIdentity>,
     max_bytes: u64,
 ) -> Result<Vec<u8>> {
-    let (open, fetch) = open_object(operation, store, object, identity);
+    let (open, fetch) = open_object(operation, store, object, identity, Arc::default());
     let read = tokio::task::spawn_blocking(move || {
         let mut content = Vec::new();
         open()?.take(max_bytes + 1).read_to_end(&mut content)?;
         Ok::<_, io::Error>(content)
     });
     let (fetched, content) = tokio::join!(fetch, read);
-    fetched?;
     let damaged = |source: ops_core::BoxError| {
-        Error::new(
-            ErrorKind::Integrity,
-            operation,
-            format!("{} cannot be opened", object.key),
-        )
-        .with_source(source)
+        let message = format!("{} cannot be opened", object.key);
+        Error::new(ErrorKind::Integrity, operation, message).with_source(source)
     };
-    let content = content
-        .map_err(|err| damaged(err.into()))?
-        .map_err(|err| damaged(err.into()))?;
-    if content.len() as u64 > max_bytes {
+    if matches!(&content, Ok(Ok(content)) if content.len() as u64 > max_bytes) {
         return Err(damaged("it is larger than it may be".into()));
     }
-    Ok(content)
+    // What the fetch found is the cause where it found something.
+    fetched?;
+    content
+        .map_err(|err| damaged(err.into()))?
+        .map_err(|err| damaged(err.into()))
 }

@@ -156,7 +156,9 @@ async fn feed(
         .collect();
     for object in &objects {
         let store = Arc::clone(&inner.repository.store);
-        let (open, fetch) = open_object(operation, store, object, backup.identity.clone());
+        let counters = Arc::clone(&events.counters);
+        let identity = backup.identity.clone();
+        let (open, fetch) = open_object(operation, store, object, identity, counters);
         let counters = Arc::clone(&events.counters);
         let copying = tokio::task::spawn_blocking(move || {
             let copied = open().and_then(|reader| copy(reader, &mut output, &counters));
@@ -182,7 +184,6 @@ async fn feed(
             }
             Ok(()) => fetched?,
         }
-        events.counters.add_stored(object.size_bytes);
     }
     let ended = tokio::task::spawn_blocking(move || output.finish()).await;
     match ended.map_err(|err| internal("a thread ended early").with_source(err))? {
