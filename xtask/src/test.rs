@@ -52,6 +52,10 @@ pub(crate) fn command(args: &[String]) -> Result {
             read_libtest as fn(&str) -> Option<Tally>,
         )
     };
+    if !nextest && !quick {
+        // Tests run example programs, which cargo test alone does not build.
+        run(examples_command(), |_| None);
+    }
     let tests = run(cmd.args(filters), read);
     let mut doctests = Tally::default();
     if !quick && filters.is_empty() {
@@ -111,11 +115,11 @@ fn nextest_command(quick: bool) -> Cmd {
 
 fn libtest_command(quick: bool) -> Cmd {
     let cmd = with_everything(Cmd::cargo().arg("test")).args(["--no-fail-fast", "--lib", "--bins"]);
-    if quick {
-        cmd
-    } else {
-        cmd.args(["--tests", "--examples"])
-    }
+    if quick { cmd } else { cmd.arg("--tests") }
+}
+
+fn examples_command() -> Cmd {
+    with_everything(Cmd::cargo().args(["build", "--examples"]))
 }
 
 /// Neither nextest nor `--all-targets` runs doctests.
