@@ -39,6 +39,8 @@ type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 const PG_DUMP: &str = "pg_dump -Fc";
 const PG_DUMP_ZSTD: &str = "pg_dump -Fc -Z0 | zstd -1 -T2";
+/// What the server and `pg_dump` take by themselves.
+const FLOOR: &str = "pg_dump -Fc -Z0 > /dev/null";
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -67,7 +69,7 @@ async fn main() -> Result<()> {
     let mut sizes: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
     // One round to warm the caches, not counted.
     for round in 0..=options.rounds {
-        let mut contenders = ["ours", PG_DUMP, PG_DUMP_ZSTD];
+        let mut contenders = ["ours", PG_DUMP, PG_DUMP_ZSTD, FLOOR];
         if round % 2 == 1 {
             contenders.reverse();
         }
@@ -77,6 +79,7 @@ async fn main() -> Result<()> {
             let stored = match name {
                 "ours" => backup.dump().finish().await?.bytes_stored,
                 PG_DUMP => pg_dump(&pg, &info, &target)?,
+                FLOOR => floor(&pg, &info)?,
                 _ => pg_dump_zstd(&pg, &info, &target)?,
             };
             let took = begun.elapsed().as_secs_f64();
@@ -86,6 +89,9 @@ async fn main() -> Result<()> {
             );
             if round > 0 {
                 seconds.entry(name).or_default().push(took);
+                if name == FLOOR {
+                    continue;
+                }
                 #[expect(clippy::cast_precision_loss, reason = "a size is shown in MB")]
                 sizes.entry(name).or_default().push(stored as f64 / 1e6);
             }
@@ -102,7 +108,7 @@ async fn main() -> Result<()> {
                 "wall time of a full dump",
                 "s",
                 &seconds,
-                &[(PG_DUMP, 0.75), (PG_DUMP_ZSTD, 1.03)],
+                &[(PG_DUMP, 0.75), (PG_DUMP_ZSTD, 1.03), (FLOOR, 1.05)],
             ),
             Case::new("stored", "MB", &sizes, &[]),
         ],
@@ -187,6 +193,17 @@ fn pg_dump(pg: &Pg, info: &ConnectInfo, target: &Path) -> Result<u64> {
         return Err("pg_dump failed".into());
     }
     flushed(target)
+}
+
+fn floor(pg: &Pg, info: &ConnectInfo) -> Result<u64> {
+    let status = command(pg, info, &["-Fc", "-Z0"])
+        .stdout(Stdio::null())
+        .status()?;
+    if status.success() {
+        Ok(0)
+    } else {
+        Err("pg_dump failed".into())
+    }
 }
 
 fn pg_dump_zstd(pg: &Pg, info: &ConnectInfo, target: &Path) -> Result<u64> {
