@@ -150,7 +150,11 @@ impl Run<'_> {
         self.phase(Phase::Dump);
         let snapshot = source.export_snapshot().await?;
         let snapshot_at = settings.clock.now();
-        let counted = source.count_objects().await?;
+        let counted = if settings.selection.is_everything() {
+            Some(source.count_objects().await?)
+        } else {
+            None
+        };
         let mut objects = self.store_identity().await?;
         let streamed = stream::run(self, &source, &snapshot).await?;
         objects.extend(streamed.objects);
@@ -262,6 +266,7 @@ impl Run<'_> {
                 level: settings.level,
                 frame_bytes: settings.frame_bytes as u64,
             },
+            selection: settings.selection.arguments(),
             bytes_in: stored.bytes_in,
             bytes_stored,
             objects: stored.objects,

@@ -60,8 +60,10 @@ pub(crate) struct Fingerprint {
     pub(crate) sequences: Vec<SequenceFingerprint>,
     /// The large objects: how many, and a hash of oids and contents.
     pub(crate) large_objects: RowsDigest,
-    /// How many objects of each kind the catalogs hold, without those of extensions.
-    pub(crate) objects: BTreeMap<String, i64>,
+    /// How many objects of each kind the catalogs hold, without those of extensions. Not
+    /// counted where only a part of the database was dumped.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) objects: Option<BTreeMap<String, i64>>,
     /// A hash of every object's definition, owner and privileges.
     pub(crate) definitions: Vec<DefinitionFingerprint>,
 }
@@ -70,7 +72,7 @@ impl Fingerprint {
     /// What the dump held, and what the catalogs counted in its snapshot.
     pub(crate) fn new(
         archive: &Archive,
-        objects: BTreeMap<String, i64>,
+        objects: Option<BTreeMap<String, i64>>,
         extension_tables: &BTreeSet<(String, String)>,
     ) -> Self {
         let tables = tables_of(archive, extension_tables);

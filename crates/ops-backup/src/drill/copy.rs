@@ -64,7 +64,7 @@ pub(super) async fn fingerprint(
         tables,
         sequences,
         large_objects,
-        objects,
+        objects: Some(objects),
         definitions: Vec::new(),
     })
 }

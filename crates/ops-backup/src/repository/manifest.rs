@@ -141,6 +141,9 @@ pub struct Manifest {
     pub completed_at: Timestamp,
     /// What was backed up.
     pub source: SourceInfo,
+    /// What `pg_dump` was told to leave out or to keep to; empty for a whole database.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub selection: Vec<String>,
     /// How it is encrypted.
     pub encryption: EncryptionInfo,
     /// How it is compressed.

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::{self, Bench, small_database};
 use futures_util::StreamExt;
-use ops_backup::{Assertion, CheckOutcome, ErrorKind, Event, Phase, RestoreOptions, SourceCheck};
+use ops_backup::{
+    Assertion, CheckOutcome, ErrorKind, Event, Phase, RestoreOptions, Selection, SourceCheck,
+};
 use ops_pg::connect::{ConnectOptions, connect};
 use ops_testkit::data;
 
@@ -184,4 +186,42 @@ async fn a_role_that_only_reads_and_has_no_time_does_not_keep_a_drill_from_loadi
     let options = support::drill_options().with_assertion(slow);
     let drill = backup.drill(&id, options).finish().await.unwrap();
     assert!(drill.passed, "{drill:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_database_is_drilled_as_what_it_is() {
+    let Some(pg) = small_database().await else {
+        return;
+    };
+    pg.client("shop")
+        .await
+        .batch_execute("CREATE SCHEMA scratch; CREATE TABLE scratch.t AS SELECT 1 AS x")
+        .await
+        .unwrap();
+    let mut selection = Selection::default();
+    selection.exclude_schemas.push("scratch".to_owned());
+    selection
+        .exclude_table_data
+        .push("public.orders".to_owned());
+    let bench = Bench::new();
+    let backup = bench
+        .builder(pg.connect_info("shop"))
+        .selection(selection)
+        .build()
+        .unwrap();
+    let report = backup.dump().finish().await.unwrap();
+    assert_eq!(report.rows, 5_001, "the customers alone");
+    let manifest = backup.latest().await.unwrap().unwrap().manifest;
+    assert_eq!(
+        manifest.selection,
+        [
+            "--exclude-schema=scratch",
+            "--exclude-table-data=public.orders"
+        ]
+    );
+    let gone = "SELECT to_regclass('scratch.t') IS NULL AND NOT EXISTS (SELECT FROM orders)";
+    let options = support::drill_options().with_assertion(Assertion::new("left out", gone));
+    let drill = backup.drill(&report.id, options).finish().await.unwrap();
+    assert!(drill.passed, "{drill:#?}");
+    assert_eq!(drill.warnings.len(), 1, "{:?}", drill.warnings);
 }
