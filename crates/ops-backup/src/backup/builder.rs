@@ -185,10 +185,7 @@ impl BackupBuilder {
             finder: self.finder.unwrap_or_default(),
             clock: self.clock,
         };
-        let repository = Repository {
-            store: self.store,
-            layout: Layout::new(&self.prefix),
-        };
+        let repository = Repository::new(self.store, Layout::new(&self.prefix));
         Ok(Backup(Arc::new(Inner {
             database: self.database,
             repository,

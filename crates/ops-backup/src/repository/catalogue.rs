@@ -1,10 +1,11 @@
 //! The list of committed backups.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
-use ops_core::object_store::{GetOptions, ListOptions, PutOptions};
+use ops_core::object_store::{ETag, GetOptions, ListOptions, PutOptions};
 use ops_core::{ObjectKey, ObjectStore};
 
 use super::{BackupId, Layout, Manifest};
@@ -41,27 +42,55 @@ pub(crate) struct OpenBackup {
 pub(crate) struct Repository {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) layout: Layout,
+    /// Manifests that were read, by their versions: they never change, and a health check
+    /// that reads the catalogue each minute should not fetch all of them each minute.
+    seen: Arc<Mutex<BTreeMap<BackupId, (ETag, CatalogueEntry)>>>,
 }
 
 impl Repository {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, layout: Layout) -> Self {
+        let seen = Arc::default();
+        Self {
+            store,
+            layout,
+            seen,
+        }
+    }
+
     /// The committed backups, oldest first.
     pub(crate) async fn catalogue(&self) -> Result<Vec<CatalogueEntry>> {
         let operation = "catalogue";
-        let keys = self.list(operation, self.layout.manifests()).await?;
-        let mut entries = Vec::with_capacity(keys.len());
-        for meta in keys {
-            if self.layout.manifest_id(&meta.key).is_none() {
+        let listed = self.list(operation, self.layout.manifests()).await?;
+        let mut known = self.seen().clone();
+        let mut entries = Vec::with_capacity(listed.len());
+        let mut seen = BTreeMap::new();
+        for meta in listed {
+            let Some(id) = self.layout.manifest_id(&meta.key) else {
                 continue;
+            };
+            let entry = match known.remove(&id) {
+                Some((etag, entry)) if meta.etag.as_ref() == Some(&etag) => entry,
+                _ => self.read_entry(operation, &meta.key).await?,
+            };
+            if let Some(etag) = meta.etag {
+                seen.insert(id, (etag, entry.clone()));
             }
-            let bytes = self.read(operation, &meta.key, MAX_JSON_BYTES).await?;
-            let manifest = Manifest::parse(operation, &bytes)?;
-            let manifest_blake3 = blake3::hash(&bytes).to_hex().to_string();
-            entries.push(CatalogueEntry {
-                manifest,
-                manifest_blake3,
-            });
+            entries.push(entry);
         }
+        *self.seen() = seen;
         Ok(entries)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<BackupId, (ETag, CatalogueEntry)>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn read_entry(&self, operation: &'static str, key: &ObjectKey) -> Result<CatalogueEntry> {
+        let bytes = self.read(operation, key, MAX_JSON_BYTES).await?;
+        Ok(CatalogueEntry {
+            manifest: Manifest::parse(operation, &bytes)?,
+            manifest_blake3: blake3::hash(&bytes).to_hex().to_string(),
+        })
     }
 
     /// Opens a backup: reads its manifest, opens its identity, checks the seal.

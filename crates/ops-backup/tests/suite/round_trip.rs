@@ -8,6 +8,9 @@ use futures_util::StreamExt;
 use ops_backup::{
     Assertion, CheckOutcome, ErrorKind, Event, Phase, RestoreOptions, Selection, SourceCheck,
 };
+use ops_core::memory::{FaultyObjectStore, Operation};
+use ops_core::object_store::PutOptions;
+use ops_core::{ObjectKey, ObjectStore};
 use ops_pg::connect::{ConnectOptions, connect};
 use ops_testkit::data;
 
@@ -224,4 +227,37 @@ async fn a_part_of_a_database_is_drilled_as_what_it_is() {
     let drill = backup.drill(&report.id, options).finish().await.unwrap();
     assert!(drill.passed, "{drill:#?}");
     assert_eq!(drill.warnings.len(), 1, "{:?}", drill.warnings);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_is_fetched_once_and_again_only_where_it_was_replaced() {
+    let Some(pg) = small_database().await else {
+        return;
+    };
+    let bench = Bench::new();
+    let store = Arc::new(FaultyObjectStore::new(Arc::clone(&bench.store)));
+    let backup = bench
+        .builder_in(Arc::clone(&store) as _, pg.connect_info("shop"))
+        .build()
+        .unwrap();
+    let first = backup.dump().finish().await.unwrap().id;
+    backup.dump().finish().await.unwrap();
+    let fetched = async || {
+        let before = store.calls(Operation::Get);
+        let listed = backup.catalogue().await.map(|entries| entries.len());
+        (listed.ok(), store.calls(Operation::Get) - before)
+    };
+    assert_eq!(fetched().await, (Some(2), 2));
+    assert_eq!(fetched().await, (Some(2), 0));
+
+    let key: ObjectKey = format!("manifests/{first}.json").parse().unwrap();
+    let put = PutOptions::default();
+    bench.store.put(&key, "{}".into(), put).await.unwrap();
+    assert_eq!(
+        fetched().await,
+        (None, 1),
+        "what replaced it is not a manifest"
+    );
+    bench.store.delete(&key).await.unwrap();
+    assert_eq!(fetched().await.0, Some(1));
 }
