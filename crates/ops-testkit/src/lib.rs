@@ -6,10 +6,12 @@ pub mod fixture;
 mod memory;
 pub mod pg;
 pub mod proxy;
+mod refused;
 pub mod wait;
 
 pub use clock::ManualClock;
 pub use memory::peak_rss_bytes;
 pub use pg::{Pg, PgBuilder};
 pub use proxy::FaultProxy;
+pub use refused::RefusedPort;
 pub use wait::wait_until;

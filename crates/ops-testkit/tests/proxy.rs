@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use ops_testkit::proxy::{Backend, Close, Cut, Direction};
-use ops_testkit::{FaultProxy, Pg, wait_until};
+use ops_testkit::{FaultProxy, Pg, RefusedPort, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -286,12 +286,8 @@ async fn a_cut_of_one_way_does_not_count_the_other() {
 
 #[tokio::test]
 async fn a_backend_that_is_down_resets_the_client_and_is_counted() {
-    let gone = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let proxy = FaultProxy::start(gone).await;
+    let gone = RefusedPort::take();
+    let proxy = FaultProxy::start(gone.addr()).await;
     let mut stream = TcpStream::connect(proxy.addr()).await.unwrap();
     assert_eq!(
         drain(&mut stream).await,

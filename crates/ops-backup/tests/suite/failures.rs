@@ -13,7 +13,7 @@ use ops_core::database::{ConnectInfo, Host};
 use ops_local::Local;
 use ops_pg::binaries::Finder;
 use ops_testkit::proxy::{Backend, Close, Cut, Direction};
-use ops_testkit::{FaultProxy, Pg, wait_until};
+use ops_testkit::{FaultProxy, Pg, RefusedPort, wait_until};
 
 /// Runs a backup that must fail, and sees to it that nothing is left in the store.
 async fn fails(backup: &Backup, store: &dyn ObjectStore) -> Error {
@@ -56,12 +56,8 @@ async fn a_wrong_password_is_said_and_never_shown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_server_is_said() {
     let bench = Bench::new();
-    // A port that nobody listens on: bound here and let go.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let refused = RefusedPort::take();
+    let port = refused.port();
     let host = Host::Tcp("127.0.0.1".to_owned());
     let info =
         ConnectInfo::new(ops_core::database::Engine::Postgres, host, port).with_user("postgres");

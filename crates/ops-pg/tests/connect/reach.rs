@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ops_core::database::{ConnectInfo, Engine, Host, TlsMode, TlsSettings};
 use ops_core::{Error, ErrorKind, Retry};
 use ops_pg::connect::{ConnectOptions, connect};
-use ops_testkit::Pg;
+use ops_testkit::{Pg, RefusedPort};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -56,12 +56,10 @@ async fn against(answer: &'static [u8], mode: TlsMode) -> Error {
 
 #[tokio::test]
 async fn a_port_on_which_nobody_listens_refuses() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    let refused = RefusedPort::take();
     let err = refusal(
         connect(
-            &at("127.0.0.1", port, TlsMode::Disable),
+            &at("127.0.0.1", refused.port(), TlsMode::Disable),
             &ConnectOptions::default(),
         )
         .await,
@@ -72,7 +70,7 @@ async fn a_port_on_which_nobody_listens_refuses() {
     );
     assert!(
         err.to_string()
-            .contains(&format!("127.0.0.1:{port} refused")),
+            .contains(&format!("{} refused", refused.addr())),
         "{err}"
     );
 }

@@ -1,11 +1,9 @@
 //! What fails, and that it keeps the password to itself.
 
-use std::net::TcpListener;
-
 use ops_core::database::{ConnectInfo, Engine, Host};
 use ops_core::{Database, Error, ErrorKind, Report};
 use ops_postgres::Postgres;
-use ops_testkit::Pg;
+use ops_testkit::{Pg, RefusedPort};
 
 const PASSWORD: &str = "canary-p@ss/w%rd";
 
@@ -84,10 +82,9 @@ async fn every_refusal_has_its_kind_and_no_password() {
 
 #[tokio::test]
 async fn a_port_on_which_nobody_listens_is_unavailable() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
-    let info = ConnectInfo::new(Engine::Postgres, Host::Tcp("127.0.0.1".to_owned()), port)
+    let refused = RefusedPort::take();
+    let host = Host::Tcp("127.0.0.1".to_owned());
+    let info = ConnectInfo::new(Engine::Postgres, host, refused.port())
         .with_user("app")
         .with_password(PASSWORD);
     assert_fails(info, ErrorKind::Unavailable).await;
