@@ -141,90 +141,136 @@ pub(crate) async fn run(
     events: Events,
 ) -> Result<DrillReport> {
     let mut watch = Stopwatch::start();
-    let phase = |watch: &mut Stopwatch, phase| {
-        watch.phase(phase);
-        events.phase(phase);
-    };
-    phase(&mut watch, Phase::Preflight);
-    let settings = &inner.settings;
-    let started_at = settings.clock.now();
-    let backup = inner
-        .repository
-        .open("drill", &id, &settings.unlock)
-        .await?;
+    let begun = tokio::time::Instant::now();
+    let started_at = inner.settings.clock.now();
+    watch.phase(Phase::Preflight);
+    events.phase(Phase::Preflight);
+    let unlock = &inner.settings.unlock;
+    let backup = inner.repository.open("drill", &id, unlock).await?;
     check_objects("drill", &inner, &backup).await?;
     let expected = expected(&inner, &backup).await?;
-    let globals = inner
-        .repository
-        .read_sealed("drill", &backup, ObjectRole::Globals)
-        .await?;
-
-    phase(&mut watch, Phase::Server);
-    let recovery = tokio::time::Instant::now();
-    let server = DrillServer::start(&inner, &backup.manifest.source, &options).await?;
-    let mut warnings = Vec::new();
-    let globals = server
-        .prepare(globals, &backup.manifest.source, &events, &mut warnings)
-        .await?;
-
-    watch.phase(Phase::Restore);
-    let clients = Clients::for_restore(
-        &settings.finder,
-        server.major(),
-        &backup.manifest.source,
-        "drill",
-    )
-    .await?;
-    load_copy(&inner, &backup, &clients, &server, &events).await?;
+    let mut drill = Drill {
+        inner: &inner,
+        events: &events,
+        watch,
+        backup,
+        expected,
+        checks: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let (server, clients) = drill.restore(&options).await?;
     let client = server.connect().await?;
-    let rto_seconds = recovery.elapsed().as_secs_f64();
-
-    phase(&mut watch, Phase::Verify);
-    let mut checks = vec![globals];
-    checks.extend(verify(&expected, &client, &clients, &server, &backup).await?);
-    if expected.objects.is_none() {
-        let text = "only a part of the database was dumped: its objects were not counted";
-        events.warn(&mut warnings, text);
-    }
-    phase(&mut watch, Phase::Assert);
-    // A session of its own: the checks have changed the settings of theirs.
-    let client = server.connect().await?;
-    for assertion in &options.assertions {
-        checks.push(copy::assert(&client, assertion).await);
-    }
+    let rto_seconds = begun.elapsed().as_secs_f64();
+    drill.examine(&server, &clients, &client).await?;
     drop(client);
+    drill.ask(&server, &options.assertions).await?;
     let server_version = server.version();
     server.stop().await;
-
-    let (_, phases) = watch.finish();
-    let seconds = |phase: Phase| {
-        phases
-            .get(phase.as_str())
-            .copied()
-            .unwrap_or(Duration::ZERO)
-            .as_secs_f64()
-    };
-    let report = DrillReport {
-        manifest_blake3: backup.manifest_blake3.clone(),
-        started_at,
-        completed_at: settings.clock.now(),
-        passed: checks
-            .iter()
-            .all(|check| check.outcome == CheckOutcome::Passed),
-        rto_seconds,
-        server_seconds: seconds(Phase::Server),
-        restore_seconds: seconds(Phase::Restore),
-        verify_seconds: seconds(Phase::Verify) + seconds(Phase::Assert),
-        bytes_out: events.counters.read().0,
-        tables: expected.tables.len() as u64,
-        rows: expected.rows(),
-        server_version,
-        checks,
-        warnings,
-        id,
-    };
+    let report = drill.report(started_at, rto_seconds, server_version);
     store(&inner.repository, &report).await?;
     Ok(report)
+}
+
+/// A drill while it runs.
+struct Drill<'a> {
+    inner: &'a Inner,
+    events: &'a Events,
+    watch: Stopwatch,
+    backup: OpenBackup,
+    expected: Fingerprint,
+    checks: Vec<Check>,
+    warnings: Vec<String>,
+}
+
+impl Drill<'_> {
+    fn phase(&mut self, phase: Phase) {
+        self.watch.phase(phase);
+        self.events.phase(phase);
+    }
+
+    /// Makes a server, and loads the backup into it.
+    async fn restore(&mut self, options: &DrillOptions) -> Result<(DrillServer, Clients)> {
+        let repository = &self.inner.repository;
+        let globals = repository
+            .read_sealed("drill", &self.backup, ObjectRole::Globals)
+            .await?;
+        self.phase(Phase::Server);
+        let source = &self.backup.manifest.source;
+        let server = DrillServer::start(self.inner, source, options).await?;
+        let roles = server
+            .prepare(globals, source, self.events, &mut self.warnings)
+            .await?;
+        self.checks.push(roles);
+        // Loading tells of the phase by itself.
+        self.watch.phase(Phase::Restore);
+        let finder = &self.inner.settings.finder;
+        let clients = Clients::for_restore(finder, server.major(), source, "drill").await?;
+        load_copy(self.inner, &self.backup, &clients, &server, self.events).await?;
+        Ok((server, clients))
+    }
+
+    /// Compares the copy with what the backup says.
+    async fn examine(
+        &mut self,
+        server: &DrillServer,
+        clients: &Clients,
+        client: &tokio_postgres::Client,
+    ) -> Result<()> {
+        self.phase(Phase::Verify);
+        let (expected, encoding) = (&self.expected, &self.backup.manifest.source.encoding);
+        let found = copy::fingerprint(client, expected, encoding).await?;
+        self.checks.extend(compare_fingerprints(expected, &found));
+        let definitions = copy::definitions(clients, &server.connect_info()).await?;
+        let definitions = compare_definitions(&expected.definitions, &definitions);
+        self.checks.push(definitions);
+        if expected.objects.is_none() {
+            let text = "only a part of the database was dumped: its objects were not counted";
+            self.events.warn(&mut self.warnings, text);
+        }
+        Ok(())
+    }
+
+    /// Asks the caller's questions, in a session of its own: comparing changes the
+    /// settings of its.
+    async fn ask(&mut self, server: &DrillServer, assertions: &[Assertion]) -> Result<()> {
+        self.phase(Phase::Assert);
+        let client = server.connect().await?;
+        for assertion in assertions {
+            self.checks.push(copy::assert(&client, assertion).await);
+        }
+        Ok(())
+    }
+
+    fn report(
+        self,
+        started_at: Timestamp,
+        rto_seconds: f64,
+        server_version: String,
+    ) -> DrillReport {
+        let (_, phases) = self.watch.finish();
+        let seconds = |phase: Phase| {
+            let duration = phases.get(phase.as_str()).copied();
+            duration.unwrap_or(Duration::ZERO).as_secs_f64()
+        };
+        let passed = |check: &Check| check.outcome == CheckOutcome::Passed;
+        DrillReport {
+            id: self.backup.manifest.id,
+            manifest_blake3: self.backup.manifest_blake3,
+            started_at,
+            completed_at: self.inner.settings.clock.now(),
+            passed: self.checks.iter().all(passed),
+            rto_seconds,
+            server_seconds: seconds(Phase::Server),
+            restore_seconds: seconds(Phase::Restore),
+            verify_seconds: seconds(Phase::Verify) + seconds(Phase::Assert),
+            bytes_out: self.events.counters.read().0,
+            tables: self.expected.tables.len() as u64,
+            rows: self.expected.rows(),
+            server_version,
+            checks: self.checks,
+            warnings: self.warnings,
+        }
+    }
 }
 
 async fn expected(inner: &Inner, backup: &OpenBackup) -> Result<Fingerprint> {
@@ -274,20 +320,6 @@ async fn load_copy(
     )
     .await
     .map_err(|err| err.with_left_behind("nothing: the throwaway server is gone"))
-}
-
-async fn verify(
-    expected: &Fingerprint,
-    client: &tokio_postgres::Client,
-    clients: &Clients,
-    server: &DrillServer,
-    backup: &OpenBackup,
-) -> Result<Vec<Check>> {
-    let found = copy::fingerprint(client, expected, &backup.manifest.source.encoding).await?;
-    let mut checks = compare_fingerprints(expected, &found);
-    let definitions = copy::definitions(clients, &server.connect_info()).await?;
-    checks.push(compare_definitions(&expected.definitions, &definitions));
-    Ok(checks)
 }
 
 async fn store(repository: &Repository, report: &DrillReport) -> Result<()> {

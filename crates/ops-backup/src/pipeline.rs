@@ -14,6 +14,6 @@ mod open;
 mod seal;
 
 pub(crate) use compress::{CompressorSettings, Compressors, Frames};
-pub(crate) use objects::{StoredObject, upload};
+pub(crate) use objects::{StoredObject, Uploader, upload};
 pub(crate) use open::{Opened, open_object, read_small};
 pub(crate) use seal::{Sealer, seal_small};

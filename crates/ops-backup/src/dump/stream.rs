@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use ops_pg::process::{Io, Program};
-use tokio::task::JoinError;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::Run;
 use super::source::Source;
@@ -14,7 +14,9 @@ use crate::archive::{Archive, Walker};
 use crate::client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Counters, Phase};
-use crate::pipeline::{CompressorSettings, Compressors, Frames, Sealer, StoredObject, upload};
+use crate::pipeline::{
+    CompressorSettings, Compressors, Frames, Sealer, StoredObject, Uploader, upload,
+};
 use crate::repository::{ManifestObject, ObjectRole};
 
 /// The pipe from `pg_dump` holds this much, so that it can go on while we look the other
@@ -29,7 +31,7 @@ pub(super) struct Streamed {
 }
 
 pub(super) async fn run(run: &Run<'_>, source: &Source, snapshot: &str) -> Result<Streamed> {
-    let settings = &run.inner.settings;
+    let stall = run.inner.settings.stall_timeout;
     let expected = source.estimate().await;
     let program = program(run, source, snapshot)?;
     let mut child = program
@@ -41,8 +43,47 @@ pub(super) async fn run(run: &Run<'_>, source: &Source, snapshot: &str) -> Resul
         .ok_or_else(|| Error::new(ErrorKind::Internal, "dump", "pg_dump has no output"))?;
     // A smaller pipe is slower, nothing else.
     let _ = rustix::pipe::fcntl_setpipe_size(&stdout, PIPE_BYTES);
-
     let (uploader, uploads) = upload(Arc::clone(&run.inner.repository.store));
+    let (reading, sealing) = start(run, stdout, uploader)?;
+    let work = async { tokio::join!(reading, sealing, child.wait(), uploads) };
+    let (archive, objects, exit, ()) = tokio::select! {
+        done = work => done,
+        () = run.events.watch(Phase::Dump, expected, stall) => return Err(Error::new(
+            ErrorKind::Timeout,
+            "dump",
+            format!("no byte moved for {} seconds", stall.as_secs()),
+        )),
+    };
+    // The cause before its effects: a store that fails makes pg_dump die of a closed pipe,
+    // and a pg_dump that dies leaves an archive that ends early.
+    let objects = joined(objects)?;
+    let exit = exit.map_err(|err| client::not_run("dump", "pg_dump", err))?;
+    if !exit.success() {
+        let kind = ErrorKind::ClientFailed;
+        return Err(client::failure(kind, "dump", "pg_dump", &exit));
+    }
+    let (archive, bytes_in) = joined(archive)?;
+    let dump = |stored: StoredObject| {
+        let StoredObject {
+            key,
+            size_bytes,
+            blake3,
+        } = stored;
+        ManifestObject::new(ObjectRole::Dump, key, size_bytes, blake3)
+    };
+    Ok(Streamed {
+        archive,
+        objects: objects.into_iter().map(dump).collect(),
+        bytes_in,
+    })
+}
+
+type Reading = JoinHandle<Result<(Archive, u64)>>;
+type Sealing = JoinHandle<Result<Vec<StoredObject>>>;
+
+/// Starts the threads between `pg_dump` and the store.
+fn start(run: &Run<'_>, stdout: OwnedFd, uploader: Uploader) -> Result<(Reading, Sealing)> {
+    let settings = &run.inner.settings;
     let compression = CompressorSettings {
         level: settings.level,
         workers: settings.workers,
@@ -52,67 +93,16 @@ pub(super) async fn run(run: &Run<'_>, source: &Source, snapshot: &str) -> Resul
         Error::new(ErrorKind::Internal, "dump", "compression cannot start").with_source(source)
     })?;
     let identity = run.object_identity().cloned();
-    let (layout, id, encrypted) = (
-        run.inner.repository.layout.clone(),
-        run.id.clone(),
-        identity.is_some(),
-    );
-    let sealer = Sealer::new(
-        uploader,
-        identity,
-        settings.max_object_bytes,
-        move |number| layout.object(&id, ObjectRole::Dump, number, encrypted),
-    );
+    let (layout, id) = (run.inner.repository.layout.clone(), run.id.clone());
+    let encrypted = identity.is_some();
+    let name = move |number| layout.object(&id, ObjectRole::Dump, number, encrypted);
+    let sealer = Sealer::new(uploader, identity, settings.max_object_bytes, name);
     let (counters, frame_bytes) = (Arc::clone(&run.events.counters), settings.frame_bytes);
     let reading =
         tokio::task::spawn_blocking(move || read(stdout, compressors, frame_bytes, &counters));
     let counters = Arc::clone(&run.events.counters);
     let sealing = tokio::task::spawn_blocking(move || seal(frames, sealer, &counters));
-
-    let work = async {
-        let (archive, objects, exit, ()) = tokio::join!(reading, sealing, child.wait(), uploads);
-        (archive, objects, exit)
-    };
-    let stalled = run
-        .events
-        .watch(Phase::Dump, expected, settings.stall_timeout);
-    let (archive, objects, exit) = tokio::select! {
-        done = work => done,
-        () = stalled => return Err(Error::new(
-            ErrorKind::Timeout,
-            "dump",
-            format!("no byte moved for {} seconds", settings.stall_timeout.as_secs()),
-        )),
-    };
-    // The cause before its effects: a store that fails makes pg_dump die of a closed pipe,
-    // and a pg_dump that dies leaves an archive that ends early.
-    let objects = joined(objects)?;
-    let exit = exit.map_err(|err| client::not_run("dump", "pg_dump", err))?;
-    if !exit.success() {
-        return Err(client::failure(
-            ErrorKind::ClientFailed,
-            "dump",
-            "pg_dump",
-            &exit,
-        ));
-    }
-    let (archive, bytes_in) = joined(archive)?;
-    let objects = objects
-        .into_iter()
-        .map(|stored| {
-            ManifestObject::new(
-                ObjectRole::Dump,
-                stored.key,
-                stored.size_bytes,
-                stored.blake3,
-            )
-        })
-        .collect();
-    Ok(Streamed {
-        archive,
-        objects,
-        bytes_in,
-    })
+    Ok((reading, sealing))
 }
 
 fn program(run: &Run<'_>, source: &Source, snapshot: &str) -> Result<Program> {

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{DefinitionFingerprint, Fingerprint};
+use super::{
+    DefinitionFingerprint, Fingerprint, SequenceFingerprint, TableFingerprint, quote_ident,
+};
+use crate::archive::RowsDigest;
 
 /// How many differences a check reports.
 const MAX_DIFFERENCES: usize = 20;
@@ -117,76 +120,60 @@ fn compare_maps<K: Ord, V: PartialEq>(
 
 /// Compares rows, sequences, large objects and object counts.
 pub(crate) fn compare_fingerprints(expected: &Fingerprint, found: &Fingerprint) -> Vec<Check> {
-    let qualified = |(schema, name): &(String, String)| {
-        format!(
-            "{}.{}",
-            super::quote_ident(schema),
-            super::quote_ident(name)
-        )
-    };
-    let tables = |side: &Fingerprint| -> BTreeMap<_, _> {
-        let key = |schema: &String, name: &String| (schema.clone(), name.clone());
-        side.tables
-            .iter()
-            .map(|table| (key(&table.schema, &table.name), table.digest))
-            .collect()
-    };
-    let sequences = |side: &Fingerprint| -> BTreeMap<_, _> {
-        side.sequences
-            .iter()
-            .map(|seq| {
-                (
-                    (seq.schema.clone(), seq.name.clone()),
-                    (seq.last_value, seq.is_called),
-                )
-            })
-            .collect()
-    };
-    let digest = |digest: &crate::archive::RowsDigest| {
-        format!("{} rows with hash {:032x}", digest.rows, digest.hash)
-    };
-    let large_objects = if expected.large_objects == found.large_objects {
-        Vec::new()
-    } else {
-        let show = |side: &Fingerprint| digest(&side.large_objects);
-        vec![Difference::new(
-            "large objects",
-            show(expected),
-            show(found),
-        )]
-    };
     let mut checks = vec![
-        Check::new(
-            "tables",
-            expected.tables.len() as u64,
-            compare_maps(
-                &tables(expected),
-                &tables(found),
-                |key| format!("table {}", qualified(key)),
-                digest,
-            ),
-        ),
-        Check::new(
-            "sequences",
-            expected.sequences.len() as u64,
-            compare_maps(
-                &sequences(expected),
-                &sequences(found),
-                |key| format!("sequence {}", qualified(key)),
-                |(last_value, is_called)| format!("{last_value}, called: {is_called}"),
-            ),
-        ),
-        Check::new("large objects", expected.large_objects.rows, large_objects),
+        compare_tables(expected, found),
+        compare_sequences(expected, found),
+        compare_large_objects(expected, found),
     ];
     if let (Some(expected), Some(found)) = (&expected.objects, &found.objects) {
         let differences = compare_maps(expected, found, Clone::clone, ToString::to_string);
-        checks.push(Check::new(
-            "object counts",
-            expected.len() as u64,
-            differences,
-        ));
+        let checked = expected.len() as u64;
+        checks.push(Check::new("object counts", checked, differences));
     }
     checks
+}
+
+fn compare_tables(expected: &Fingerprint, found: &Fingerprint) -> Check {
+    let by_name = |side: &Fingerprint| -> BTreeMap<_, _> {
+        let tables = side.tables.iter();
+        let entry =
+            |table: &TableFingerprint| (qualified(&table.schema, &table.name), table.digest);
+        tables.map(entry).collect()
+    };
+    let (expected, found) = (by_name(expected), by_name(found));
+    let subject = |name: &String| format!("table {name}");
+    let differences = compare_maps(&expected, &found, subject, show_digest);
+    Check::new("tables", expected.len() as u64, differences)
+}
+
+fn compare_sequences(expected: &Fingerprint, found: &Fingerprint) -> Check {
+    let by_name = |side: &Fingerprint| -> BTreeMap<_, _> {
+        let entry = |sequence: &SequenceFingerprint| {
+            let state = (sequence.last_value, sequence.is_called);
+            (qualified(&sequence.schema, &sequence.name), state)
+        };
+        side.sequences.iter().map(entry).collect()
+    };
+    let (expected, found) = (by_name(expected), by_name(found));
+    let subject = |name: &String| format!("sequence {name}");
+    let show = |(last_value, is_called): &(i64, bool)| format!("{last_value}, called: {is_called}");
+    let differences = compare_maps(&expected, &found, subject, show);
+    Check::new("sequences", expected.len() as u64, differences)
+}
+
+fn compare_large_objects(expected: &Fingerprint, found: &Fingerprint) -> Check {
+    let (expected, found) = (&expected.large_objects, &found.large_objects);
+    let difference = || Difference::new("large objects", show_digest(expected), show_digest(found));
+    let differences = (expected != found).then(difference).into_iter().collect();
+    Check::new("large objects", expected.rows, differences)
+}
+
+fn qualified(schema: &str, name: &str) -> String {
+    format!("{}.{}", quote_ident(schema), quote_ident(name))
+}
+
+fn show_digest(digest: &RowsDigest) -> String {
+    format!("{} rows with hash {:032x}", digest.rows, digest.hash)
 }
 
 /// Compares definitions, as multisets: names are not always unique.
@@ -232,8 +219,6 @@ pub(crate) fn compare_definitions(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::RowsDigest;
-    use crate::fingerprint::{SequenceFingerprint, TableFingerprint};
 
     fn fingerprint() -> Fingerprint {
         let table = |name: &str, rows, hash| TableFingerprint {
