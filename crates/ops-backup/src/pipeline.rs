@@ -15,5 +15,5 @@ mod seal;
 
 pub(crate) use compress::{CompressorSettings, Compressors, Frames};
 pub(crate) use objects::{StoredObject, Uploader, upload};
-pub(crate) use open::{Opened, open_object, read_small};
+pub(crate) use open::{Opened, cause_of, open_object, read_small};
 pub(crate) use seal::{Sealer, seal_small};

@@ -116,9 +116,22 @@ pub(crate) async fn read_small(
     if matches!(&content, Ok(Ok(content)) if content.len() as u64 > max_bytes) {
         return Err(damaged("it is larger than it may be".into()));
     }
-    // What the fetch found is the cause where it found something.
-    fetched?;
-    content
-        .map_err(|err| damaged(err.into()))?
-        .map_err(|err| damaged(err.into()))
+    let content = content
+        .map_err(ops_core::BoxError::from)
+        .and_then(|content| content.map_err(Into::into));
+    match content {
+        Ok(content) => fetched.map(|()| content),
+        Err(err) => Err(cause_of(fetched, damaged(err))),
+    }
+}
+
+/// Why an object could not be read to its end: what the fetch found where it found
+/// something, else what its reader did. A fetch that nobody reads any more has found
+/// nothing.
+#[cold]
+pub(crate) fn cause_of(fetched: Result<()>, read: Error) -> Error {
+    match fetched {
+        Err(cause) if cause.kind() != ErrorKind::Canceled => cause,
+        _ => read,
+    }
 }

@@ -11,8 +11,8 @@ use crate::backup::Inner;
 use crate::client::{self, Clients};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Counters, Events, Phase};
-use crate::pipeline::{Opened, open_object};
-use crate::repository::{ManifestObject, ObjectRole, OpenBackup};
+use crate::pipeline::{Opened, cause_of, open_object};
+use crate::repository::{ObjectRole, OpenBackup};
 
 /// How to load.
 #[derive(Clone, Copy, Debug)]
@@ -149,12 +149,7 @@ async fn feed(
         stdin: File::from(stdin),
         held_back: Vec::new(),
     };
-    let objects: Vec<ManifestObject> = backup
-        .manifest
-        .objects_of(ObjectRole::Dump)
-        .cloned()
-        .collect();
-    for object in &objects {
+    for object in backup.manifest.objects_of(ObjectRole::Dump) {
         let store = Arc::clone(&inner.repository.store);
         let counters = Arc::clone(&events.counters);
         let identity = backup.identity.clone();
@@ -169,31 +164,24 @@ async fn feed(
             copied.map_err(|err| internal("a thread ended early").with_source(err))?;
         output = returned;
         match copied {
-            Err(err) if err.kind() == io::ErrorKind::BrokenPipe => {
-                return Err(Error::new(
-                    ErrorKind::Canceled,
-                    operation,
-                    "pg_restore stopped to read",
-                ));
-            }
+            Err(err) if err.kind() == io::ErrorKind::BrokenPipe => return Err(unread(operation)),
             Err(err) => {
-                // What the fetch found is the cause where it found something.
-                fetched?;
                 let message = format!("{} cannot be opened", object.key);
-                return Err(Error::new(ErrorKind::Integrity, operation, message).with_source(err));
+                let damaged = Error::new(ErrorKind::Integrity, operation, message).with_source(err);
+                return Err(cause_of(fetched, damaged));
             }
             Ok(()) => fetched?,
         }
     }
     let ended = tokio::task::spawn_blocking(move || output.finish()).await;
-    match ended.map_err(|err| internal("a thread ended early").with_source(err))? {
-        Ok(()) => Ok(()),
-        Err(_) => Err(Error::new(
-            ErrorKind::Canceled,
-            operation,
-            "pg_restore stopped to read",
-        )),
-    }
+    ended
+        .map_err(|err| internal("a thread ended early").with_source(err))?
+        .map_err(|_| unread(operation))
+}
+
+#[cold]
+fn unread(operation: &'static str) -> Error {
+    Error::new(ErrorKind::Canceled, operation, "pg_restore stopped to read")
 }
 
 /// The input of `pg_restore`, one buffer behind.

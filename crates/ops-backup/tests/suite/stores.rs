@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use ops_core::object_store::{
     DeleteOutcome, GetOptions, GetResult, ListOptions, ObjectMeta, ObjectStoreLimits, PutCondition,
     PutOptions,
@@ -16,13 +17,26 @@ use tokio::sync::Notify;
 /// What is odd about a store.
 #[derive(Debug)]
 pub(crate) enum Oddity {
-    /// It keeps no checksums.
+    /// It keeps no checksums, and sends in pieces of 1 KiB.
     Forgetful,
     /// It waits before it writes a manifest: tells that it has been reached, and goes on
     /// when it is told to.
     Slow { reached: Notify, go: Notify },
     /// It writes a manifest, and its answer is lost.
     Mute,
+}
+
+fn in_small_pieces(body: ByteStream) -> ByteStream {
+    Box::pin(body.flat_map(|chunk| {
+        let pieces: Vec<Result<Bytes>> = match chunk {
+            Ok(chunk) => chunk
+                .chunks(1024)
+                .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+                .collect(),
+            Err(err) => vec![Err(err)],
+        };
+        stream::iter(pieces)
+    }))
 }
 
 /// A store with an oddity.
@@ -68,7 +82,11 @@ impl ObjectStore for Odd {
     }
 
     async fn get(&self, key: &ObjectKey, options: GetOptions) -> Result<GetResult> {
-        self.store.get(key, options).await
+        let mut answer = self.store.get(key, options).await?;
+        if matches!(self.oddity, Oddity::Forgetful) {
+            answer.body = in_small_pieces(answer.body);
+        }
+        Ok(answer)
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<ObjectMeta> {
