@@ -7,8 +7,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// A full name in the domain name system, such as `www.shop.example`.
 ///
 /// Kept in lower case and without the final dot, so that two spellings of one name are
-/// equal. Labels have letters, digits, `-` and `_`; the first may be `*`. Other scripts
-/// are written as `xn--` labels.
+/// equal. Labels have letters, digits, `-`, `_` and `/` (RFC 2317); the first may be
+/// `*`. Other scripts are written as `xn--` labels.
 ///
 /// ```
 /// use ops_core::dns::DnsName;
@@ -43,7 +43,7 @@ impl DnsName {
         }
         Err(Error::new(
             ErrorKind::InvalidInput,
-            "a DNS name has labels of 1 to 63 of a-z, 0-9, - and _, and 253 bytes in all",
+            "a DNS name has labels of 1 to 63 of a-z, 0-9, -, _ and /, and 253 bytes in all",
         ))
     }
 
@@ -82,7 +82,8 @@ impl DnsName {
 }
 
 fn is_label(label: &str) -> bool {
-    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    let fits =
+        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'/');
     (1..=63).contains(&label.len())
         && label.bytes().all(fits)
         && !label.starts_with('-')
@@ -151,7 +152,6 @@ mod tests {
             "a b",
             "a.*.b",
             "über.example",
-            "a/b",
             "a\nb",
             "@",
             &long_label,

@@ -204,6 +204,24 @@ impl RecordSet {
         })
     }
 
+    /// A set of which something cannot be said here, as a vendor lists it; its records
+    /// may be none.
+    pub fn foreign(
+        name: DnsName,
+        kind: RecordType,
+        records: Vec<RecordData>,
+        foreign: impl Into<String>,
+    ) -> Self {
+        Self {
+            name,
+            kind,
+            records,
+            ttl: None,
+            proxied: None,
+            foreign: Some(foreign.into()),
+        }
+    }
+
     /// Whether this set is what `wanted` asks for: the same records in any order, and the
     /// time to live and the proxying where `wanted` names them.
     #[must_use]
@@ -225,7 +243,6 @@ impl RecordSet {
 
 setters! { RecordSet {
     opt { with_ttl(ttl: Duration), with_proxied(proxied: bool) }
-    opt_into { with_foreign(foreign: String) }
 } }
 
 #[cold]
