@@ -209,6 +209,7 @@ pub(crate) async fn a_set_makes_a_version_and_the_one_before_stays_readable(
         .map(|version| &version.id)
         .collect();
     assert_eq!(current, [&second]);
+    assert_eq!(listed[1].state, SecretVersionState::Earlier);
     for (id, value) in [(&first, "1"), (&second, "2")] {
         let read = versions.read_secret_version(&name("A"), id).await.unwrap();
         assert_eq!(
