@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::{self, Cmd};
 use crate::failure::{Failure, Result};
+use crate::providers;
 use crate::tidy;
 use crate::workspace::{self, Package};
 
@@ -21,13 +22,16 @@ enum Outcome {
 }
 
 /// Cheap steps first, so that a small mistake shows early.
-const STEPS: [(&str, Run); 8] = [
+const STEPS: [(&str, Run); 9] = [
     ("fmt", fmt),
     ("tidy", |_| tidy::check(false).map(passed)),
     ("typos", typos),
     ("tree", |packages| tree::check(packages).map(passed)),
     ("clippy", clippy),
     ("features", |packages| features::check(packages).map(passed)),
+    ("providers", |packages| {
+        providers::check(packages).map(|why| why.map_or(Outcome::Passed, Outcome::NotRun))
+    }),
     ("docs", docs),
     ("deny", |_| deny::check().map(passed)),
 ];

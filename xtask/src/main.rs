@@ -14,6 +14,7 @@ use std::process::ExitCode;
 mod ci;
 mod command;
 mod failure;
+mod providers;
 mod run;
 mod setup;
 mod test;
@@ -30,6 +31,7 @@ usage: cargo xtask <command>
   demo [ARG..]                       the main job on a throwaway PostgreSQL
   bench [NAME] [--quick]             benchmarks beside peers
   ci [STEP..]                        format, lints, docs, features, dependency policy
+  providers                          what each vendor crate can send, and its contract coverage
   tidy [--fix]                       repository checks that no other tool makes
   help                               this text
 
@@ -66,6 +68,7 @@ fn dispatch(args: &[String]) -> Result {
         "demo" => run::demo(rest),
         "bench" => run::bench(rest),
         "ci" => ci::command(rest),
+        "providers" => providers::command(rest),
         "tidy" => tidy::command(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
