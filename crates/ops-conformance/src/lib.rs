@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+pub mod case;
+pub mod fixture;
+pub mod hosting;
+pub mod leak;
+#[cfg(feature = "memory")]
+pub mod memory;
+pub mod quirk;
+pub mod run;
+
+mod macros;
+mod support;
+
+pub use async_trait::async_trait;
+pub use case::{Case, Outcome, Requirement};
+pub use fixture::Fixture;
+pub use quirk::Quirk;

@@ -1,0 +1,7 @@
+//! `Hosting`.
+
+mod reference {
+    use ops_conformance::memory::MemoryHostingFixture;
+
+    ops_conformance::hosting!(MemoryHostingFixture::new());
+}
