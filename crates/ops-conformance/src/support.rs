@@ -1,5 +1,7 @@
 //! What the cases share.
 
+#![expect(clippy::panic, reason = "what a case finds out fails a test")]
+
 use futures_util::StreamExt;
 use ops_core::{Error, ErrorKind, ItemStream, Result};
 

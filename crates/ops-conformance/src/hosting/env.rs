@@ -113,7 +113,8 @@ pub(super) async fn h_077_a_refused_change_sets_no_variable_at_all(fixture: &dyn
 pub(super) async fn h_078_removing_variables_leaves_secrets_alone(fixture: &dyn HostingFixture) {
     let (hosting, app) = (fixture.hosting(), with_secret(fixture).await);
     let env = hosting.as_env_vars().unwrap();
-    done(env.remove_env(&app, vec![name("GREETING")]).await);
+    // Whether that is an error is another case.
+    drop(env.remove_env(&app, vec![name("GREETING")]).await);
     let secrets = hosting.as_app_secrets().unwrap();
     let left = done(secrets.list_secrets(&app).await);
     assert!(left.iter().any(|secret| secret.key == name("GREETING")));

@@ -4,7 +4,7 @@ use ops_core::ErrorKind;
 use ops_core::hosting::{DeployRequest, PlainEnv, RollbackRequest};
 use ops_core::id::IdempotencyKey;
 
-use super::{HostingFixture, release, wait_live};
+use super::{HostingFixture, release, wait_ended, wait_live};
 use crate::case::Outcome;
 use crate::support::{done, missing, refused};
 
@@ -103,7 +103,7 @@ pub(super) async fn h_057_variables_are_not_rolled_back(fixture: &dyn HostingFix
     release(fixture, &app, 2).await;
     let rollback = hosting.as_rollback().unwrap();
     let back = done(rollback.roll_back(&app, RollbackRequest::previous()).await);
-    wait_live(fixture, &app, &back.id).await;
+    wait_ended(fixture, &app, &back.id).await;
     assert_eq!(done(env.env(&app).await).get("MODE"), Some("new"));
 }
 
