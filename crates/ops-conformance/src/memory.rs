@@ -7,8 +7,10 @@ use std::time::Duration;
 use ops_core::{Clock, Timestamp};
 
 mod hosting;
+mod object_store;
 
 pub use hosting::MemoryHostingFixture;
+pub use object_store::MemoryObjectStoreFixture;
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]

@@ -5,3 +5,4 @@
 
 mod hosting;
 mod matrix;
+mod object_store;
