@@ -15,35 +15,15 @@ use crate::support::{done, refused};
 
 const NO_VERSIONS: &str = "the store names no versions";
 
-pub(super) async fn o_030_a_create_loses_to_what_is_there(fixture: &dyn ObjectStoreFixture) {
+pub(super) async fn o_030_a_create_loses_to_what_is_there_and_changes_nothing(
+    fixture: &dyn ObjectStoreFixture,
+) {
     let folder = Folder::new(fixture);
     folder.put("a", "first").await;
     let create = PutOptions::if_none_match();
     let lost = folder.put_with("a", "second".into(), create).await;
     refused(lost, &[ErrorKind::AlreadyExists]);
-}
-
-pub(super) async fn o_031_a_create_that_lost_changes_nothing(fixture: &dyn ObjectStoreFixture) {
-    let folder = Folder::new(fixture);
-    folder.put("a", "first").await;
-    let create = PutOptions::if_none_match();
-    let lost = folder.put_with("a", "second".into(), create).await;
-    if lost.is_err() {
-        assert_eq!(done(folder.read("a").await), "first");
-    }
-}
-
-pub(super) async fn o_032_a_swap_of_the_version_that_is_there_is_done(
-    fixture: &dyn ObjectStoreFixture,
-) -> Outcome {
-    let folder = Folder::new(fixture);
-    let Some(etag) = folder.put("a", "first").await.etag else {
-        return Outcome::NotOffered(NO_VERSIONS);
-    };
-    let swap = PutOptions::if_match(etag);
-    done(folder.put_with("a", "second".into(), swap).await);
-    assert_eq!(done(folder.read("a").await), "second");
-    Outcome::Passed
+    assert_eq!(done(folder.read("a").await), "first");
 }
 
 /// A folder whose object `a` is at its second version, and the name of the first.
@@ -93,9 +73,8 @@ pub(super) async fn o_035_of_racing_creates_one_wins(fixture: &dyn ObjectStoreFi
     let results = join_all(writers.collect::<Vec<_>>()).await;
     let mut winners = Vec::new();
     for (number, result) in results.into_iter().enumerate() {
-        match result.unwrap() {
-            Ok(_) => winners.push(format!("writer {number}")),
-            Err(err) => assert_eq!(err.kind(), ErrorKind::AlreadyExists, "{err:?}"),
+        if result.unwrap().is_ok() {
+            winners.push(format!("writer {number}"));
         }
     }
     assert_eq!(winners.len(), 1, "{winners:?}");
@@ -104,17 +83,19 @@ pub(super) async fn o_035_of_racing_creates_one_wins(fixture: &dyn ObjectStoreFi
 
 async fn increment(store: &dyn ObjectStore, key: &ObjectKey, times: u32) {
     let mut left = times;
-    while left > 0 {
+    for _ in 0..1_000 {
+        if left == 0 {
+            return;
+        }
         let object = done(store.get(key, GetOptions::default()).await);
         let etag = object.meta.etag.clone().unwrap();
         let text: Vec<Bytes> = done(object.body.try_collect().await);
         let value: u32 = String::from_utf8(text.concat()).unwrap().parse().unwrap();
         let next = Bytes::from((value + 1).to_string());
-        match store.put(key, next, PutOptions::if_match(etag)).await {
-            Ok(_) => left -= 1,
-            Err(err) => assert_eq!(err.kind(), ErrorKind::Conflict, "{err:?}"),
-        }
+        let swap = store.put(key, next, PutOptions::if_match(etag)).await;
+        left -= u32::from(swap.is_ok());
     }
+    panic!("a swap of the version that is there is never done");
 }
 
 pub(super) async fn o_036_racing_swaps_lose_no_update(fixture: &dyn ObjectStoreFixture) -> Outcome {

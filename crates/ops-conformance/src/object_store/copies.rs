@@ -70,12 +70,10 @@ pub(super) async fn o_085_a_copy_that_creates_loses_to_what_is_there(
 
 pub(super) async fn o_086_awkward_keys_are_copied(fixture: &dyn ObjectStoreFixture) {
     let folder = Folder::new(fixture);
-    for name in NAMES {
+    for (number, name) in NAMES.into_iter().enumerate() {
         folder.put(name, name).await;
-        let (from, to) = (folder.key(name), folder.key(&format!("to/{name}")));
+        let (from, to) = (folder.key(name), folder.key(&format!("to/{number}")));
         done(folder.store.copy(&from, &to, ALWAYS).await);
-    }
-    for name in NAMES {
-        assert_eq!(done(folder.read(&format!("to/{name}")).await), name);
+        assert_eq!(done(folder.read(&format!("to/{number}")).await), name);
     }
 }

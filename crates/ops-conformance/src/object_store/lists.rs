@@ -1,6 +1,7 @@
 //! Listings.
 
 use futures_util::{StreamExt, stream};
+use ops_core::object_store::ObjectMeta;
 
 use super::{Folder, ObjectStoreFixture};
 use crate::case::Outcome;
@@ -23,13 +24,17 @@ pub(super) async fn o_060_objects_are_listed_in_the_order_of_their_bytes(
     let folder = filled(fixture).await;
     let mut sorted = NAMES;
     sorted.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
-    assert_eq!(folder.names("", None).await, sorted);
+    let listed = folder.list("", None).await;
+    let name = |meta: &ObjectMeta| meta.key.as_str()[folder.prefix.len()..].to_owned();
+    let listed: Vec<_> = listed.iter().map(name).collect();
+    assert_eq!(listed, sorted);
 }
 
 pub(super) async fn o_061_a_prefix_chooses_what_begins_with_it(fixture: &dyn ObjectStoreFixture) {
     let folder = filled(fixture).await;
     let expected = ["a%20b", "a+b", "a-b", "a/b"];
     assert_eq!(folder.names("a", None).await, expected);
+    assert_eq!(folder.names("z", None).await, ["z"]);
 }
 
 pub(super) async fn o_062_a_listing_starts_after_a_key(fixture: &dyn ObjectStoreFixture) {
@@ -42,7 +47,6 @@ pub(super) async fn o_063_prefix_and_start_hold_together(fixture: &dyn ObjectSto
     let folder = filled(fixture).await;
     assert_eq!(folder.names("a", Some("a+b")).await, ["a-b", "a/b"]);
     assert_eq!(folder.names("b", Some("a")).await, ["b c", "b?c#d"]);
-    assert!(folder.names("a", Some("b")).await.is_empty());
 }
 
 pub(super) async fn o_064_a_prefix_of_nothing_lists_nothing(fixture: &dyn ObjectStoreFixture) {

@@ -27,9 +27,11 @@ pub(super) async fn o_001_the_abilities_are_those_that_are_declared(
     crate::support::assert_abilities(&offered, fixture.abilities());
 }
 
-pub(super) async fn o_002_what_was_put_is_read(fixture: &dyn ObjectStoreFixture) {
+pub(super) async fn o_002_bytes_of_every_value_are_read_as_they_were_put(
+    fixture: &dyn ObjectStoreFixture,
+) {
     let folder = Folder::new(fixture);
-    let data = noise(2, 100_000);
+    let data: Vec<u8> = (0..=u8::MAX).cycle().take(100_000).collect();
     folder.put("a", data.clone()).await;
     assert!(done(folder.read("a").await) == data, "other bytes");
 }
@@ -48,14 +50,11 @@ pub(super) async fn o_004_a_write_answers_the_key_and_the_size(fixture: &dyn Obj
     assert_eq!((written.key, written.size_bytes), (folder.key("a"), 7));
 }
 
-pub(super) async fn o_005_head_tells_what_the_write_answered(fixture: &dyn ObjectStoreFixture) {
+pub(super) async fn o_005_head_tells_the_size_and_the_version(fixture: &dyn ObjectStoreFixture) {
     let folder = Folder::new(fixture);
     let written = folder.put("a", "content").await;
     let head = done(folder.store.head(&folder.key("a")).await);
-    assert_eq!(
-        (head.key, head.size_bytes, head.etag),
-        (written.key, written.size_bytes, written.etag)
-    );
+    assert_eq!((head.size_bytes, head.etag), (7, written.etag));
 }
 
 pub(super) async fn o_006_a_later_write_takes_the_place_of_an_earlier_one(

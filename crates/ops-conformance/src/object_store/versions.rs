@@ -104,9 +104,9 @@ pub(super) async fn o_144_a_delete_leaves_a_mark_and_the_content(
         return Outcome::NotOffered(SHARED);
     };
     done(folder.store.delete(&folder.key("a")).await);
-    let marks: Vec<_> = listed(&folder).await;
-    let marks: Vec<_> = marks.iter().map(|each| each.is_delete_marker).collect();
-    assert_eq!(marks, [true, false, false]);
+    let versions = listed(&folder).await;
+    let marks = versions.iter().filter(|each| each.is_delete_marker).count();
+    assert_eq!((marks, versions.len()), (1, 3), "{versions:?}");
     Outcome::Passed
 }
 
