@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod case;
+pub mod database;
 pub mod fixture;
 pub mod hosting;
 pub mod leak;
@@ -12,6 +13,7 @@ pub mod run;
 
 mod macros;
 mod support;
+mod usage;
 
 pub use async_trait::async_trait;
 pub use case::{Case, Outcome, Requirement};

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use ops_core::{Clock, Timestamp};
 
+mod database;
 mod hosting;
 mod object_store;
 
+pub use database::MemoryDatabaseFixture;
 pub use hosting::MemoryHostingFixture;
 pub use object_store::MemoryObjectStoreFixture;
 

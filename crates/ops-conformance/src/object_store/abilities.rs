@@ -143,9 +143,9 @@ pub(super) async fn o_122_two_rules_of_one_name_are_refused(
     let folder = Folder::new(fixture);
     let lifecycle = folder.store.as_lifecycle().unwrap();
     let mut twice = rules(&folder);
-    twice
-        .iter_mut()
-        .for_each(|rule| rule.id = "ops-same".to_owned());
+    for rule in &mut twice {
+        "ops-same".clone_into(&mut rule.id);
+    }
     refused(
         lifecycle.set_lifecycle_rules(twice).await,
         &[ErrorKind::InvalidInput],

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what is sabotaged is a test")]
 
+mod database;
 mod hosting;
 mod matrix;
 mod object_store;
