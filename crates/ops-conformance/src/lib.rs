@@ -7,6 +7,7 @@ pub mod hosting;
 pub mod leak;
 #[cfg(feature = "memory")]
 pub mod memory;
+pub mod monitor;
 pub mod object_store;
 pub mod quirk;
 pub mod run;

@@ -8,10 +8,12 @@ use ops_core::{Clock, Timestamp};
 
 mod database;
 mod hosting;
+mod monitor;
 mod object_store;
 
 pub use database::MemoryDatabaseFixture;
 pub use hosting::MemoryHostingFixture;
+pub use monitor::MemoryMonitorFixture;
 pub use object_store::MemoryObjectStoreFixture;
 
 /// A clock that stands still until it is moved.

@@ -59,7 +59,7 @@ pub(super) async fn d_083_only_statements_that_ran_long_enough_are_told(
     let [shortest, .., longest] = times[..] else {
         return Outcome::NotOffered(TOO_FEW);
     };
-    let between = shortest + (longest - shortest) / 2;
+    let between = shortest + longest.saturating_sub(shortest) / 2;
     let long = running(fixture, between).await;
     assert!(
         long.iter().all(|time| *time >= between),

@@ -6,4 +6,5 @@
 mod database;
 mod hosting;
 mod matrix;
+mod monitor;
 mod object_store;

@@ -1,0 +1,7 @@
+//! `Monitor`.
+
+mod reference {
+    use ops_conformance::memory::MemoryMonitorFixture;
+
+    ops_conformance::monitor!(MemoryMonitorFixture::new());
+}
