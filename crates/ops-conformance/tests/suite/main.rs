@@ -5,6 +5,7 @@
 
 mod database;
 mod hosting;
+mod leak;
 mod matrix;
 mod monitor;
 mod object_store;
