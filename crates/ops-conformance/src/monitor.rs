@@ -1,7 +1,7 @@
 //! The suite of [`Monitor`].
 
 #![expect(
-    clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a case is a test, in a function of its own"
 )]

@@ -175,7 +175,7 @@ impl NativeBackups for Sabotaged {
                 let is_complete = backups.iter().find(is_complete).is_some();
                 if is_complete
                     && ((self.is("D-048") && is_new)
-                        || (self.is("D-052") && self.keeps_nothing(&request)))
+                        || (self.is("D-052") && Self::keeps_nothing(&request)))
                 {
                     sent.from = RestorePoint::Time(now);
                 }
@@ -185,21 +185,22 @@ impl NativeBackups for Sabotaged {
             }
             _ => {}
         }
-        if self.is("D-053") {
-            if let RestoreTarget::InPlace { preserve_as } = &request.target {
-                let restored = self.memory().restore_backup(sent).await?;
-                // Preserved only after it was written over.
-                if let Some(name) = preserve_as {
-                    self.preserve(name).await?;
-                }
-                return Ok(restored);
+        if let (true, RestoreTarget::InPlace { preserve_as }) = (self.is("D-053"), &request.target)
+        {
+            let restored = self.memory().restore_backup(sent).await?;
+            // Preserved only after it was written over.
+            if let Some(name) = preserve_as {
+                self.preserve(name).await?;
             }
+            return Ok(restored);
         }
         let name = format!("{}-2", self.memory().id());
         match self.memory().restore_backup(sent.clone()).await {
             Err(err) if self.is("D-045") && err.is_not_found() => wrong(),
-            Err(err) if self.is("D-046") && err.kind() == ErrorKind::InvalidInput => self.here(),
-            Err(err) if self.is("D-047") && err.kind() == ErrorKind::Conflict => self.here(),
+            Err(err) if self.is("D-046") && err.kind() == ErrorKind::InvalidInput => {
+                Ok(self.here())
+            }
+            Err(err) if self.is("D-047") && err.kind() == ErrorKind::Conflict => Ok(self.here()),
             Err(err) if self.is("D-050") && err.kind() == ErrorKind::AlreadyExists => {
                 let again = RestoreBackupRequest::to_new_instance(sent.from, name);
                 self.memory().restore_backup(again).await
@@ -223,13 +224,13 @@ impl NativeBackups for Sabotaged {
 }
 
 impl Sabotaged {
-    fn keeps_nothing(&self, request: &RestoreBackupRequest) -> bool {
+    fn keeps_nothing(request: &RestoreBackupRequest) -> bool {
         request.target == RestoreTarget::InPlace { preserve_as: None }
     }
 
-    fn here(&self) -> Result<NativeRestore> {
+    fn here(&self) -> NativeRestore {
         let here = self.memory().id().clone();
-        Ok(NativeRestore::new(here, DatabaseState::Available))
+        NativeRestore::new(here, DatabaseState::Available)
     }
 
     async fn preserve(&self, name: &str) -> Result<()> {

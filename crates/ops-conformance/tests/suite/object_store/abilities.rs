@@ -49,7 +49,9 @@ impl Lifecycle for Sabotaged {
         }
         let mut rules = self.memory().lifecycle_rules().await?;
         if self.is("O-120") {
-            rules.iter_mut().for_each(|rule| rule.prefix.clear());
+            for rule in &mut rules {
+                rule.prefix.clear();
+            }
         }
         Ok(rules)
     }

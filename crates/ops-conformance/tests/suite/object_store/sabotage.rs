@@ -96,11 +96,11 @@ impl Sabotaged {
             let end = data.iter().position(|byte| *byte == 0);
             return data.slice(..end.unwrap_or(data.len()));
         }
-        if self.is("O-006") {
-            if let Ok((_, old)) = self.peek(key).await {
-                let tail = old.get(data.len()..).unwrap_or_default();
-                return [&data[..], tail].concat().into();
-            }
+        if self.is("O-006")
+            && let Ok((_, old)) = self.peek(key).await
+        {
+            let tail = old.get(data.len()..).unwrap_or_default();
+            return [&data[..], tail].concat().into();
         }
         data
     }
@@ -408,10 +408,10 @@ impl Sabotaged {
             ByteRange::Bounded { length, .. } if self.is("O-020") && *length > 0 && !is_large => {
                 *length = length.saturating_add(1);
             }
-            ByteRange::Bounded { offset, length } if self.is("O-021") => {
-                if offset.saturating_add(*length) > size {
-                    return Err(Error::new(ErrorKind::InvalidInput, "sabotaged"));
-                }
+            ByteRange::Bounded { offset, length }
+                if self.is("O-021") && offset.saturating_add(*length) > size =>
+            {
+                return Err(Error::new(ErrorKind::InvalidInput, "sabotaged"));
             }
             ByteRange::Bounded { offset, .. } if self.is("O-028") && is_large => *offset += 1,
             ByteRange::From(offset) if self.is("O-022") => *offset = offset.saturating_add(1),

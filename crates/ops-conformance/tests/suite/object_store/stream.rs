@@ -54,10 +54,10 @@ impl Sabotaged {
     ) -> Result<ObjectMeta> {
         match &options.condition {
             PutCondition::IfNoneMatch if self.is("O-037") => {
-                options.condition = PutCondition::Always
+                options.condition = PutCondition::Always;
             }
             PutCondition::IfMatch(_) if self.is("O-038") => {
-                options.condition = PutCondition::Always
+                options.condition = PutCondition::Always;
             }
             _ => {}
         }

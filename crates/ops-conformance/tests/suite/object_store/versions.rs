@@ -42,9 +42,9 @@ impl Versions for Sabotaged {
                 listed.retain(|version| !version.is_delete_marker);
             }
             if this.is("O-146") {
-                listed
-                    .iter_mut()
-                    .for_each(|version| version.is_latest = true);
+                for version in &mut listed {
+                    version.is_latest = true;
+                }
             }
             stream::iter(listed.into_iter().map(Ok))
         };
