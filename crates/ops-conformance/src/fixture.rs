@@ -15,6 +15,15 @@ use async_trait::async_trait;
 /// account waits in [`pause`](Self::pause).
 #[async_trait]
 pub trait Fixture: Send + Sync + 'static {
+    /// Why nothing can be tried here, such as a server that is not installed. The tests
+    /// print it as `SKIPPED` and pass. Defaults to `None`.
+    ///
+    /// A fixture that must not be skipped where `OPS_TESTKIT_REQUIRE` says so panics when
+    /// it is made.
+    fn unavailable(&self) -> Option<String> {
+        None
+    }
+
     /// A name that nothing else has, of at most 40 characters of `a-z`, `0-9` and `-`,
     /// with a letter first. Live fixtures sweep what begins with `ops-test-`.
     fn unique(&self, what: &str) -> String {

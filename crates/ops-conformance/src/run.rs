@@ -72,8 +72,18 @@ where
     let Some(case) = cases.iter().find(|case| case.name == name) else {
         panic!("{name} is no case");
     };
-    let verdict = block_on(async { run(case, &*fixture.await).await });
     let id = case.id;
+    let tried = block_on(async {
+        let fixture = fixture.await;
+        match fixture.unavailable() {
+            Some(why) => Err(why),
+            None => Ok(run(case, &*fixture).await),
+        }
+    });
+    let verdict = match tried {
+        Ok(verdict) => verdict,
+        Err(why) => return println!("SKIPPED: {id}: {why}"),
+    };
     let Some(quirk) = quirks.iter().find(|quirk| quirk.id() == id) else {
         match verdict {
             Verdict::Passed => println!("PASSED: {id}"),
