@@ -26,13 +26,13 @@ mod reference {
 }
 
 /// The in-memory account behind a wrapper that does one thing wrong.
-struct SabotagedFixture {
+pub(crate) struct SabotagedFixture {
     memory: MemoryHostingFixture,
     hosting: Sabotaged,
 }
 
 impl SabotagedFixture {
-    fn new(fault: &'static str) -> Self {
+    pub(crate) fn new(fault: &'static str) -> Self {
         let memory = MemoryHostingFixture::new();
         let hosting = Sabotaged::new(memory.memory().clone(), fault);
         Self { memory, hosting }

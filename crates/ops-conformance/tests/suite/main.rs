@@ -14,3 +14,5 @@ mod leak;
 mod matrix;
 mod monitor;
 mod object_store;
+mod quirks;
+mod readme;
