@@ -17,6 +17,7 @@ mod faulty;
 mod forward;
 mod gate;
 mod hosting;
+mod leak;
 mod monitor;
 mod notifier;
 mod object_store;
