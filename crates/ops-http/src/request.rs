@@ -1,0 +1,278 @@
+//! Requests as values: built and looked at without a network.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use ops_core::object_store::ByteStream;
+use ops_core::{Error, ErrorKind, Result, Secret};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::operation::{Idempotency, Operation};
+
+/// An answer whose body has been read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Response {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, not longer than the request allows.
+    pub body: Bytes,
+}
+
+/// How a body is turned into what the caller wants.
+pub(crate) type Decode<T> = fn(&Response) -> Result<T>;
+
+/// What is sent.
+pub(crate) enum Body {
+    Empty,
+    Json(Bytes),
+    Form(Bytes),
+    Raw {
+        content_type: &'static str,
+        bytes: Bytes,
+    },
+    /// A stream is sent once: it cannot be read again.
+    Stream {
+        content_type: &'static str,
+        length: Option<u64>,
+        stream: ByteStream,
+    },
+}
+
+/// A request, ready to be sent, that knows how its answer is decoded.
+///
+/// ```
+/// use ops_http::{ApiRequest, Operation};
+///
+/// const SHOW: Operation = Operation::get("Apps_show", "/apps/{app_name}");
+///
+/// #[derive(serde::Deserialize)]
+/// struct App {
+///     name: String,
+/// }
+///
+/// let call = ApiRequest::new(&SHOW).segment("app_name", "a/b?").query("full", true).json::<App>();
+/// assert_eq!(call.path_and_query(), "/apps/a%2Fb%3F?full=true");
+/// ```
+pub struct ApiRequest<T = ()> {
+    pub(crate) operation: &'static Operation,
+    pub(crate) class: Idempotency,
+    pub(crate) segments: Vec<(&'static str, String)>,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) body: Body,
+    pub(crate) problem: Option<Error>,
+    pub(crate) max_body: usize,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) absent_is_none: bool,
+    pub(crate) resource: Option<String>,
+    pub(crate) decode: Decode<T>,
+}
+
+/// The largest answer that is read unless a request allows another: 8 MiB.
+pub const DEFAULT_MAX_BODY: usize = 8 * 1024 * 1024;
+
+impl ApiRequest {
+    /// A request without a body whose answer is not looked at.
+    #[must_use]
+    pub fn new(operation: &'static Operation) -> Self {
+        Self {
+            operation,
+            class: operation.class(),
+            segments: Vec::new(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: Body::Empty,
+            problem: None,
+            max_body: DEFAULT_MAX_BODY,
+            timeout: None,
+            absent_is_none: false,
+            resource: None,
+            decode: |_| Ok(()),
+        }
+    }
+}
+
+impl<T> ApiRequest<T> {
+    /// Fills a variable segment of the template. The value is percent-encoded here, and
+    /// nowhere else; the values `.` and `..` are refused.
+    #[must_use]
+    pub fn segment(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.segments.push((name, value.into()));
+        self
+    }
+
+    /// Adds a query parameter.
+    #[must_use]
+    pub fn query(mut self, name: impl Into<String>, value: impl fmt::Display) -> Self {
+        self.query.push((name.into(), value.to_string()));
+        self
+    }
+
+    /// Adds a query parameter where there is a value.
+    #[must_use]
+    pub fn query_opt(self, name: impl Into<String>, value: Option<impl fmt::Display>) -> Self {
+        match value {
+            Some(value) => self.query(name, value),
+            None => self,
+        }
+    }
+
+    /// Adds a header. Its value is public: secrets go through [`secret_header`](Self::secret_header).
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: impl AsRef<str>) -> Self {
+        match HeaderValue::from_str(value.as_ref()) {
+            Ok(value) => self.headers.push((name, value)),
+            Err(_) => self.refuse(format!("the value of header {name} is not valid")),
+        }
+        self
+    }
+
+    /// Adds a header that is never printed.
+    #[must_use]
+    pub fn secret_header(mut self, name: HeaderName, value: &Secret) -> Self {
+        match HeaderValue::from_str(value.expose()) {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                self.headers.push((name, value));
+            }
+            Err(_) => self.refuse(format!("the value of header {name} is not valid")),
+        }
+        self
+    }
+
+    /// Sends a value as JSON.
+    #[must_use]
+    pub fn body_json(mut self, value: &impl Serialize) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(bytes) => self.body = Body::Json(bytes.into()),
+            Err(err) => self.refuse(format!("the body is not JSON: {err}")),
+        }
+        self
+    }
+
+    /// Sends bytes as they are.
+    #[must_use]
+    pub fn body_raw(mut self, content_type: &'static str, bytes: impl Into<Bytes>) -> Self {
+        self.body = Body::Raw {
+            content_type,
+            bytes: bytes.into(),
+        };
+        self
+    }
+
+    /// Sends a stream, which never lies in memory whole. It is read once: a request with it
+    /// is not sent again after the first byte left.
+    #[must_use]
+    pub fn body_stream(
+        mut self,
+        content_type: &'static str,
+        length: Option<u64>,
+        stream: ByteStream,
+    ) -> Self {
+        self.body = Body::Stream {
+            content_type,
+            length,
+            stream,
+        };
+        self
+    }
+
+    /// Names the resource, for errors.
+    #[must_use]
+    pub fn resource(mut self, resource: impl Into<String>) -> Self {
+        self.resource = Some(resource.into());
+        self
+    }
+
+    /// Declares that this call may be repeated, for example because it carries an
+    /// idempotency key that is the same for each attempt.
+    #[must_use]
+    pub fn idempotent(mut self) -> Self {
+        self.class = Idempotency::Idempotent;
+        self
+    }
+
+    /// Sets the time that one attempt may take, instead of the client's.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the size in bytes beyond which an answer is refused. Defaults to
+    /// [`DEFAULT_MAX_BODY`].
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    fn refuse(&mut self, problem: String) {
+        if self.problem.is_none() {
+            self.problem = Some(Error::new(ErrorKind::InvalidInput, problem));
+        }
+    }
+
+    fn decoding<U>(self, decode: Decode<U>) -> ApiRequest<U> {
+        let Self {
+            operation,
+            class,
+            segments,
+            query,
+            headers,
+            body,
+            problem,
+            max_body,
+            timeout,
+            absent_is_none,
+            resource,
+            decode: _,
+        } = self;
+        ApiRequest {
+            operation,
+            class,
+            segments,
+            query,
+            headers,
+            body,
+            problem,
+            max_body,
+            timeout,
+            absent_is_none,
+            resource,
+            decode,
+        }
+    }
+
+    /// Decodes the answer as JSON: unknown fields are ignored, an error names the field.
+    #[must_use]
+    pub fn json<U: DeserializeOwned>(self) -> ApiRequest<U> {
+        self.decoding(crate::decode::json)
+    }
+
+    /// Decodes the answer as JSON, and a 404 as `None`.
+    #[must_use]
+    pub fn json_or_absent<U: DeserializeOwned>(mut self) -> ApiRequest<Option<U>> {
+        self.absent_is_none = true;
+        self.decoding(crate::decode::json_or_absent)
+    }
+
+    /// Answers whether the thing was there: `true` for success, `false` for a 404 or 410.
+    #[must_use]
+    pub fn existed(mut self) -> ApiRequest<bool> {
+        self.absent_is_none = true;
+        self.decoding(|response| Ok(response.status.is_success()))
+    }
+
+    /// Hands over the answer as it came, for what is not JSON.
+    #[must_use]
+    pub fn decoded_by<U>(self, decode: fn(&Response) -> Result<U>) -> ApiRequest<U> {
+        self.decoding(decode)
+    }
+}
