@@ -102,8 +102,8 @@ impl Descriptions {
         if let Some(description) = loaded.get(&path) {
             return Ok(description.clone());
         }
-        let text =
-            std::fs::read_to_string(&path).map_err(|error| LoadError::new(name, error.to_string()))?;
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| LoadError::new(name, error.to_string()))?;
         let description = Description::parse(name, &text)?;
         loaded.insert(path, description.clone());
         Ok(description)

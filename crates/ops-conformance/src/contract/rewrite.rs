@@ -89,7 +89,13 @@ pub(crate) fn rewrite(document: &Value, pointer: &str, flavor: Flavor) -> Value 
 fn definition_name(pointer: &str, closed: bool) -> String {
     let name: String = pointer
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c.to_string() } else { format!("_{:x}_", u32::from(c)) })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c.to_string()
+            } else {
+                format!("_{:x}_", u32::from(c))
+            }
+        })
         .collect();
     format!("{}{name}", if closed { "closed" } else { "open" })
 }
@@ -131,7 +137,14 @@ impl Rewriter<'_> {
             return Value::Object(rewritten);
         }
         let union = says("anyOf") != says("oneOf");
-        let others = ["properties", "patternProperties", "additionalProperties", "allOf", "$ref", "if"];
+        let others = [
+            "properties",
+            "patternProperties",
+            "additionalProperties",
+            "allOf",
+            "$ref",
+            "if",
+        ];
         if union && !others.iter().any(|key| says(key)) {
             let mut rewritten = self.keywords(object);
             rewritten.remove("anyOf");
@@ -151,7 +164,9 @@ impl Rewriter<'_> {
         rewritten
     }
 
-    /// A schema that is one part of what stands at a position.
+    /// A schema that is one part of what stands at a position. One that is closed on its
+    /// own account would refuse the fields of the other parts; the position is closed
+    /// instead.
     fn open(&mut self, schema: &Value) -> Value {
         let Some(object) = schema.as_object() else {
             return schema.clone();
@@ -160,6 +175,10 @@ impl Rewriter<'_> {
         if let Some(target) = local_reference(object) {
             let target = self.reference(&target, false);
             rewritten.insert("$ref".to_owned(), Value::String(target));
+        }
+        let closed = rewritten.get("additionalProperties") == Some(&Value::Bool(false));
+        if closed && self.flavor != Flavor::Described {
+            rewritten.remove("additionalProperties");
         }
         Value::Object(rewritten)
     }
@@ -197,14 +216,19 @@ impl Rewriter<'_> {
                 let fields = fields.map(|(name, schema)| (name.clone(), self.position(schema)));
                 Value::Object(fields.collect())
             }
-            ("items" | "contains" | "propertyNames", schema) => self.position(schema),
-            ("additionalProperties" | "unevaluatedProperties", schema) => self.position(schema),
+            (
+                "items"
+                | "contains"
+                | "propertyNames"
+                | "additionalProperties"
+                | "unevaluatedProperties",
+                schema,
+            ) => self.position(schema),
             ("prefixItems", Value::Array(schemas)) => {
                 schemas.iter().map(|schema| self.position(schema)).collect()
             }
-            ("allOf", Value::Array(parts)) => parts.iter().map(|part| self.part(part)).collect(),
-            ("anyOf" | "oneOf", Value::Array(branches)) => {
-                branches.iter().map(|branch| self.open(branch)).collect()
+            ("allOf" | "anyOf" | "oneOf", Value::Array(parts)) => {
+                parts.iter().map(|part| self.open(part)).collect()
             }
             ("if" | "then" | "else" | "not", schema) => self.open(schema),
             ("pattern", Value::String(pattern)) if !is_usable(pattern) => return None,
@@ -213,26 +237,15 @@ impl Rewriter<'_> {
         Some(value)
     }
 
-    /// A part of an `allOf`. One that is closed on its own account would refuse the fields
-    /// of the others; the position is closed instead.
-    fn part(&mut self, schema: &Value) -> Value {
-        let mut rewritten = self.open(schema);
-        if self.flavor != Flavor::Described
-            && let Value::Object(rewritten) = &mut rewritten
-            && rewritten.get("additionalProperties") == Some(&Value::Bool(false))
-        {
-            rewritten.remove("additionalProperties");
-        }
-        rewritten
-    }
-
     /// Whether a schema names fields, directly or through what it is composed of. One that
-    /// names none is free-form.
+    /// names none, and does not say that there are none, is free-form.
     fn names_fields(&self, schema: &Value, seen: &mut HashSet<String>) -> bool {
         let Some(object) = schema.as_object() else {
             return false;
         };
-        if object.contains_key("properties") || object.contains_key("patternProperties") {
+        let says = |key: &str| object.contains_key(key);
+        let closed = object.get("additionalProperties") == Some(&Value::Bool(false));
+        if closed || says("properties") || says("patternProperties") {
             return true;
         }
         if let Some(target) = local_reference(object)
@@ -260,14 +273,22 @@ pub(crate) fn local_reference(schema: &Map<String, Value>) -> Option<String> {
 fn concerns_fields(key: &str) -> bool {
     matches!(
         key,
-        "properties" | "patternProperties" | "additionalProperties" | "allOf" | "anyOf" | "oneOf" | "if"
+        "properties"
+            | "patternProperties"
+            | "additionalProperties"
+            | "allOf"
+            | "anyOf"
+            | "oneOf"
+            | "if"
     )
 }
 
 /// Whether the regular expression is one that can be compiled here. Some vendors write
 /// those of their own language.
 fn is_usable(pattern: &str) -> bool {
-    jsonschema::options().build(&json!({ "pattern": pattern })).is_ok()
+    jsonschema::options()
+        .build(&json!({ "pattern": pattern }))
+        .is_ok()
 }
 
 fn one_of_as_any_of(schema: &mut Map<String, Value>) {

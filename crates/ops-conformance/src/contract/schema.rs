@@ -8,7 +8,7 @@ use jsonschema::{Draft, ValidationError, Validator};
 use serde_json::Value;
 
 use super::rewrite::{Flavor, rewrite};
-use super::violation::{Place, Rule, Violation, escape};
+use super::violation::{Place, Rule, Violation, escape, unescape};
 
 /// A document full of schemas, and those of them that were compiled.
 #[derive(Debug)]
@@ -117,7 +117,11 @@ fn translate(error: &ValidationError<'_>, place: Place, violations: &mut Vec<Vio
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             for name in unexpected {
                 let pointer = format!("{pointer}/{}", escape(name));
-                add(pointer, Rule::Unknown, "the description has no such field".to_owned());
+                add(
+                    pointer,
+                    Rule::Unknown,
+                    "the description has no such field".to_owned(),
+                );
             }
         }
         Kind::FalseSchema => {
@@ -210,21 +214,20 @@ fn message(error: &ValidationError<'_>) -> String {
 /// Takes out what is only a consequence: where a part of a schema fails, the fields that
 /// it names look unknown, too.
 fn settle(violations: Vec<Violation>, names: &HashSet<String>) -> Vec<Violation> {
-    let others = violations.iter().any(|one| one.rule != Rule::Unknown);
-    let known = |one: &Violation| {
-        let last = one.pointer.rsplit('/').next().unwrap_or_default();
-        names.contains(&super::violation::unescape(last))
+    let depth = |one: &Violation| one.pointer.matches('/').count();
+    let consequence = |one: &Violation| {
+        let (object, name) = one.pointer.rsplit_once('/').unwrap_or_default();
+        let object = format!("{object}/");
+        one.rule == Rule::Unknown
+            && names.contains(&unescape(name))
+            && violations.iter().any(|other| {
+                let cause = other.rule != Rule::Unknown || depth(other) > depth(one);
+                cause && format!("{}/", other.pointer).starts_with(&object)
+            })
     };
     let mut settled: Vec<Violation> = Vec::new();
     for one in &violations {
-        let object = one.pointer.rsplit_once('/').map_or("", |(object, _)| object);
-        let caused = others
-            && one.rule == Rule::Unknown
-            && known(one)
-            && violations
-                .iter()
-                .any(|other| other.rule != Rule::Unknown && other.pointer.starts_with(object));
-        if !caused && !settled.contains(one) {
+        if !consequence(one) && !settled.contains(one) {
             settled.push(one.clone());
         }
     }

@@ -1,1 +1,4 @@
-//! x
+//! The contract kit against descriptions of its own and against those of the vendors.
+
+mod openapi;
+mod vendors;

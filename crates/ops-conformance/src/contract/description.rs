@@ -1,0 +1,148 @@
+//! One description of whatever kind, and the questions that can be put to it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::openapi;
+use super::request::Request;
+use super::rest::Rest;
+use super::violation::Violation;
+
+/// A vendor's description of its interface. Cheap to clone: clones share what is compiled.
+#[derive(Clone)]
+pub struct Description {
+    name: Arc<str>,
+    prefix: Option<String>,
+    kind: Arc<Kind>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Rest(Rest),
+}
+
+/// A request that keeps to the description.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Checked {
+    /// The operation that it is a call of.
+    pub operation_id: String,
+}
+
+/// An operation of a description.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OperationInfo {
+    /// The vendor's id of the operation.
+    pub id: String,
+    /// The method. Empty for GraphQL.
+    pub method: String,
+    /// The path template. Empty for GraphQL.
+    pub path: String,
+}
+
+/// A description that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadError {
+    name: String,
+    message: String,
+}
+
+impl LoadError {
+    pub(crate) fn new(name: &str, message: impl Into<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.message)
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+impl fmt::Debug for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Description")
+            .field("name", &self.name)
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Description {
+    /// Whether a file of this name is a description.
+    pub(crate) fn knows(name: &str) -> bool {
+        name.ends_with(".openapi.json")
+    }
+
+    /// A description out of its text. What kind it is, the ending of the name says:
+    /// `.openapi.json`.
+    ///
+    /// # Errors
+    /// If it cannot be read as that kind.
+    pub fn parse(name: &str, text: &str) -> Result<Self, LoadError> {
+        let fail = |message: String| LoadError::new(name, message);
+        let document =
+            || serde_json::from_str::<Value>(text).map_err(|error| fail(error.to_string()));
+        let kind = if name.ends_with(".openapi.json") {
+            Kind::Rest(openapi::parse(document()?).map_err(fail)?)
+        } else {
+            return Err(fail("the name has no known ending".to_owned()));
+        };
+        Ok(Self {
+            name: Arc::from(name),
+            prefix: None,
+            kind: Arc::new(kind),
+        })
+    }
+
+    /// The name of its file.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The same, served below another path than that of the servers it names: `/v1`, or an
+    /// empty text for the root.
+    #[must_use]
+    pub fn with_prefix(mut self, prefix: &str) -> Self {
+        self.prefix = Some(prefix.trim_end_matches('/').to_owned());
+        self
+    }
+
+    /// All operations, sorted by id.
+    #[must_use]
+    pub fn operations(&self) -> Vec<OperationInfo> {
+        let mut operations: Vec<OperationInfo> = match &*self.kind {
+            Kind::Rest(rest) => rest
+                .operations
+                .iter()
+                .map(|operation| OperationInfo {
+                    id: operation.id.clone(),
+                    method: operation.method.to_string(),
+                    path: operation.route.template().to_owned(),
+                })
+                .collect(),
+        };
+        operations.sort_by(|one, other| one.id.cmp(&other.id));
+        operations
+    }
+
+    /// Finds the operation of a request and checks everything about it but its credentials.
+    ///
+    /// # Errors
+    /// Every rule of the description that the request breaks.
+    pub fn check(&self, request: &Request) -> Result<Checked, Vec<Violation>> {
+        let operation_id = match &*self.kind {
+            Kind::Rest(rest) => rest.check(request, self.prefix.as_deref())?.to_owned(),
+        };
+        Ok(Checked { operation_id })
+    }
+}
