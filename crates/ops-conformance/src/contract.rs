@@ -10,20 +10,28 @@
 //! Whether a request carries credentials is not checked here: how a client authenticates is
 //! a matter of its own tests.
 
+mod answer;
 mod body;
 mod coerce;
 mod description;
 mod find;
+mod merged;
 mod openapi;
 mod operation;
+mod pattern;
+mod recorded;
 mod request;
+mod request_sample;
 mod rest;
 mod rewrite;
 mod route;
+mod sample;
 mod schema;
 mod violation;
 
+pub use answer::Answer;
 pub use description::{Checked, Description, LoadError, OperationInfo};
 pub use find::{Descriptions, skipped};
+pub use recorded::Exchange;
 pub use request::Request;
 pub use violation::{Place, Rule, Violation, lines};

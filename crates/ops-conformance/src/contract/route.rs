@@ -38,7 +38,7 @@ impl Route {
                 _ if spans => ".+".to_owned(),
                 _ => "[^/]+".to_owned(),
             };
-            regex.push_str("(");
+            regex.push('(');
             regex.push_str(&part);
             regex.push(')');
             names.push(name.to_owned());
@@ -87,6 +87,12 @@ impl Route {
     /// Query parameters that are part of the template.
     pub(crate) fn literal_query(&self) -> &[(String, Option<String>)] {
         &self.query
+    }
+
+    /// Whether a parameter may span several segments.
+    pub(crate) fn spans(&self, name: &str) -> bool {
+        let forms = [format!("{{+{name}}}"), format!("{{{name}+}}")];
+        forms.iter().any(|form| self.template.contains(form))
     }
 
     /// The path with every parameter replaced by what `value` gives for it.

@@ -14,8 +14,10 @@ use super::violation::{Place, Rule, Violation, escape, unescape};
 #[derive(Debug)]
 pub(crate) struct Schemas {
     document: Value,
-    compiled: Mutex<HashMap<(String, Flavor), Result<Arc<Compiled>, String>>>,
+    compiled: Mutex<HashMap<(String, Flavor), Build>>,
 }
+
+type Build = Result<Arc<Compiled>, String>;
 
 /// A schema ready for use.
 #[derive(Debug)]
@@ -42,7 +44,7 @@ impl Schemas {
         self.document.pointer(pointer).unwrap_or(&Value::Bool(true))
     }
 
-    fn compiled(&self, pointer: &str, flavor: Flavor) -> Result<Arc<Compiled>, String> {
+    fn compiled(&self, pointer: &str, flavor: Flavor) -> Build {
         let key = (pointer.to_owned(), flavor);
         let lock = || self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = lock().get(&key) {
@@ -86,7 +88,7 @@ impl Schemas {
         for error in compiled.validator.iter_errors(value) {
             translate(&error, place, &mut violations);
         }
-        settle(violations, &compiled.names)
+        settle(&violations, &compiled.names)
     }
 }
 
@@ -213,7 +215,7 @@ fn message(error: &ValidationError<'_>) -> String {
 
 /// Takes out what is only a consequence: where a part of a schema fails, the fields that
 /// it names look unknown, too.
-fn settle(violations: Vec<Violation>, names: &HashSet<String>) -> Vec<Violation> {
+fn settle(violations: &[Violation], names: &HashSet<String>) -> Vec<Violation> {
     let depth = |one: &Violation| one.pointer.matches('/').count();
     let consequence = |one: &Violation| {
         let (object, name) = one.pointer.rsplit_once('/').unwrap_or_default();
@@ -226,7 +228,7 @@ fn settle(violations: Vec<Violation>, names: &HashSet<String>) -> Vec<Violation>
             })
     };
     let mut settled: Vec<Violation> = Vec::new();
-    for one in &violations {
+    for one in violations {
         if !consequence(one) && !settled.contains(one) {
             settled.push(one.clone());
         }

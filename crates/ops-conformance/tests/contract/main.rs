@@ -1,4 +1,5 @@
 //! The contract kit against descriptions of its own and against those of the vendors.
 
+mod every_operation;
 mod openapi;
 mod vendors;
