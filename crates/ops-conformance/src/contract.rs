@@ -15,6 +15,7 @@ mod body;
 mod coerce;
 mod description;
 mod find;
+mod free_form;
 mod merged;
 mod openapi;
 mod operation;

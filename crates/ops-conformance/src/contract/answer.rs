@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::operation::{Media, Operation, Response};
+use super::operation::{Media, Operation, Response, Status};
 use super::rest::Rest;
 use super::rewrite::Flavor;
 use super::sample::{Want, sample};
@@ -29,7 +29,12 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn new(label: String, status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
+    pub(crate) fn new(
+        label: String,
+        status: u16,
+        content_type: &str,
+        body: impl Into<Bytes>,
+    ) -> Self {
         let mut headers = HeaderMap::new();
         if let Ok(value) = HeaderValue::from_str(content_type)
             && !content_type.is_empty()
@@ -71,7 +76,7 @@ pub(crate) const WANTS: [(Want, &str); 6] = [
 pub(crate) fn answers(schemas: &Schemas, operation: &Operation) -> Vec<Answer> {
     let mut answers = Vec::new();
     for response in &operation.responses {
-        let status = response.status.sample();
+        let status = sample_status(operation, response.status);
         let json = response.media.iter().find(|media| media.is_json());
         let mut made = match json.or(response.media.first()) {
             Some(media) if media.is_json() => json_answers(schemas, status, media),
@@ -87,6 +92,22 @@ pub(crate) fn answers(schemas: &Schemas, operation: &Operation) -> Vec<Answer> {
         answers.extend(made);
     }
     answers
+}
+
+/// A status that is answered as described for `wanted`, and for no other.
+fn sample_status(operation: &Operation, wanted: Status) -> u16 {
+    let described = |status: &u16| {
+        let mut responses = operation.responses.iter();
+        responses.any(|it| it.status != wanted && it.status.fit(*status).is_some_and(|fit| fit < 2))
+    };
+    let candidates = match wanted {
+        Status::Exact(status) => return status,
+        Status::Class(class) => class * 100..class * 100 + 100,
+        Status::Default if operation.responses.len() == 1 => 200..201,
+        Status::Default => 500..600,
+    };
+    let mut candidates = candidates.into_iter();
+    candidates.find(|status| !described(status)).unwrap_or(500)
 }
 
 fn json_answers(schemas: &Schemas, status: u16, media: &Media) -> Vec<Answer> {
@@ -118,7 +139,9 @@ fn json_answers(schemas: &Schemas, status: u16, media: &Media) -> Vec<Answer> {
 
 fn add_headers(schemas: &Schemas, response: &Response, headers: &mut HeaderMap) {
     for (name, schema) in &response.headers {
-        let value = schema.as_ref().map(|it| sample(schemas, it, Want::Full, Flavor::Described).0);
+        let value = schema
+            .as_ref()
+            .map(|it| sample(schemas, it, Want::Full, Flavor::Described).0);
         let text = match value {
             Some(Value::String(text)) => text,
             Some(other) => other.to_string(),
@@ -134,7 +157,12 @@ fn add_headers(schemas: &Schemas, response: &Response, headers: &mut HeaderMap) 
 }
 
 /// Holds an answer against the description of its operation.
-pub(crate) fn check(rest: &Rest, operation: &Operation, status: u16, body: &[u8]) -> Vec<Violation> {
+pub(crate) fn check(
+    rest: &Rest,
+    operation: &Operation,
+    status: u16,
+    body: &[u8],
+) -> Vec<Violation> {
     let one = |place, rule, message: String| vec![Violation::new(place, "", rule, message)];
     let responses = operation.responses.iter();
     let fitting = responses.filter_map(|it| it.status.fit(status).map(|fit| (fit, it)));
@@ -143,7 +171,10 @@ pub(crate) fn check(rest: &Rest, operation: &Operation, status: u16, body: &[u8]
         if status >= 400 {
             return Vec::new();
         }
-        let message = format!("the description has no answer {status} for {}", operation.id);
+        let message = format!(
+            "the description has no answer {status} for {}",
+            operation.id
+        );
         return one(Place::Status, Rule::Undescribed, message);
     };
     let Some(media) = response.media.iter().find(|media| media.is_json()) else {
@@ -153,10 +184,16 @@ pub(crate) fn check(rest: &Rest, operation: &Operation, status: u16, body: &[u8]
         return Vec::new();
     };
     if body.is_empty() {
-        return one(Place::Body, Rule::Required, "the answer has no body".to_owned());
+        return one(
+            Place::Body,
+            Rule::Required,
+            "the answer has no body".to_owned(),
+        );
     }
     match serde_json::from_slice(body) {
-        Ok(value) => rest.schemas.check(schema, Flavor::Answer, &value, Place::Body),
+        Ok(value) => rest
+            .schemas
+            .check(schema, Flavor::Answer, &value, Place::Body),
         // Another content type than JSON may be described, too.
         Err(_) if response.media.len() > 1 => Vec::new(),
         Err(error) => one(Place::Body, Rule::Syntax, format!("not JSON: {error}")),

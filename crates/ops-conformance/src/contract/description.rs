@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::answer::{self, Answer};
+use super::free_form;
 use super::openapi;
 use super::recorded::Exchange;
 use super::request::Request;
@@ -204,8 +205,13 @@ impl Description {
     /// anything may stand there.
     #[must_use]
     pub fn is_free_form(&self, operation_id: &str, pointer: &str) -> bool {
-        let _ = (operation_id, pointer);
-        true
+        let Kind::Rest(rest) = &*self.kind;
+        let body = rest.operation(operation_id).and_then(|it| it.body.as_ref());
+        let mut schemas = body
+            .into_iter()
+            .flat_map(|body| &body.media)
+            .filter_map(|it| it.schema.as_ref());
+        schemas.any(|schema| free_form::is_free_form(&rest.schemas, schema, pointer))
     }
 
     /// Bodies that the description allows for an operation: one with what is required, one

@@ -62,22 +62,36 @@ impl Merged {
         if schema.contains_key("items") {
             self.items.push(format!("{pointer}/items"));
         }
-        if schema.get("additionalProperties").is_some_and(|it| !it.is_boolean()) {
+        if schema
+            .get("additionalProperties")
+            .is_some_and(|it| !it.is_boolean())
+        {
             self.values.push(format!("{pointer}/additionalProperties"));
         }
         self.examples.extend(schema.get("example").cloned());
         let examples = schema.get("examples").and_then(Value::as_array);
-        self.examples.extend(examples.into_iter().flatten().cloned());
+        self.examples
+            .extend(examples.into_iter().flatten().cloned());
         for (key, value) in schema {
             self.words.insert(key.clone(), value.clone());
         }
         let parts = schema.get("allOf").and_then(Value::as_array);
         for index in 0..parts.map_or(0, Vec::len) {
-            self.add(schemas, &format!("{pointer}/allOf/{index}"), pick, depth + 1);
+            self.add(
+                schemas,
+                &format!("{pointer}/allOf/{index}"),
+                pick,
+                depth + 1,
+            );
         }
         for key in ["anyOf", "oneOf"] {
             if let Some(branches) = schema.get(key).and_then(Value::as_array) {
-                self.add_union(schemas, &format!("{pointer}/{key}"), branches, (pick, depth));
+                self.add_union(
+                    schemas,
+                    &format!("{pointer}/{key}"),
+                    branches,
+                    (pick, depth),
+                );
             }
         }
     }
@@ -117,7 +131,9 @@ impl Merged {
             });
             both.cloned().collect()
         };
-        self.types = Some(self.types.as_ref().map_or_else(|| here.clone(), both));
+        let both: Vec<String> = self.types.as_ref().map_or_else(|| here.clone(), both);
+        // Where two parts contradict each other, the definition is right, which comes later.
+        self.types = Some(if both.is_empty() { here } else { both });
     }
 
     fn add_fields(&mut self, schema: &Map<String, Value>, pointer: &str) {

@@ -115,15 +115,6 @@ impl Status {
             _ => None,
         }
     }
-
-    /// A status that fits.
-    pub(crate) const fn sample(self) -> u16 {
-        match self {
-            Self::Exact(status) => status,
-            Self::Class(class) => class * 100,
-            Self::Default => 500,
-        }
-    }
 }
 
 /// What may be answered with one status.

@@ -31,22 +31,32 @@ fn write(hir: &Hir, extra: u32, text: &mut String) -> bool {
         }
         HirKind::Capture(capture) => write(&capture.sub, extra, text),
         HirKind::Concat(parts) => parts.iter().all(|part| write(part, extra, text)),
-        HirKind::Alternation(branches) => {
-            branches.first().is_some_and(|branch| write(branch, extra, text))
-        }
+        HirKind::Alternation(branches) => branches
+            .first()
+            .is_some_and(|branch| write(branch, extra, text)),
     }
 }
 
 /// A character of a class: a letter or digit if it has one.
 fn character(class: &Class) -> Option<char> {
     let ranges: Vec<(char, char)> = match class {
-        Class::Unicode(class) => class.ranges().iter().map(|it| (it.start(), it.end())).collect(),
+        Class::Unicode(class) => class
+            .ranges()
+            .iter()
+            .map(|it| (it.start(), it.end()))
+            .collect(),
         Class::Bytes(class) => {
             let ranges = class.ranges().iter();
-            ranges.map(|it| (char::from(it.start()), char::from(it.end()))).collect()
+            ranges
+                .map(|it| (char::from(it.start()), char::from(it.end())))
+                .collect()
         }
     };
-    let has = |wanted: char| ranges.iter().any(|(start, end)| (*start..=*end).contains(&wanted));
+    let has = |wanted: char| {
+        ranges
+            .iter()
+            .any(|(start, end)| (*start..=*end).contains(&wanted))
+    };
     let plain = ['a', 'A', '1', '0', 'e', '-', '/', ' '];
     let plain = plain.into_iter().find(|wanted| has(*wanted));
     let last = || ranges.last().map(|(start, _)| *start);
@@ -67,7 +77,10 @@ mod tests {
         ] {
             for extra in [0, 3] {
                 let text = sample(pattern, extra).unwrap();
-                assert!(regex::Regex::new(pattern).unwrap().is_match(&text), "{pattern}: {text}");
+                assert!(
+                    regex::Regex::new(pattern).unwrap().is_match(&text),
+                    "{pattern}: {text}"
+                );
             }
         }
         assert_eq!(sample("(?=a)b", 0), None);

@@ -28,7 +28,8 @@ impl Descriptions {
         let fail = |message: String| LoadError::new(name, message);
         let path = self.folder().join("recorded").join(name);
         let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
-        let document: Value = serde_json::from_str(&text).map_err(|error| fail(error.to_string()))?;
+        let document: Value =
+            serde_json::from_str(&text).map_err(|error| fail(error.to_string()))?;
         let exchanges = document.get("exchanges").and_then(Value::as_array);
         let exchanges = exchanges.ok_or_else(|| fail("there are no exchanges".to_owned()))?;
         let read = exchanges.iter().map(|it| exchange(it).map_err(&fail));
@@ -37,8 +38,15 @@ impl Descriptions {
 }
 
 fn exchange(recorded: &Value) -> Result<Exchange, String> {
-    let text = |key: &str| recorded.get(key).and_then(Value::as_str).unwrap_or_default();
-    let method: Method = text("method").parse().map_err(|_| "an exchange without method")?;
+    let text = |key: &str| {
+        recorded
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let method: Method = text("method")
+        .parse()
+        .map_err(|_| "an exchange without method")?;
     let mut path = text("path").to_owned();
     let query = text("query");
     if !query.is_empty() {
@@ -57,7 +65,12 @@ fn exchange(recorded: &Value) -> Result<Exchange, String> {
         Some(Value::String(text)) => text.clone(),
         Some(body) => body.to_string(),
     };
-    let mut answer = Answer::new(format!("{status} recorded"), status, "application/json", body);
+    let mut answer = Answer::new(
+        format!("{status} recorded"),
+        status,
+        "application/json",
+        body,
+    );
     let headers = recorded.get("headers").and_then(Value::as_object);
     for (name, value) in headers.into_iter().flatten() {
         let name = http::HeaderName::from_bytes(name.as_bytes());

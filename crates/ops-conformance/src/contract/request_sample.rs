@@ -22,7 +22,7 @@ fn request(rest: &Rest, operation: &Operation, want: Want) -> Request {
         let schema = parameter.schema.as_ref();
         schema.map_or_else(
             || Value::String("text".to_owned()),
-            |it| sample(&rest.schemas, it, want, Flavor::Request).0,
+            |it| sample(&rest.schemas, it, Want::Full, Flavor::Request).0,
         )
     };
     let parameters = |place: In| {

@@ -7,7 +7,7 @@
 //! `unevaluatedProperties: false` sees through `$ref`, `allOf`, `anyOf` and `oneOf`. So each
 //! definition exists twice: open, to be composed, and closed, to stand at a position.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -66,16 +66,16 @@ pub(crate) fn rewrite(document: &Value, pointer: &str, flavor: Flavor) -> Value 
         flavor,
         definitions: BTreeMap::new(),
         waiting: Vec::new(),
+        loose: BTreeSet::new(),
     };
-    let root = rewriter.reference(pointer, true);
-    while let Some((pointer, closed)) = rewriter.waiting.pop() {
+    let root = rewriter.reference(pointer, Form::Closed);
+    while let Some((pointer, form)) = rewriter.waiting.pop() {
         let schema = document.pointer(&pointer).unwrap_or(&Value::Bool(true));
-        let rewritten = if closed {
-            rewriter.position(schema)
-        } else {
-            rewriter.open(schema)
+        let name = definition_name(&pointer, &form);
+        let rewritten = match form {
+            Form::Closed => rewriter.position(schema),
+            Form::Open(loose) => rewriter.within(loose, |it| it.open(schema)),
         };
-        let name = definition_name(&pointer, closed);
         rewriter.definitions.insert(name, Some(rewritten));
     }
     let definitions: Map<String, Value> = rewriter
@@ -86,41 +86,71 @@ pub(crate) fn rewrite(document: &Value, pointer: &str, flavor: Flavor) -> Value 
     json!({ "$ref": root, "$defs": definitions })
 }
 
-fn definition_name(pointer: &str, closed: bool) -> String {
-    let name: String = pointer
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '-' {
-                c.to_string()
-            } else {
-                format!("_{:x}_", u32::from(c))
-            }
-        })
-        .collect();
-    format!("{}{name}", if closed { "closed" } else { "open" })
+fn definition_name(pointer: &str, form: &Form) -> String {
+    let text = match form {
+        Form::Closed => format!("closed{pointer}"),
+        Form::Open(loose) if loose.is_empty() => format!("open{pointer}"),
+        Form::Open(loose) => format!("open{loose:?}{pointer}"),
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let escape = |c: char| {
+        if plain(c) {
+            c.to_string()
+        } else {
+            format!("_{:x}_", u32::from(c))
+        }
+    };
+    text.chars().map(escape).collect()
 }
 
 struct Rewriter<'a> {
     document: &'a Value,
     flavor: Flavor,
     definitions: BTreeMap<String, Option<Value>>,
-    waiting: Vec<(String, bool)>,
+    waiting: Vec<(String, Form)>,
+    /// Fields of the composition at hand that several of its parts name.
+    loose: BTreeSet<String>,
+}
+
+/// How a definition is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Form {
+    /// To stand at a position.
+    Closed,
+    /// To be composed. The values of the fields named here are not closed, for other parts
+    /// say something of them, too.
+    Open(BTreeSet<String>),
 }
 
 impl Rewriter<'_> {
     /// A reference to a definition, which is rewritten later if it was not before.
-    fn reference(&mut self, pointer: &str, closed: bool) -> String {
-        let closed = closed && self.flavor != Flavor::Described;
-        let name = definition_name(pointer, closed);
+    fn reference(&mut self, pointer: &str, form: Form) -> String {
+        let form = match self.flavor {
+            Flavor::Described => Form::Open(BTreeSet::new()),
+            _ => form,
+        };
+        let name = definition_name(pointer, &form);
         if !self.definitions.contains_key(&name) {
             self.definitions.insert(name.clone(), None);
-            self.waiting.push((pointer.to_owned(), closed));
+            self.waiting.push((pointer.to_owned(), form));
         }
         format!("#/$defs/{name}")
     }
 
+    /// Rewrites something with these fields left open.
+    fn within<T>(&mut self, loose: BTreeSet<String>, rewrite: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.loose, loose);
+        let result = rewrite(self);
+        self.loose = before;
+        result
+    }
+
     /// A schema at a position of its own.
     fn position(&mut self, schema: &Value) -> Value {
+        self.within(BTreeSet::new(), |it| it.close(schema))
+    }
+
+    fn close(&mut self, schema: &Value) -> Value {
         let Some(object) = schema.as_object() else {
             return schema.clone();
         };
@@ -131,7 +161,7 @@ impl Rewriter<'_> {
         if let Some(target) = local_reference(object)
             && !object.keys().any(|key| concerns_fields(key))
         {
-            let target = self.reference(&target, true);
+            let target = self.reference(&target, Form::Closed);
             let mut rewritten = self.keywords(object);
             rewritten.insert("$ref".to_owned(), Value::String(target));
             return Value::Object(rewritten);
@@ -171,9 +201,30 @@ impl Rewriter<'_> {
         let Some(object) = schema.as_object() else {
             return schema.clone();
         };
+        let shared = if self.flavor == Flavor::Described {
+            BTreeMap::new()
+        } else {
+            self.shared_fields(object)
+        };
+        if shared.is_empty() {
+            return self.open_parts(object);
+        }
+        let mut loose = self.loose.clone();
+        loose.extend(shared.keys().cloned());
+        let rewritten = self.within(loose, |it| it.open_parts(object));
+        let mut fields = Map::new();
+        for (name, schemas) in shared {
+            if !self.loose.contains(&name) {
+                fields.insert(name, self.position(&json!({ "allOf": schemas })));
+            }
+        }
+        json!({ "allOf": [rewritten, { "properties": fields }] })
+    }
+
+    fn open_parts(&mut self, object: &Map<String, Value>) -> Value {
         let mut rewritten = self.keywords(object);
         if let Some(target) = local_reference(object) {
-            let target = self.reference(&target, false);
+            let target = self.reference(&target, Form::Open(self.loose.clone()));
             rewritten.insert("$ref".to_owned(), Value::String(target));
         }
         let closed = rewritten.get("additionalProperties") == Some(&Value::Bool(false));
@@ -186,8 +237,10 @@ impl Rewriter<'_> {
     /// Everything but `$ref` and the closing.
     fn keywords(&mut self, object: &Map<String, Value>) -> Map<String, Value> {
         let mut rewritten = Map::new();
+        let contradicted = self.is_contradicted(object);
         for (key, value) in object {
             let dropped = PROSE.contains(&key.as_str())
+                || (key == "type" && contradicted)
                 || key.starts_with("x-")
                 || (self.flavor == Flavor::Answer && BOUNDS.contains(&key.as_str()));
             if !dropped && let Some(value) = self.keyword(key, value) {
@@ -198,14 +251,32 @@ impl Rewriter<'_> {
             Flavor::Described => {}
             Flavor::Request => {
                 one_of_as_any_of(&mut rewritten);
+                name_required(object, &mut rewritten);
                 refuse_read_only(object, &mut rewritten);
             }
             Flavor::Answer => {
                 one_of_as_any_of(&mut rewritten);
+                name_required(object, &mut rewritten);
                 allow_null(&mut rewritten);
             }
         }
         rewritten
+    }
+
+    /// Whether the type that stands beside a reference is none that the definition has.
+    /// Generators of descriptions write `type: object` before references to listed texts;
+    /// no value would be valid, and it is the definition that is right.
+    fn is_contradicted(&self, object: &Map<String, Value>) -> bool {
+        let Some(here) = object.get("type").and_then(Value::as_str) else {
+            return false;
+        };
+        let parts = object.get("allOf").and_then(Value::as_array);
+        let mut parts = parts.into_iter().flatten().filter_map(Value::as_object);
+        parts.any(|part| {
+            let target = local_reference(part).and_then(|it| self.document.pointer(&it));
+            let there = target.and_then(|it| it.get("type")?.as_str());
+            there.is_some_and(|there| there != here)
+        })
     }
 
     fn keyword(&mut self, key: &str, value: &Value) -> Option<Value> {
@@ -213,7 +284,14 @@ impl Rewriter<'_> {
             ("$ref", _) => return None,
             ("properties" | "patternProperties" | "dependentSchemas", Value::Object(fields)) => {
                 let fields = fields.iter();
-                let fields = fields.map(|(name, schema)| (name.clone(), self.position(schema)));
+                let fields = fields.map(|(name, schema)| {
+                    let rewritten = if self.loose.contains(name) {
+                        self.within(BTreeSet::new(), |it| it.open(schema))
+                    } else {
+                        self.position(schema)
+                    };
+                    (name.clone(), rewritten)
+                });
                 Value::Object(fields.collect())
             }
             (
@@ -231,10 +309,48 @@ impl Rewriter<'_> {
                 parts.iter().map(|part| self.open(part)).collect()
             }
             ("if" | "then" | "else" | "not", schema) => self.open(schema),
-            ("pattern", Value::String(pattern)) if !is_usable(pattern) => return None,
+            ("pattern", Value::String(pattern)) => {
+                let pattern = expression(pattern);
+                return is_usable(pattern).then(|| Value::from(pattern));
+            }
             (_, value) => value.clone(),
         };
         Some(value)
+    }
+
+    /// The fields that more than one part of a composition names, with all their schemas.
+    fn shared_fields(&self, object: &Map<String, Value>) -> BTreeMap<String, Vec<Value>> {
+        let mut fields = BTreeMap::new();
+        if object.contains_key("allOf") || object.contains_key("$ref") {
+            self.collect_fields(object, &mut fields, &mut HashSet::new());
+        }
+        fields.retain(|_, schemas: &mut Vec<Value>| {
+            schemas.dedup();
+            schemas.len() > 1
+        });
+        fields
+    }
+
+    fn collect_fields(
+        &self,
+        object: &Map<String, Value>,
+        fields: &mut BTreeMap<String, Vec<Value>>,
+        seen: &mut HashSet<String>,
+    ) {
+        let named = object.get("properties").and_then(Value::as_object);
+        for (name, schema) in named.into_iter().flatten() {
+            fields.entry(name.clone()).or_default().push(schema.clone());
+        }
+        if let Some(target) = local_reference(object)
+            && seen.insert(target.clone())
+            && let Some(Value::Object(target)) = self.document.pointer(&target)
+        {
+            self.collect_fields(target, fields, seen);
+        }
+        let parts = object.get("allOf").and_then(Value::as_array);
+        for part in parts.into_iter().flatten().filter_map(Value::as_object) {
+            self.collect_fields(part, fields, seen);
+        }
     }
 
     /// Whether a schema names fields, directly or through what it is composed of. One that
@@ -283,6 +399,17 @@ fn concerns_fields(key: &str) -> bool {
     )
 }
 
+/// A regular expression without the slashes that some vendors leave around it.
+pub(crate) fn expression(pattern: &str) -> &str {
+    let inner = pattern
+        .strip_prefix("/^")
+        .and_then(|it| it.strip_suffix("$/"));
+    match inner {
+        Some(_) => pattern.trim_matches('/'),
+        None => pattern,
+    }
+}
+
 /// Whether the regular expression is one that can be compiled here. Some vendors write
 /// those of their own language.
 fn is_usable(pattern: &str) -> bool {
@@ -329,19 +456,38 @@ pub(crate) fn is_read_only(schema: &Value) -> bool {
     schema.get("readOnly") == Some(&Value::Bool(true))
 }
 
-fn allow_null(schema: &mut Map<String, Value>) {
-    match schema.get_mut("type") {
-        Some(Value::Array(types)) => types.push(json!("null")),
-        Some(Value::String(one)) => {
-            let types = json!([one, "null"]);
-            schema.insert("type".to_owned(), types);
+/// A field that is required is described, if only by its name.
+fn name_required(original: &Map<String, Value>, rewritten: &mut Map<String, Value>) {
+    let required = original.get("required").and_then(Value::as_array);
+    for name in required.into_iter().flatten().filter_map(Value::as_str) {
+        let fields = rewritten.entry("properties").or_insert_with(|| json!({}));
+        if let Value::Object(fields) = fields {
+            fields.entry(name).or_insert(Value::Bool(true));
         }
-        _ => {}
     }
-    if let Some(Value::Array(values)) = schema.get_mut("enum") {
-        values.push(Value::Null);
+}
+
+fn allow_null(schema: &mut Map<String, Value>) {
+    let types = match schema.remove("type") {
+        Some(Value::Array(types)) => types,
+        Some(one) => vec![one],
+        None => Vec::new(),
+    };
+    if !types.is_empty() {
+        schema.insert("type".to_owned(), with(types, json!("null")));
     }
-    if let Some(value) = schema.remove("const") {
-        schema.insert("enum".to_owned(), json!([value, null]));
+    let values = match (schema.remove("enum"), schema.remove("const")) {
+        (Some(Value::Array(values)), _) => values,
+        (_, Some(value)) => vec![value],
+        _ => return,
+    };
+    schema.insert("enum".to_owned(), with(values, Value::Null));
+}
+
+fn with(values: Vec<Value>, one: Value) -> Value {
+    let mut values = values;
+    if !values.contains(&one) {
+        values.push(one);
     }
+    Value::Array(values)
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::merged::Merged;
 use super::pattern;
-use super::rewrite::Flavor;
+use super::rewrite::{Flavor, expression};
 use super::schema::Schemas;
 
 /// The name of the field that no description has.
@@ -48,7 +48,12 @@ struct Sampler<'a> {
 
 /// A value as wanted for the schema at `pointer`, and whether the schema accepts it. Those
 /// that are not meant to break a rule are accepted wherever a value could be found.
-pub(crate) fn sample(schemas: &Schemas, pointer: &str, want: Want, flavor: Flavor) -> (Value, bool) {
+pub(crate) fn sample(
+    schemas: &Schemas,
+    pointer: &str,
+    want: Want,
+    flavor: Flavor,
+) -> (Value, bool) {
     let mut first = None;
     for pick in 0..PICKS {
         let sampler = Sampler {
@@ -88,7 +93,11 @@ impl Sampler<'_> {
             "number" => number(&merged),
             "boolean" => Value::Bool(true),
             "null" => Value::Null,
-            _ => merged.examples.first().cloned().unwrap_or_else(|| json!("anything")),
+            _ => merged
+                .examples
+                .first()
+                .cloned()
+                .unwrap_or_else(|| json!("anything")),
         };
         stack.truncate(stack.len() - pointers.len());
         value
@@ -133,13 +142,21 @@ impl Sampler<'_> {
             object.insert(name.clone(), value);
         }
         for name in &merged.required {
-            if !merged.fields.contains_key(name) && !merged.values.is_empty() {
-                object.insert(name.clone(), self.value(&merged.values, depth + 1, stack));
+            if !merged.fields.contains_key(name) {
+                let value = if merged.values.is_empty() {
+                    json!("text")
+                } else {
+                    self.value(&merged.values, depth + 1, stack)
+                };
+                object.insert(name.clone(), value);
             }
         }
         let least = merged.count("minProperties").unwrap_or(0);
         if !merged.values.is_empty() && (object.len() < least || all) {
-            object.insert("key".to_owned(), self.value(&merged.values, depth + 1, stack));
+            object.insert(
+                "key".to_owned(),
+                self.value(&merged.values, depth + 1, stack),
+            );
         }
         for (name, pointers) in &merged.fields {
             if object.len() < least && !merged.read_only.contains(name) {
@@ -162,7 +179,11 @@ impl Sampler<'_> {
         for index in 0..count {
             let mut item = self.value(&merged.items, depth + 1, stack);
             if unique && items.contains(&item) {
-                item = other(&Merged::of(self.schemas, &merged.items, self.pick), item, index);
+                item = other(
+                    &Merged::of(self.schemas, &merged.items, self.pick),
+                    item,
+                    index,
+                );
             }
             items.push(item);
         }
@@ -183,7 +204,8 @@ fn other(merged: &Merged, value: Value, index: usize) -> Value {
 fn integer(merged: &Merged) -> Value {
     let exact = |word: &str| merged.words.get(word).and_then(Value::as_i64);
     let low = exact("minimum").or_else(|| exact("exclusiveMinimum").map(|it| it.saturating_add(1)));
-    let high = exact("maximum").or_else(|| exact("exclusiveMaximum").map(|it| it.saturating_sub(1)));
+    let high =
+        exact("maximum").or_else(|| exact("exclusiveMaximum").map(|it| it.saturating_sub(1)));
     let step = exact("multipleOf").unwrap_or(1).max(1);
     let mut value = low.unwrap_or(1).max(1);
     if let Some(low) = low
@@ -215,12 +237,17 @@ fn text(merged: &Merged) -> String {
     let least = merged.count("minLength").unwrap_or(0);
     let most = merged.count("maxLength").unwrap_or(usize::MAX);
     let long_enough = |text: &String| (least..=most).contains(&text.chars().count());
-    if let Some(pattern) = merged.text("pattern") {
+    if let Some(pattern) = merged.text("pattern").map(expression) {
         let extras = [0, 1, 2, 3, 5, 8, 12, 20, 31, 36, 63, 100];
-        let samples = extras.iter().filter_map(|extra| pattern::sample(pattern, *extra));
+        let samples = extras
+            .iter()
+            .filter_map(|extra| pattern::sample(pattern, *extra));
         let wanted = regex::Regex::new(pattern).ok();
         let matches = |text: &String| wanted.as_ref().is_none_or(|wanted| wanted.is_match(text));
-        if let Some(found) = samples.into_iter().find(|text| long_enough(text) && matches(text)) {
+        if let Some(found) = samples
+            .into_iter()
+            .find(|text| long_enough(text) && matches(text))
+        {
             return found;
         }
         let mut examples = merged.examples.iter().chain(merged.words.get("default"));
