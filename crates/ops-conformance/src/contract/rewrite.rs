@@ -11,13 +11,13 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Map, Value, json};
 
-/// What a schema is rewritten for.
+/// What a schema is rewritten for. Whatever it is, of several alternatives more than one may
+/// match: vendors say `oneOf` where they mean `anyOf`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Flavor {
     /// As the description says it.
     Described,
-    /// Closed. Fields that only answers have are refused. Of several alternatives more than
-    /// one may match, for vendors say `oneOf` where they mean `anyOf`.
+    /// Closed. Fields that only answers have are refused.
     Request,
     /// Closed, but every field may be missing or null, and only types and listed values
     /// count.
@@ -248,7 +248,7 @@ impl Rewriter<'_> {
             }
         }
         match self.flavor {
-            Flavor::Described => {}
+            Flavor::Described => one_of_as_any_of(&mut rewritten),
             Flavor::Request => {
                 one_of_as_any_of(&mut rewritten);
                 name_required(object, &mut rewritten);

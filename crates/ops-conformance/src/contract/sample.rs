@@ -228,8 +228,13 @@ fn number(merged: &Merged) -> Value {
     let above = merged.number("exclusiveMinimum").map(|it| it + 0.5);
     let high = merged.number("maximum");
     let below = merged.number("exclusiveMaximum").map(|it| it - 0.5);
-    let low = low.or(above).unwrap_or(1.5);
-    json!(low.max(1.5).min(high.or(below).unwrap_or(f64::MAX)))
+    let value = low.or(above).unwrap_or(1.0).max(1.0);
+    let value = value.min(high.or(below).unwrap_or(f64::MAX));
+    if value == 1.0 {
+        // Most vendors call whole numbers numbers, too.
+        return json!(1);
+    }
+    json!(value)
 }
 
 /// A text of the format, pattern and length that is wanted.

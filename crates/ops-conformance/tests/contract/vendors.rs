@@ -65,7 +65,7 @@ fn recorded_answers_have_the_types_that_are_described() {
                     .err()
                     .unwrap_or_default();
                 for one in violations {
-                    if !matches!(one.rule, Rule::Unknown | Rule::Enum) {
+                    if !matches!(one.rule, Rule::Unknown | Rule::Enum | Rule::Undescribed) {
                         problems.push(format!("{} {}: {one}", operation.id, answer.label));
                     }
                 }
@@ -77,23 +77,25 @@ fn recorded_answers_have_the_types_that_are_described() {
     }
 }
 
+/// The vendor's own client sends what its description does not have, in four places.
 #[test]
-fn recorded_requests_are_accepted() {
+fn recorded_requests_are_accepted_but_for_what_is_not_described() {
     let Some(descriptions) = Descriptions::find_or_skip() else {
         return;
     };
-    let description = descriptions
-        .load("render.openapi.json")
-        .unwrap()
-        .with_prefix("");
+    let description = descriptions.load("render.openapi.json").unwrap().with_prefix("");
+    let mut refused = Vec::new();
     for exchange in descriptions.recorded("render.json").unwrap() {
-        let result = description.check(&exchange.request);
-        if let Err(violations) = result {
-            println!(
-                "{}: {}",
-                exchange.operation,
-                ops_conformance::contract::lines(&violations)
-            );
+        for one in description.check(&exchange.request).err().unwrap_or_default() {
+            refused.push(format!("{} {} {:?}", exchange.operation, one.pointer, one.rule));
         }
     }
+    refused.sort();
+    let known = [
+        "PATCH /key-value/{keyValueId} /persistenceMode Unknown",
+        "PATCH /postgres/{postgresId} /readReplicas Type",
+        "POST /key-value /persistenceMode Unknown",
+        "POST /webhooks /eventFilter Type",
+    ];
+    assert_eq!(refused, known);
 }
