@@ -13,6 +13,7 @@
 mod answer;
 mod body;
 mod coerce;
+mod coverage;
 mod description;
 mod find;
 mod free_form;
@@ -31,6 +32,7 @@ mod schema;
 mod violation;
 
 pub use answer::Answer;
+pub use coverage::{Coverage, Gaps, Sends};
 pub use description::{Checked, Description, LoadError, OperationInfo};
 pub use find::{Descriptions, skipped};
 pub use recorded::Exchange;

@@ -13,7 +13,7 @@ use super::{Description, LoadError};
     clippy::disallowed_methods,
     reason = "the one place that reads the variables of the contract kit"
 )]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

@@ -173,7 +173,12 @@ impl Merged {
             None if !named.is_empty() => "null",
             None if !self.fields.is_empty() || !self.values.is_empty() => "object",
             None if !self.items.is_empty() => "array",
-            None if ["format", "pattern", "minLength"].iter().any(|it| self.words.contains_key(*it)) => "string",
+            None if ["format", "pattern", "minLength"]
+                .iter()
+                .any(|it| self.words.contains_key(*it)) =>
+            {
+                "string"
+            }
             None => "any",
         }
     }

@@ -83,11 +83,21 @@ fn recorded_requests_are_accepted_but_for_what_is_not_described() {
     let Some(descriptions) = Descriptions::find_or_skip() else {
         return;
     };
-    let description = descriptions.load("render.openapi.json").unwrap().with_prefix("");
+    let description = descriptions
+        .load("render.openapi.json")
+        .unwrap()
+        .with_prefix("");
     let mut refused = Vec::new();
     for exchange in descriptions.recorded("render.json").unwrap() {
-        for one in description.check(&exchange.request).err().unwrap_or_default() {
-            refused.push(format!("{} {} {:?}", exchange.operation, one.pointer, one.rule));
+        for one in description
+            .check(&exchange.request)
+            .err()
+            .unwrap_or_default()
+        {
+            refused.push(format!(
+                "{} {} {:?}",
+                exchange.operation, one.pointer, one.rule
+            ));
         }
     }
     refused.sort();
