@@ -17,6 +17,7 @@ mod coverage;
 mod description;
 mod find;
 mod free_form;
+mod graphql;
 mod merged;
 mod openapi;
 mod operation;

@@ -110,22 +110,45 @@ fn sample_status(operation: &Operation, wanted: Status) -> u16 {
     candidates.find(|status| !described(status)).unwrap_or(500)
 }
 
+/// An answer of each kind for one schema.
+pub(crate) fn schema_answers(
+    schemas: &Schemas,
+    schema: &str,
+    status: u16,
+    content_type: &str,
+) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    for (want, label) in WANTS {
+        let (value, allowed) = sample(schemas, schema, want, Flavor::Described);
+        add(&mut answers, (status, label), content_type, &value, allowed);
+    }
+    answers
+}
+
+/// Adds an answer, if there is none with the same body.
+fn add(
+    answers: &mut Vec<Answer>,
+    (status, label): (u16, &str),
+    content_type: &str,
+    value: &Value,
+    allowed: bool,
+) {
+    let body = value.to_string();
+    if !answers.iter().any(|answer| answer.body == body) {
+        let answer = Answer::new(format!("{status} {label}"), status, content_type, body);
+        answers.push(answer.with_allowed(allowed));
+    }
+}
+
 fn json_answers(schemas: &Schemas, status: u16, media: &Media) -> Vec<Answer> {
     let content_type = media.content_type.as_str();
-    let mut answers: Vec<Answer> = Vec::new();
-    let mut add = |label: &str, value: &Value, allowed: bool| {
-        let body = value.to_string();
-        if !answers.iter().any(|answer| answer.body == body) {
-            let answer = Answer::new(format!("{status} {label}"), status, content_type, body);
-            answers.push(answer.with_allowed(allowed));
-        }
+    let mut answers = match &media.schema {
+        Some(schema) => schema_answers(schemas, schema, status, content_type),
+        None => Vec::new(),
     };
-    if let Some(schema) = &media.schema {
-        for (want, label) in WANTS {
-            let (value, allowed) = sample(schemas, schema, want, Flavor::Described);
-            add(label, &value, allowed);
-        }
-    }
+    let mut add = |label: &str, value: &Value, allowed: bool| {
+        add(&mut answers, (status, label), content_type, value, allowed);
+    };
     for (label, value) in &media.examples {
         let schema = media.schema.as_ref();
         let allowed = schema.is_none_or(|it| schemas.accepts(it, Flavor::Described, value));

@@ -111,21 +111,13 @@ impl Coverage {
 
     fn count(&self, id: &str, add: impl FnOnce(&mut Counts)) -> Result<(), Vec<Violation>> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        match counts.get_mut(id) {
-            Some(counts) => {
-                add(counts);
-                Ok(())
-            }
-            None => {
-                let message = format!("{} does not list the operation {id}", self.vendor);
-                Err(vec![Violation::new(
-                    Place::Operation,
-                    "",
-                    Rule::Undescribed,
-                    message,
-                )])
-            }
-        }
+        let Some(counts) = counts.get_mut(id) else {
+            let message = format!("{} does not list the operation {id}", self.vendor);
+            let violation = Violation::new(Place::Operation, "", Rule::Undescribed, message);
+            return Err(vec![violation]);
+        };
+        add(counts);
+        Ok(())
     }
 
     /// Writes what was covered to `contract/<vendor>.json` in the target folder, where

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::Method;
 use serde_json::Value;
 
 use super::answer::{self, Answer};
 use super::free_form;
+use super::graphql::Graphql;
 use super::openapi;
 use super::recorded::Exchange;
 use super::request::Request;
@@ -25,6 +27,7 @@ pub struct Description {
 #[derive(Debug)]
 enum Kind {
     Rest(Rest),
+    Graphql(Graphql),
 }
 
 /// A request that keeps to the description.
@@ -39,11 +42,11 @@ pub struct Checked {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OperationInfo {
-    /// The vendor's id of the operation.
+    /// The vendor's id of the operation. For GraphQL the field of the root.
     pub id: String,
-    /// The method. Empty for GraphQL.
+    /// The method.
     pub method: String,
-    /// The path template. Empty for GraphQL.
+    /// The path template. For GraphQL the type at the root that has the field.
     pub path: String,
 }
 
@@ -83,11 +86,13 @@ impl fmt::Debug for Description {
 impl Description {
     /// Whether a file of this name is a description.
     pub(crate) fn knows(name: &str) -> bool {
-        name.ends_with(".openapi.json")
+        let endings = [".openapi.json", ".graphql", ".graphql.json"];
+        endings.iter().any(|ending| name.ends_with(ending))
     }
 
     /// A description out of its text. What kind it is, the ending of the name says:
-    /// `.openapi.json`.
+    /// `.openapi.json` for OpenAPI 3.1, `.graphql` for the schema language of GraphQL and
+    /// `.graphql.json` for the answer to its introspection query.
     ///
     /// # Errors
     /// If it cannot be read as that kind.
@@ -97,6 +102,8 @@ impl Description {
             || serde_json::from_str::<Value>(text).map_err(|error| fail(error.to_string()));
         let kind = if name.ends_with(".openapi.json") {
             Kind::Rest(openapi::parse(document()?).map_err(fail)?)
+        } else if name.ends_with(".graphql") || name.ends_with(".graphql.json") {
+            Kind::Graphql(Graphql::parse(text).map_err(fail)?)
         } else {
             return Err(fail("the name has no known ending".to_owned()));
         };
@@ -134,18 +141,29 @@ impl Description {
                     path: operation.route.template().to_owned(),
                 })
                 .collect(),
+            Kind::Graphql(graphql) => graphql
+                .root_fields()
+                .into_iter()
+                .map(|(root, field)| OperationInfo {
+                    id: field,
+                    method: Method::POST.to_string(),
+                    path: root,
+                })
+                .collect(),
         };
         operations.sort_by(|one, other| one.id.cmp(&other.id));
         operations
     }
 
     /// Finds the operation of a request and checks everything about it but its credentials.
+    /// Of GraphQL the path is not checked: a schema does not say where it is served.
     ///
     /// # Errors
     /// Every rule of the description that the request breaks.
     pub fn check(&self, request: &Request) -> Result<Checked, Vec<Violation>> {
         let operation_id = match &*self.kind {
             Kind::Rest(rest) => rest.check(request, self.prefix.as_deref())?.to_owned(),
+            Kind::Graphql(graphql) => graphql.check(request)?,
         };
         Ok(Checked { operation_id })
     }
@@ -153,7 +171,8 @@ impl Description {
     /// Answers that the vendor may give to an operation, made from what is described: with
     /// required fields only, with all, with nulls, with unlisted values, with fields that
     /// are not described, and the examples. For each status, those of failures included.
-    /// Empty if there is no such operation.
+    /// Empty if there is no such operation. What GraphQL answers depends on what is asked
+    /// for: see [`answers_to`](Self::answers_to).
     #[must_use]
     pub fn answers(&self, operation_id: &str) -> Vec<Answer> {
         match &*self.kind {
@@ -161,6 +180,24 @@ impl Description {
                 .operation(operation_id)
                 .map(|operation| answer::answers(&rest.schemas, operation))
                 .unwrap_or_default(),
+            Kind::Graphql(graphql) => graphql
+                .sample_requests(operation_id)
+                .last()
+                .map(|request| graphql.answers(request))
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Answers that the vendor may give to a request: those to its operation, and for
+    /// GraphQL those that its document selects. Empty if the request is not accepted.
+    #[must_use]
+    pub fn answers_to(&self, request: &Request) -> Vec<Answer> {
+        let Ok(checked) = self.check(request) else {
+            return Vec::new();
+        };
+        match &*self.kind {
+            Kind::Rest(_) => self.answers(&checked.operation_id),
+            Kind::Graphql(graphql) => graphql.answers(request),
         }
     }
 
@@ -194,6 +231,32 @@ impl Description {
                 Some(operation) => answer::check(rest, operation, status, body),
                 None => vec![unknown_operation(operation_id)],
             },
+            Kind::Graphql(graphql) => match graphql.sample_requests(operation_id).last() {
+                Some(request) => graphql.check_answer(request, status, body),
+                None => vec![unknown_operation(operation_id)],
+            },
+        };
+        if violations.is_empty() {
+            return Ok(());
+        }
+        Err(violations)
+    }
+
+    /// [`check_answer`](Self::check_answer) for the answer to a request. For GraphQL it is
+    /// held against what the document selects.
+    ///
+    /// # Errors
+    /// Every rule that the answer breaks, or the request itself.
+    pub fn check_answer_to(
+        &self,
+        request: &Request,
+        status: u16,
+        body: &[u8],
+    ) -> Result<(), Vec<Violation>> {
+        let checked = self.check(request)?;
+        let violations = match &*self.kind {
+            Kind::Rest(_) => return self.check_answer(&checked.operation_id, status, body),
+            Kind::Graphql(graphql) => graphql.check_answer(request, status, body),
         };
         if violations.is_empty() {
             return Ok(());
@@ -205,7 +268,9 @@ impl Description {
     /// anything may stand there.
     #[must_use]
     pub fn is_free_form(&self, operation_id: &str, pointer: &str) -> bool {
-        let Kind::Rest(rest) = &*self.kind;
+        let Kind::Rest(rest) = &*self.kind else {
+            return false;
+        };
         let body = rest.operation(operation_id).and_then(|it| it.body.as_ref());
         let mut schemas = body
             .into_iter()
@@ -223,6 +288,7 @@ impl Description {
                 .operation(operation_id)
                 .map(|operation| request_sample::requests(rest, operation))
                 .unwrap_or_default(),
+            Kind::Graphql(graphql) => graphql.sample_requests(operation_id),
         }
     }
 }

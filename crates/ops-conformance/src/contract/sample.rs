@@ -230,11 +230,9 @@ fn number(merged: &Merged) -> Value {
     let below = merged.number("exclusiveMaximum").map(|it| it - 0.5);
     let value = low.or(above).unwrap_or(1.0).max(1.0);
     let value = value.min(high.or(below).unwrap_or(f64::MAX));
-    if value == 1.0 {
-        // Most vendors call whole numbers numbers, too.
-        return json!(1);
-    }
-    json!(value)
+    // Most vendors call whole numbers numbers, too.
+    let whole = serde_json::from_str(&format!("{value}"));
+    whole.unwrap_or_else(|_| json!(value))
 }
 
 /// A text of the format, pattern and length that is wanted.

@@ -2,5 +2,6 @@
 
 mod coverage;
 mod every_operation;
+mod graphql;
 mod openapi;
 mod vendors;
