@@ -15,6 +15,7 @@ mod body;
 mod coerce;
 mod coverage;
 mod description;
+mod discovery;
 mod find;
 mod free_form;
 mod graphql;

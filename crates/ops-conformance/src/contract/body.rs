@@ -87,7 +87,7 @@ fn decode(
         let text = std::str::from_utf8(&request.body).map_err(|_| "not UTF-8")?;
         return Ok(Some(coerce::form(schemas, schema, pairs(text))));
     }
-    if sent.starts_with("multipart/") {
+    if sent == "multipart/form-data" {
         let parts = multipart(request)?;
         return Ok(Some(coerce_parts(schemas, schema, parts)));
     }

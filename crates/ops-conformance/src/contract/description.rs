@@ -7,6 +7,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::answer::{self, Answer};
+use super::discovery;
 use super::free_form;
 use super::graphql::Graphql;
 use super::openapi;
@@ -86,12 +87,18 @@ impl fmt::Debug for Description {
 impl Description {
     /// Whether a file of this name is a description.
     pub(crate) fn knows(name: &str) -> bool {
-        let endings = [".openapi.json", ".graphql", ".graphql.json"];
+        let endings = [
+            ".openapi.json",
+            ".discovery.json",
+            ".graphql",
+            ".graphql.json",
+        ];
         endings.iter().any(|ending| name.ends_with(ending))
     }
 
     /// A description out of its text. What kind it is, the ending of the name says:
-    /// `.openapi.json` for OpenAPI 3.1, `.graphql` for the schema language of GraphQL and
+    /// `.openapi.json` for OpenAPI 3.1, `.discovery.json` for a discovery document of Google,
+    /// `.graphql` for the schema language of GraphQL and
     /// `.graphql.json` for the answer to its introspection query.
     ///
     /// # Errors
@@ -102,6 +109,8 @@ impl Description {
             || serde_json::from_str::<Value>(text).map_err(|error| fail(error.to_string()));
         let kind = if name.ends_with(".openapi.json") {
             Kind::Rest(openapi::parse(document()?).map_err(fail)?)
+        } else if name.ends_with(".discovery.json") {
+            Kind::Rest(discovery::parse(&document()?).map_err(fail)?)
         } else if name.ends_with(".graphql") || name.ends_with(".graphql.json") {
             Kind::Graphql(Graphql::parse(text).map_err(fail)?)
         } else {

@@ -113,12 +113,14 @@ impl Route {
 /// A literal segment before one that is partly literal before one that is a parameter
 /// before one that takes the rest of the path.
 fn rank(segment: &str) -> u8 {
+    let whole = segment.starts_with('{') && segment.ends_with('}');
     let spans = segment.contains("{+") || segment.contains("+}");
-    match segment.find('{') {
-        None => 0,
-        Some(_) if spans => 3,
-        Some(0) if segment.ends_with('}') => 2,
-        Some(_) => 1,
+    match (segment.contains('{'), spans, whole) {
+        (false, ..) => 0,
+        (true, false, false) => 1,
+        (true, false, true) => 2,
+        (true, true, false) => 3,
+        (true, true, true) => 4,
     }
 }
 

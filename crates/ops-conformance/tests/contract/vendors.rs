@@ -38,6 +38,63 @@ fn fly_machines_are_created_as_described() {
     assert_eq!(violations[0].rule, Rule::Unknown);
 }
 
+#[test]
+fn cloud_run_services_are_patched_as_described() {
+    let run = description_or_skip!("gcp-run-v2.discovery.json");
+    let path = "/v2/projects/p/locations/l/services/s";
+    let patch =
+        |query: &str, body| Request::new(Method::PATCH, format!("{path}{query}")).with_json(&body);
+    let good = json!({ "template": { "containers": [{ "image": "i", "env": [{ "name": "A", "value": "b" }] }] } });
+    let checked = run
+        .check(&patch("?updateMask=template", good.clone()))
+        .expect("accepted");
+    assert_eq!(
+        checked.operation_id,
+        "run.projects.locations.services.patch"
+    );
+    let violations = run
+        .check(&patch("?mask=template", good))
+        .expect_err("refused");
+    assert_eq!(
+        (violations[0].pointer.as_str(), violations[0].rule),
+        ("/mask", Rule::Unknown)
+    );
+    let bad = json!({ "template": { "containers": [{ "image": "i", "envs": [] }] } });
+    let violations = run.check(&patch("", bad)).expect_err("refused");
+    assert_eq!(violations[0].pointer, "/template/containers/0/envs");
+    let bad = json!({ "template": { "timeout": "ten seconds" } });
+    let violations = run.check(&patch("", bad)).expect_err("refused");
+    assert_eq!(
+        (violations[0].pointer.as_str(), violations[0].rule),
+        ("/template/timeout", Rule::Format)
+    );
+    let elsewhere = Request::new(Method::GET, "/v2/projects/p/services/s");
+    let violations = run.check(&elsewhere).expect_err("refused");
+    assert_eq!(violations[0].rule, Rule::Undescribed);
+}
+
+#[test]
+fn a_bucket_needs_what_its_annotations_say() {
+    let storage = description_or_skip!("gcp-storage-v1.discovery.json");
+    let patch = |path: &str, body| Request::new(Method::POST, path).with_json(&body);
+    let good = patch("/storage/v1/b?project=p", json!({ "name": "b" }));
+    assert_eq!(
+        storage.check(&good).expect("accepted").operation_id,
+        "storage.buckets.insert"
+    );
+    let upload = Request::new(
+        Method::POST,
+        "/upload/storage/v1/b/b/o?uploadType=media&name=x",
+    )
+    .with_body("text/plain", "hello");
+    assert_eq!(
+        storage.check(&upload).expect("accepted").operation_id,
+        "storage.objects.insert"
+    );
+    let violations = storage.check(&patch("/storage/v1/b", json!({ "name": "b" })));
+    assert_eq!(violations.expect_err("refused")[0].pointer, "/project");
+}
+
 /// What was recorded is what the description says, but for what it leaves out: fields that
 /// are new, and values that are not listed.
 #[test]
