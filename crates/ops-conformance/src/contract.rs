@@ -11,6 +11,7 @@
 //! a matter of its own tests.
 
 mod answer;
+mod aws;
 mod body;
 mod coerce;
 mod coverage;

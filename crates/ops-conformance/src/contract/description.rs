@@ -7,6 +7,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::answer::{self, Answer};
+use super::aws::Aws;
 use super::discovery;
 use super::free_form;
 use super::graphql::Graphql;
@@ -28,6 +29,7 @@ pub struct Description {
 #[derive(Debug)]
 enum Kind {
     Rest(Rest),
+    Aws(Box<Aws>),
     Graphql(Graphql),
 }
 
@@ -87,17 +89,13 @@ impl fmt::Debug for Description {
 impl Description {
     /// Whether a file of this name is a description.
     pub(crate) fn knows(name: &str) -> bool {
-        let endings = [
-            ".openapi.json",
-            ".discovery.json",
-            ".graphql",
-            ".graphql.json",
-        ];
+        let endings = [".openapi.json", ".discovery.json", ".c2j.json", ".graphql", ".graphql.json"];
         endings.iter().any(|ending| name.ends_with(ending))
     }
 
     /// A description out of its text. What kind it is, the ending of the name says:
     /// `.openapi.json` for OpenAPI 3.1, `.discovery.json` for a discovery document of Google,
+    /// `.c2j.json` for a service model of AWS,
     /// `.graphql` for the schema language of GraphQL and
     /// `.graphql.json` for the answer to its introspection query.
     ///
@@ -111,6 +109,8 @@ impl Description {
             Kind::Rest(openapi::parse(document()?).map_err(fail)?)
         } else if name.ends_with(".discovery.json") {
             Kind::Rest(discovery::parse(&document()?).map_err(fail)?)
+        } else if name.ends_with(".c2j.json") {
+            Kind::Aws(Box::new(Aws::parse(document()?).map_err(fail)?))
         } else if name.ends_with(".graphql") || name.ends_with(".graphql.json") {
             Kind::Graphql(Graphql::parse(text).map_err(fail)?)
         } else {
@@ -150,6 +150,11 @@ impl Description {
                     path: operation.route.template().to_owned(),
                 })
                 .collect(),
+            Kind::Aws(aws) => aws
+                .operations()
+                .into_iter()
+                .map(|(id, method, path)| OperationInfo { id, method, path })
+                .collect(),
             Kind::Graphql(graphql) => graphql
                 .root_fields()
                 .into_iter()
@@ -172,6 +177,7 @@ impl Description {
     pub fn check(&self, request: &Request) -> Result<Checked, Vec<Violation>> {
         let operation_id = match &*self.kind {
             Kind::Rest(rest) => rest.check(request, self.prefix.as_deref())?.to_owned(),
+            Kind::Aws(aws) => aws.check(request, self.prefix.as_deref())?,
             Kind::Graphql(graphql) => graphql.check(request)?,
         };
         Ok(Checked { operation_id })
@@ -189,6 +195,7 @@ impl Description {
                 .operation(operation_id)
                 .map(|operation| answer::answers(&rest.schemas, operation))
                 .unwrap_or_default(),
+            Kind::Aws(aws) => aws.answers(operation_id),
             Kind::Graphql(graphql) => graphql
                 .sample_requests(operation_id)
                 .last()
@@ -205,7 +212,7 @@ impl Description {
             return Vec::new();
         };
         match &*self.kind {
-            Kind::Rest(_) => self.answers(&checked.operation_id),
+            Kind::Rest(_) | Kind::Aws(_) => self.answers(&checked.operation_id),
             Kind::Graphql(graphql) => graphql.answers(request),
         }
     }
@@ -240,6 +247,7 @@ impl Description {
                 Some(operation) => answer::check(rest, operation, status, body),
                 None => vec![unknown_operation(operation_id)],
             },
+            Kind::Aws(aws) => aws.check_answer(operation_id, status, body),
             Kind::Graphql(graphql) => match graphql.sample_requests(operation_id).last() {
                 Some(request) => graphql.check_answer(request, status, body),
                 None => vec![unknown_operation(operation_id)],
@@ -264,7 +272,9 @@ impl Description {
     ) -> Result<(), Vec<Violation>> {
         let checked = self.check(request)?;
         let violations = match &*self.kind {
-            Kind::Rest(_) => return self.check_answer(&checked.operation_id, status, body),
+            Kind::Rest(_) | Kind::Aws(_) => {
+                return self.check_answer(&checked.operation_id, status, body);
+            }
             Kind::Graphql(graphql) => graphql.check_answer(request, status, body),
         };
         if violations.is_empty() {
@@ -277,8 +287,10 @@ impl Description {
     /// anything may stand there.
     #[must_use]
     pub fn is_free_form(&self, operation_id: &str, pointer: &str) -> bool {
-        let Kind::Rest(rest) = &*self.kind else {
-            return false;
+        let rest = match &*self.kind {
+            Kind::Rest(rest) => rest,
+            Kind::Aws(aws) => return aws.is_free_form(operation_id, pointer),
+            Kind::Graphql(_) => return false,
         };
         let body = rest.operation(operation_id).and_then(|it| it.body.as_ref());
         let mut schemas = body
@@ -297,6 +309,7 @@ impl Description {
                 .operation(operation_id)
                 .map(|operation| request_sample::requests(rest, operation))
                 .unwrap_or_default(),
+            Kind::Aws(aws) => aws.sample_requests(operation_id),
             Kind::Graphql(graphql) => graphql.sample_requests(operation_id),
         }
     }

@@ -114,10 +114,16 @@ impl Rest {
             Some((found.operation.route.rank(), literals)) == best
         });
         let mut closest: Option<Vec<Violation>> = None;
+        let mut accepted: Option<&Operation> = None;
         for candidate in candidates {
             let violations = self.check_one(candidate, request, query.clone());
             if violations.is_empty() {
-                return Ok(&candidate.operation.id);
+                // That which requires the most is meant: a copy is also a put.
+                let operation = candidate.operation;
+                if accepted.is_none_or(|other| demands(operation) > demands(other)) {
+                    accepted = Some(operation);
+                }
+                continue;
             }
             if closest
                 .as_ref()
@@ -125,6 +131,9 @@ impl Rest {
             {
                 closest = Some(violations);
             }
+        }
+        if let Some(operation) = accepted {
+            return Ok(&operation.id);
         }
         Err(closest.unwrap_or_else(|| vec![undescribed(request, &found)]))
     }
@@ -262,6 +271,11 @@ fn has_literals(operation: &Operation, query: &[(String, String)]) -> bool {
         let same = |text: &String| value.as_ref().is_none_or(|value| value == text);
         query.iter().any(|(key, text)| key == name && same(text))
     })
+}
+
+/// How many parameters an operation requires.
+fn demands(operation: &Operation) -> usize {
+    operation.parameters.iter().filter(|it| it.required).count()
 }
 
 fn undescribed(request: &Request, found: &[Match<'_>]) -> Violation {
