@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod case;
+#[cfg(feature = "contract")]
+pub mod contract;
 pub mod database;
 pub mod fixture;
 pub mod hosting;
