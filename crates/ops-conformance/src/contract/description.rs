@@ -89,7 +89,13 @@ impl fmt::Debug for Description {
 impl Description {
     /// Whether a file of this name is a description.
     pub(crate) fn knows(name: &str) -> bool {
-        let endings = [".openapi.json", ".discovery.json", ".c2j.json", ".graphql", ".graphql.json"];
+        let endings = [
+            ".openapi.json",
+            ".discovery.json",
+            ".c2j.json",
+            ".graphql",
+            ".graphql.json",
+        ];
         endings.iter().any(|ending| name.ends_with(ending))
     }
 

@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Map, Value, json};
 
+use super::pattern::{expression, is_usable};
+
 /// What a schema is rewritten for. Whatever it is, of several alternatives more than one may
 /// match: vendors say `oneOf` where they mean `anyOf`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -397,25 +399,6 @@ fn concerns_fields(key: &str) -> bool {
             | "oneOf"
             | "if"
     )
-}
-
-/// A regular expression without the slashes that some vendors leave around it.
-pub(crate) fn expression(pattern: &str) -> &str {
-    let inner = pattern
-        .strip_prefix("/^")
-        .and_then(|it| it.strip_suffix("$/"));
-    match inner {
-        Some(_) => pattern.trim_matches('/'),
-        None => pattern,
-    }
-}
-
-/// Whether the regular expression is one that can be compiled here. Some vendors write
-/// those of their own language.
-fn is_usable(pattern: &str) -> bool {
-    jsonschema::options()
-        .build(&json!({ "pattern": pattern }))
-        .is_ok()
 }
 
 fn one_of_as_any_of(schema: &mut Map<String, Value>) {
