@@ -12,14 +12,10 @@ fn each(mut visit: impl FnMut(&Description, &str)) {
     let Some(descriptions) = Descriptions::find_or_skip() else {
         return;
     };
-    for name in descriptions.names().unwrap() {
-        let start = std::time::Instant::now();
-        let description = descriptions.load(&name).unwrap();
+    for name in descriptions.names().expect("a folder") {
+        let description = descriptions.load(&name).expect("a description");
         for operation in description.operations() {
             visit(&description, &operation.id);
-        }
-        if start.elapsed().as_secs() > 1 {
-            println!("{name}: {:?}", start.elapsed());
         }
     }
 }
@@ -157,7 +153,8 @@ fn minimal_and_full_answers_are_allowed_by_their_schemas() {
             count += 1;
             let good = answer.label.ends_with("minimal") || answer.label.ends_with("full");
             // No text has the length and the pattern of this one.
-            let impossible = description.name() == "aws-apprunner.c2j.json";
+            let text = String::from_utf8_lossy(&answer.body);
+            let impossible = text.contains("\"ServiceId\":\"textxxxx");
             if good && !answer.allowed && !impossible {
                 problems.push(format!(
                     "{} {id} {}: {:.300?}",
