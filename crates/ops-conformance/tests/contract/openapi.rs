@@ -301,23 +301,42 @@ fn a_violation_names_the_place_the_pointer_and_the_rule() {
 fn answers_are_made_for_each_status_and_twist() {
     let answers = shop().answers("listShops");
     let labels: Vec<&str> = answers.iter().map(|it| it.label.as_str()).collect();
-    let twists = ["minimal", "full", "null", "absent as null", "unknown enum value", "extra field"];
+    let twists = [
+        "minimal",
+        "full",
+        "null",
+        "absent as null",
+        "unknown enum value",
+        "extra field",
+    ];
     for twist in twists {
         let label = format!("200 {twist}");
-        assert!(labels.contains(&label.as_str()), "{label} is not among {labels:?}");
+        assert!(
+            labels.contains(&label.as_str()),
+            "{label} is not among {labels:?}"
+        );
     }
     let of = |label: &str| {
         let answer = answers.iter().find(|it| it.label == label);
-        answer.and_then(ops_conformance::contract::Answer::json).expect(label)
+        answer
+            .and_then(ops_conformance::contract::Answer::json)
+            .expect(label)
     };
     assert_eq!(of("200 minimal"), json!({ "shops": [] }));
     let full = of("200 full");
     assert_eq!(full.pointer("/shops/0/config/guest/cpus"), Some(&json!(1)));
     assert_eq!(of("200 null").pointer("/next"), Some(&Value::Null));
     let unknown = of("200 unknown enum value");
-    assert_eq!(unknown.pointer("/shops/0/state"), Some(&json!("OPS_UNKNOWN_VALUE")));
+    assert_eq!(
+        unknown.pointer("/shops/0/state"),
+        Some(&json!("OPS_UNKNOWN_VALUE"))
+    );
     let extra = of("200 extra field");
-    assert!(extra.pointer("/shops/0/config/guest/opsUnknownField").is_some());
+    assert!(
+        extra
+            .pointer("/shops/0/config/guest/opsUnknownField")
+            .is_some()
+    );
     assert_eq!(of("500 minimal"), json!({ "error": "text" }));
     let examples = shop().answers("getShop");
     assert!(examples.iter().any(|it| it.label == "200 example"));
@@ -328,15 +347,32 @@ fn a_fake_may_leave_fields_out_but_not_invent_them() {
     let check = |body: Value| {
         let checked = shop().check_answer("getShop", 200, body.to_string().as_bytes());
         let violations = checked.err().unwrap_or_default().into_iter();
-        violations.map(|one| (one.pointer, one.rule)).collect::<Vec<_>>()
+        violations
+            .map(|one| (one.pointer, one.rule))
+            .collect::<Vec<_>>()
     };
     assert_eq!(check(json!({ "name": null, "config": null })), []);
     assert_eq!(check(full()), []);
-    assert_eq!(check(json!({ "nme": "n" })), [("/nme".to_owned(), Rule::Unknown)]);
-    assert_eq!(check(json!({ "name": 1 })), [("/name".to_owned(), Rule::Type)]);
-    assert_eq!(check(json!({ "state": "ajar" })), [("/state".to_owned(), Rule::Enum)]);
-    let undescribed = shop().check_answer("getShop", 202, b"{}").expect_err("refused");
+    assert_eq!(
+        check(json!({ "nme": "n" })),
+        [("/nme".to_owned(), Rule::Unknown)]
+    );
+    assert_eq!(
+        check(json!({ "name": 1 })),
+        [("/name".to_owned(), Rule::Type)]
+    );
+    assert_eq!(
+        check(json!({ "state": "ajar" })),
+        [("/state".to_owned(), Rule::Enum)]
+    );
+    let undescribed = shop()
+        .check_answer("getShop", 202, b"{}")
+        .expect_err("refused");
     assert_eq!(undescribed[0].place, Place::Status);
-    shop().check_answer("getShop", 404, b"<html>").expect("failures are not described");
-    shop().check_answer("getSop", 200, b"{}").expect_err("no such operation");
+    shop()
+        .check_answer("getShop", 404, b"<html>")
+        .expect("failures are not described");
+    shop()
+        .check_answer("getSop", 200, b"{}")
+        .expect_err("no such operation");
 }
