@@ -91,7 +91,7 @@ fn a_bucket_needs_what_its_annotations_say() {
         storage.check(&upload).expect("accepted").operation_id,
         "storage.objects.insert"
     );
-    let violations = storage.check(&call("/storage/v1/b", json!({ "name": "b" })));
+    let violations = storage.check(&patch("/storage/v1/b", json!({ "name": "b" })));
     assert_eq!(violations.expect_err("refused")[0].pointer, "/project");
 }
 
