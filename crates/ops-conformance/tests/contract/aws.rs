@@ -195,3 +195,30 @@ fn cloudwatch_is_spoken_in_two_protocols() {
         Request::new(Method::POST, "/").with_body("application/x-www-form-urlencoded", form);
     assert_eq!(accepted(&cloudwatch, &query), "DeleteAlarms");
 }
+
+#[test]
+fn of_operations_that_accept_a_request_the_one_that_requires_most_is_meant() {
+    let http = json!({ "method": "PUT", "requestUri": "/{Bucket}" });
+    let source = json!({ "shape": "S", "location": "header", "locationName": "x-source" });
+    let bucket = json!({ "shape": "S", "location": "uri", "locationName": "Bucket" });
+    let shape = |required: Value, members: Value| json!({ "type": "structure", "required": required, "members": members });
+    let model = json!({
+        "metadata": { "protocol": "rest-xml" },
+        "operations": {
+            "Put": { "http": http, "input": { "shape": "PutInput" } },
+            "PutCopy": { "http": http, "input": { "shape": "CopyInput" } },
+        },
+        "shapes": {
+            "S": { "type": "string" },
+            "PutInput": shape(json!(["Bucket"]), json!({ "Bucket": bucket })),
+            "CopyInput": shape(json!(["Bucket", "Source"]), json!({ "Bucket": bucket, "Source": source })),
+        },
+    });
+    let description = Description::parse("store.c2j.json", &model.to_string()).expect("valid");
+    let put = Request::new(Method::PUT, "/bucket");
+    assert_eq!(accepted(&description, &put), "Put");
+    assert_eq!(
+        accepted(&description, &put.with_header("x-source", "a")),
+        "PutCopy"
+    );
+}
