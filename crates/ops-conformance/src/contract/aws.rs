@@ -36,7 +36,10 @@ pub(crate) struct Aws {
 impl Aws {
     pub(crate) fn parse(document: Value) -> Result<Self, String> {
         let model = Model::new(document);
-        let rest = model.has_protocol("rest-xml").then(|| rest::parse(&model)).transpose()?;
+        let rest = model
+            .has_protocol("rest-xml")
+            .then(|| rest::parse(&model))
+            .transpose()?;
         Ok(Self {
             json: Schemas::new(model.schemas(false)),
             texts: Schemas::new(model.schemas(true)),
@@ -48,7 +51,11 @@ impl Aws {
     /// Id, method and path template of each operation.
     pub(crate) fn operations(&self) -> Vec<(String, String, String)> {
         let operations = self.model.operations().map(|(name, operation)| {
-            let http = |key: &str| operation.pointer(&format!("/http/{key}")).and_then(Value::as_str);
+            let http = |key: &str| {
+                operation
+                    .pointer(&format!("/http/{key}"))
+                    .and_then(Value::as_str)
+            };
             let method = http("method").unwrap_or("POST").to_owned();
             let path = http("requestUri").unwrap_or("/").to_owned();
             (name.clone(), method, path)
@@ -64,7 +71,11 @@ impl Aws {
         if let Some(rest) = &self.rest {
             let name = rest.check(request, prefix)?.to_owned();
             let violations = self.check_xml(&name, request);
-            return if violations.is_empty() { Ok(name) } else { Err(violations) };
+            return if violations.is_empty() {
+                Ok(name)
+            } else {
+                Err(violations)
+            };
         }
         let fail = |place, pointer: &str, rule, message: &str| {
             Err(vec![Violation::new(place, pointer, rule, message)])
@@ -85,7 +96,8 @@ impl Aws {
         if self.model.has_protocol("query") && media_type == FORM {
             return self.check_query(request);
         }
-        let message = format!("the content type is `{media_type}`, of no protocol that is known here");
+        let message =
+            format!("the content type is `{media_type}`, of no protocol that is known here");
         fail(Place::Header, "/content-type", Rule::ContentType, &message)
     }
 
@@ -105,7 +117,9 @@ impl Aws {
         }
         let target = request.header("x-amz-target").unwrap_or_default();
         let prefix = self.model.metadata("targetPrefix").unwrap_or_default();
-        let name = target.strip_prefix(prefix).and_then(|it| it.strip_prefix('.'));
+        let name = target
+            .strip_prefix(prefix)
+            .and_then(|it| it.strip_prefix('.'));
         let name = name.filter(|name| self.model.operation(name).is_some());
         let Some(name) = name else {
             let message = format!("no operation has the target `{target}`");
@@ -157,22 +171,24 @@ impl Aws {
             Some(input) => schemas.check(&pointer(input), Flavor::Request, value, Place::Body),
             None => Vec::new(),
         };
-        if violations.is_empty() { Ok(name.to_owned()) } else { Err(violations) }
+        if violations.is_empty() {
+            Ok(name.to_owned())
+        } else {
+            Err(violations)
+        }
     }
 
     /// The shape and the name of the element that the body of an operation is in rest-xml.
     fn xml_body<'a>(&'a self, shape: &'a str) -> Option<(&'a str, &'a str)> {
-        match self.model.payload(shape) {
-            Some(payload) => {
-                let member = self.model.members(shape).find(|it| it.name == payload)?;
-                let structure = self.model.kind(member.shape()) == "structure";
-                structure.then(|| (member.shape(), member.wire_name()))
-            }
-            None => {
-                let mut members = self.model.members(shape);
-                members.any(|it| it.location().is_none()).then_some((shape, shape))
-            }
-        }
+        let mut members = self.model.members(shape);
+        let Some(payload) = self.model.payload(shape) else {
+            return members
+                .any(|it| it.location().is_none())
+                .then_some((shape, shape));
+        };
+        let member = members.find(|it| it.name == payload)?;
+        let structure = self.model.kind(member.shape()) == "structure";
+        structure.then(|| (member.shape(), member.wire_name()))
     }
 
     fn check_xml(&self, name: &str, request: &Request) -> Vec<Violation> {
@@ -186,7 +202,10 @@ impl Aws {
         if request.body.is_empty() {
             let payload = self.model.payload(input).unwrap_or_default();
             if self.model.is_required(input, payload) {
-                return fail(Rule::Required, "the body is required and missing".to_owned());
+                return fail(
+                    Rule::Required,
+                    "the body is required and missing".to_owned(),
+                );
             }
             return Vec::new();
         }
@@ -201,7 +220,8 @@ impl Aws {
             return fail(Rule::Undescribed, message);
         }
         let tree = xml::to_json(&self.model, shape, root);
-        self.texts.check(&pointer(shape), Flavor::Request, &tree, Place::Body)
+        self.texts
+            .check(&pointer(shape), Flavor::Request, &tree, Place::Body)
     }
 
     /// Whether anything may stand at a place of the body of a request.
@@ -221,7 +241,9 @@ impl Aws {
             };
             let empty = || Value::Object(Map::new());
             if let Some(rest) = &self.rest {
-                let made = rest.operation(name).map(|it| request_sample::requests(rest, it));
+                let made = rest
+                    .operation(name)
+                    .map(|it| request_sample::requests(rest, it));
                 let made = made.unwrap_or_default().into_iter().nth(index);
                 requests.extend(made.map(|request| self.with_xml(request, input, value)));
                 continue;
@@ -247,7 +269,13 @@ impl Aws {
         match input.and_then(|it| self.xml_body(it)) {
             Some((shape, element)) => {
                 let mut text = String::new();
-                xml::write(&self.model, shape, element, &value(&self.texts, shape), &mut text);
+                xml::write(
+                    &self.model,
+                    shape,
+                    element,
+                    &value(&self.texts, shape),
+                    &mut text,
+                );
                 request.with_body("application/xml", text)
             }
             None => request,

@@ -23,6 +23,7 @@ use super::violation::{Place, Rule, Violation};
 pub struct Description {
     name: Arc<str>,
     prefix: Option<String>,
+    bucket_in_host: bool,
     kind: Arc<Kind>,
 }
 
@@ -89,7 +90,13 @@ impl fmt::Debug for Description {
 impl Description {
     /// Whether a file of this name is a description.
     pub(crate) fn knows(name: &str) -> bool {
-        let endings = [".openapi.json", ".discovery.json", ".c2j.json", ".graphql", ".graphql.json"];
+        let endings = [
+            ".openapi.json",
+            ".discovery.json",
+            ".c2j.json",
+            ".graphql",
+            ".graphql.json",
+        ];
         endings.iter().any(|ending| name.ends_with(ending))
     }
 
@@ -119,6 +126,7 @@ impl Description {
         Ok(Self {
             name: Arc::from(name),
             prefix: None,
+            bucket_in_host: false,
             kind: Arc::new(kind),
         })
     }
@@ -134,6 +142,14 @@ impl Description {
     #[must_use]
     pub fn with_prefix(mut self, prefix: &str) -> Self {
         self.prefix = Some(prefix.trim_end_matches('/').to_owned());
+        self
+    }
+
+    /// The same, for requests whose host starts with the name of the bucket, which is the
+    /// first segment of the path otherwise.
+    #[must_use]
+    pub fn with_bucket_in_host(mut self) -> Self {
+        self.bucket_in_host = true;
         self
     }
 
@@ -175,6 +191,14 @@ impl Description {
     /// # Errors
     /// Every rule of the description that the request breaks.
     pub fn check(&self, request: &Request) -> Result<Checked, Vec<Violation>> {
+        if self.bucket_in_host {
+            let request = request.with_bucket_in_path();
+            return Self {
+                bucket_in_host: false,
+                ..self.clone()
+            }
+            .check(&request);
+        }
         let operation_id = match &*self.kind {
             Kind::Rest(rest) => rest.check(request, self.prefix.as_deref())?.to_owned(),
             Kind::Aws(aws) => aws.check(request, self.prefix.as_deref())?,

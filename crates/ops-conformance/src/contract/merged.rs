@@ -21,6 +21,8 @@ pub(crate) struct Merged {
     pub(crate) items: Vec<String>,
     /// Where the schemas of the values of a map are.
     pub(crate) values: Vec<String>,
+    /// Where the schemas of the names of a map are.
+    pub(crate) names: Vec<String>,
     /// The values listed, by `enum` or `const`.
     pub(crate) listed: Option<Vec<Value>>,
     pub(crate) examples: Vec<Value>,
@@ -67,6 +69,9 @@ impl Merged {
             .is_some_and(|it| !it.is_boolean())
         {
             self.values.push(format!("{pointer}/additionalProperties"));
+        }
+        if schema.contains_key("propertyNames") {
+            self.names.push(format!("{pointer}/propertyNames"));
         }
         self.examples.extend(schema.get("example").cloned());
         let examples = schema.get("examples").and_then(Value::as_array);

@@ -1,10 +1,67 @@
-//! A text that a regular expression matches.
+//! Regular expressions of descriptions: whether they can be used, and texts that they match.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use regex::Regex;
 use regex_syntax::hir::{Class, Hir, HirKind};
+
+/// A regular expression without the slashes that some vendors leave around it.
+pub(crate) fn expression(pattern: &str) -> &str {
+    let inner = pattern
+        .strip_prefix("/^")
+        .and_then(|it| it.strip_suffix("$/"));
+    match inner {
+        Some(_) => pattern.trim_matches('/'),
+        None => pattern,
+    }
+}
+
+/// Remembers what was found out about a pattern: to compile one can take long.
+struct Memory<T>(Mutex<Option<HashMap<String, T>>>);
+
+impl<T: Clone> Memory<T> {
+    const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    fn get(&self, pattern: &str, find: impl FnOnce() -> T) -> T {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.get_or_insert_default();
+        if let Some(found) = known.get(pattern) {
+            return found.clone();
+        }
+        let found = find();
+        known.insert(pattern.to_owned(), found.clone());
+        found
+    }
+}
+
+/// Whether the validator of schemas can use a pattern. Some vendors write those of their
+/// own language.
+pub(crate) fn is_usable(pattern: &str) -> bool {
+    static KNOWN: Memory<bool> = Memory::new();
+    let schema = serde_json::json!({ "pattern": pattern });
+    KNOWN.get(pattern, || jsonschema::options().build(&schema).is_ok())
+}
+
+/// A text that matches a pattern and has a length as wanted.
+pub(crate) fn text(pattern: &str, lengths: std::ops::RangeInclusive<usize>) -> Option<String> {
+    static KNOWN: Memory<Option<Regex>> = Memory::new();
+    let regex = KNOWN.get(pattern, || Regex::new(pattern).ok());
+    let exact = u32::try_from(*lengths.start()).unwrap_or(0);
+    let extras = [0, 1, 2, 3, 5, 8, 12, 20, 31, 36, 63, 100];
+    let extras = extras.into_iter().chain([exact, exact.saturating_sub(1)]);
+    let mut samples = extras.filter_map(|extra| sample(pattern, extra));
+    samples.find(|text| {
+        let matches = regex.as_ref().is_none_or(|regex| regex.is_match(text));
+        lengths.contains(&text.chars().count()) && matches
+    })
+}
 
 /// A text that matches, with every repetition taken `extra` times more than it must be,
 /// where it may be. `None` if the expression is none that can be turned around.
-pub(crate) fn sample(pattern: &str, extra: u32) -> Option<String> {
+fn sample(pattern: &str, extra: u32) -> Option<String> {
     let hir = regex_syntax::parse(pattern).ok()?;
     let mut text = String::new();
     write(&hir, extra, &mut text).then_some(text)
@@ -78,7 +135,7 @@ mod tests {
             for extra in [0, 3] {
                 let text = sample(pattern, extra).unwrap();
                 assert!(
-                    regex::Regex::new(pattern).unwrap().is_match(&text),
+                    Regex::new(pattern).unwrap().is_match(&text),
                     "{pattern}: {text}"
                 );
             }

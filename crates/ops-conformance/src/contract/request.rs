@@ -76,6 +76,21 @@ impl Request {
         self.with_body("application/json", body.to_string())
     }
 
+    /// The same with the first label of the host as the first segment of the path.
+    pub(crate) fn with_bucket_in_path(&self) -> Self {
+        let host = self.header("host").unwrap_or_default();
+        let bucket = host.split('.').next().unwrap_or_default();
+        let target = match self.path_and_query.strip_prefix('/') {
+            Some(rest) if rest.is_empty() || rest.starts_with('?') => format!("/{bucket}{rest}"),
+            Some(rest) => format!("/{bucket}/{rest}"),
+            None => self.path_and_query.clone(),
+        };
+        Self {
+            path_and_query: target,
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn path(&self) -> &str {
         self.path_and_query
             .split_once('?')

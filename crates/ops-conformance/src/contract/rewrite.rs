@@ -7,9 +7,15 @@
 //! `unevaluatedProperties: false` sees through `$ref`, `allOf`, `anyOf` and `oneOf`. So each
 //! definition exists twice: open, to be composed, and closed, to stand at a position.
 
+mod keywords;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Map, Value, json};
+
+use super::pattern::{expression, is_usable};
+pub(crate) use keywords::is_read_only;
+use keywords::{allow_null, name_required, one_of_as_any_of, refuse_read_only};
 
 /// What a schema is rewritten for. Whatever it is, of several alternatives more than one may
 /// match: vendors say `oneOf` where they mean `anyOf`.
@@ -397,97 +403,4 @@ fn concerns_fields(key: &str) -> bool {
             | "oneOf"
             | "if"
     )
-}
-
-/// A regular expression without the slashes that some vendors leave around it.
-pub(crate) fn expression(pattern: &str) -> &str {
-    let inner = pattern
-        .strip_prefix("/^")
-        .and_then(|it| it.strip_suffix("$/"));
-    match inner {
-        Some(_) => pattern.trim_matches('/'),
-        None => pattern,
-    }
-}
-
-/// Whether the regular expression is one that can be compiled here. Some vendors write
-/// those of their own language.
-fn is_usable(pattern: &str) -> bool {
-    jsonschema::options()
-        .build(&json!({ "pattern": pattern }))
-        .is_ok()
-}
-
-fn one_of_as_any_of(schema: &mut Map<String, Value>) {
-    let Some(branches) = schema.remove("oneOf") else {
-        return;
-    };
-    if !schema.contains_key("anyOf") {
-        schema.insert("anyOf".to_owned(), branches);
-        return;
-    }
-    let any_of = json!({ "anyOf": branches });
-    match schema.get_mut("allOf") {
-        Some(Value::Array(parts)) => parts.push(any_of),
-        _ => {
-            schema.insert("allOf".to_owned(), json!([any_of]));
-        }
-    }
-}
-
-fn refuse_read_only(original: &Map<String, Value>, rewritten: &mut Map<String, Value>) {
-    let Some(properties) = original.get("properties").and_then(Value::as_object) else {
-        return;
-    };
-    let read_only = |name: &str| properties.get(name).is_some_and(is_read_only);
-    if let Some(Value::Array(required)) = rewritten.get_mut("required") {
-        required.retain(|name| !name.as_str().is_some_and(read_only));
-    }
-    if let Some(Value::Object(fields)) = rewritten.get_mut("properties") {
-        for (name, schema) in fields {
-            if read_only(name) {
-                *schema = Value::Bool(false);
-            }
-        }
-    }
-}
-
-pub(crate) fn is_read_only(schema: &Value) -> bool {
-    schema.get("readOnly") == Some(&Value::Bool(true))
-}
-
-/// A field that is required is described, if only by its name.
-fn name_required(original: &Map<String, Value>, rewritten: &mut Map<String, Value>) {
-    let required = original.get("required").and_then(Value::as_array);
-    for name in required.into_iter().flatten().filter_map(Value::as_str) {
-        let fields = rewritten.entry("properties").or_insert_with(|| json!({}));
-        if let Value::Object(fields) = fields {
-            fields.entry(name).or_insert(Value::Bool(true));
-        }
-    }
-}
-
-fn allow_null(schema: &mut Map<String, Value>) {
-    let types = match schema.remove("type") {
-        Some(Value::Array(types)) => types,
-        Some(one) => vec![one],
-        None => Vec::new(),
-    };
-    if !types.is_empty() {
-        schema.insert("type".to_owned(), with(types, json!("null")));
-    }
-    let values = match (schema.remove("enum"), schema.remove("const")) {
-        (Some(Value::Array(values)), _) => values,
-        (_, Some(value)) => vec![value],
-        _ => return,
-    };
-    schema.insert("enum".to_owned(), with(values, Value::Null));
-}
-
-fn with(values: Vec<Value>, one: Value) -> Value {
-    let mut values = values;
-    if !values.contains(&one) {
-        values.push(one);
-    }
-    Value::Array(values)
 }

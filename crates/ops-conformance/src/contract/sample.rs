@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::merged::Merged;
 use super::pattern;
-use super::rewrite::{Flavor, expression};
+use super::rewrite::Flavor;
 use super::schema::Schemas;
 
 /// The name of the field that no description has.
@@ -122,24 +122,16 @@ impl Sampler<'_> {
     fn object(&self, merged: &Merged, depth: usize, again: bool, stack: &mut Vec<String>) -> Value {
         let all = self.want != Want::Minimal && !again && depth < DEPTH && self.left.get() > 0;
         let request = self.flavor == Flavor::Request;
+        let least = merged.count("minProperties").unwrap_or(0);
+        let most = merged.count("maxProperties").unwrap_or(usize::MAX);
         let mut object = Map::new();
         for (name, pointers) in &merged.fields {
             let required = merged.required.contains(name);
-            if request && merged.read_only.contains(name) || !(required || all) {
-                continue;
+            let wanted = required || (all && object.len() < most);
+            if wanted && !(request && merged.read_only.contains(name)) {
+                let value = self.field(pointers, required, depth, stack);
+                object.insert(name.clone(), value);
             }
-            let field = Merged::of(self.schemas, pointers, self.pick);
-            let null = match self.want {
-                Want::Null => field.nullable,
-                Want::AbsentAsNull => !required,
-                _ => false,
-            };
-            let value = if null {
-                Value::Null
-            } else {
-                self.value(pointers, depth + 1, stack)
-            };
-            object.insert(name.clone(), value);
         }
         for name in &merged.required {
             if !merged.fields.contains_key(name) {
@@ -151,22 +143,59 @@ impl Sampler<'_> {
                 object.insert(name.clone(), value);
             }
         }
-        let least = merged.count("minProperties").unwrap_or(0);
-        if !merged.values.is_empty() && (object.len() < least || all) {
-            object.insert(
-                "key".to_owned(),
-                self.value(&merged.values, depth + 1, stack),
-            );
-        }
         for (name, pointers) in &merged.fields {
             if object.len() < least && !merged.read_only.contains(name) {
                 object.insert(name.clone(), self.value(pointers, depth + 1, stack));
+            }
+        }
+        let entries = least.max(usize::from(all)).min(most);
+        for index in 0..entries {
+            if !merged.values.is_empty() && object.len() < entries {
+                let value = self.value(&merged.values, depth + 1, stack);
+                object.insert(self.key(merged, index), value);
             }
         }
         if self.want == Want::ExtraField {
             object.insert(UNKNOWN_FIELD.to_owned(), json!({ "more": [1] }));
         }
         Value::Object(object)
+    }
+
+    fn field(
+        &self,
+        pointers: &[String],
+        required: bool,
+        depth: usize,
+        stack: &mut Vec<String>,
+    ) -> Value {
+        let null = match self.want {
+            Want::Null => Merged::of(self.schemas, pointers, self.pick).nullable,
+            Want::AbsentAsNull => !required,
+            _ => false,
+        };
+        if null {
+            return Value::Null;
+        }
+        self.value(pointers, depth + 1, stack)
+    }
+
+    /// The name of an entry of a map.
+    fn key(&self, merged: &Merged, index: usize) -> String {
+        let names = Merged::of(self.schemas, &merged.names, self.pick);
+        let listed = names.listed.as_ref().and_then(|it| it.get(index)?.as_str());
+        if let Some(listed) = listed {
+            return listed.to_owned();
+        }
+        let key = if merged.names.is_empty() {
+            "key".to_owned()
+        } else {
+            text(&names)
+        };
+        if index == 0 {
+            key
+        } else {
+            format!("{key}{index}")
+        }
     }
 
     fn array(&self, merged: &Merged, depth: usize, again: bool, stack: &mut Vec<String>) -> Value {
@@ -239,18 +268,8 @@ fn number(merged: &Merged) -> Value {
 fn text(merged: &Merged) -> String {
     let least = merged.count("minLength").unwrap_or(0);
     let most = merged.count("maxLength").unwrap_or(usize::MAX);
-    let long_enough = |text: &String| (least..=most).contains(&text.chars().count());
-    if let Some(pattern) = merged.text("pattern").map(expression) {
-        let extras = [0, 1, 2, 3, 5, 8, 12, 20, 31, 36, 63, 100];
-        let samples = extras
-            .iter()
-            .filter_map(|extra| pattern::sample(pattern, *extra));
-        let wanted = regex::Regex::new(pattern).ok();
-        let matches = |text: &String| wanted.as_ref().is_none_or(|wanted| wanted.is_match(text));
-        if let Some(found) = samples
-            .into_iter()
-            .find(|text| long_enough(text) && matches(text))
-        {
+    if let Some(pattern) = merged.text("pattern").map(pattern::expression) {
+        if let Some(found) = pattern::text(pattern, least..=most) {
             return found;
         }
         let mut examples = merged.examples.iter().chain(merged.words.get("default"));

@@ -4,7 +4,7 @@ use http::Method;
 use ops_conformance::contract::{Description, Place, Request, Rule, lines};
 use serde_json::{Value, json};
 
-const SCHEMA: &str = r#"
+const SCHEMA: &str = r"
     type Query { app(name: String!): App nodes(kind: Kind = WEB): [Node!]! }
     type Mutation { deploy(input: DeployInput!): Deployment! }
     enum Kind { WEB WORKER }
@@ -15,7 +15,7 @@ const SCHEMA: &str = r#"
     input ImageInput { name: String! tags: [String!] }
     scalar JSON
     scalar DateTime
-"#;
+";
 
 const DEPLOY: &str =
     "mutation Deploy($input: DeployInput!) { deploy(input: $input) { id app { name kind } } }";

@@ -1,5 +1,6 @@
 //! The contract kit against descriptions of its own and against those of the vendors.
 
+mod aws;
 mod coverage;
 mod every_operation;
 mod graphql;

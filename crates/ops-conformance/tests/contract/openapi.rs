@@ -5,7 +5,7 @@ use ops_conformance::contract::{Description, Place, Request, Rule, Violation};
 use serde_json::{Value, json};
 
 fn shop() -> Description {
-    Description::parse("shop.openapi.json", include_str!("shop.openapi.json")).unwrap()
+    Description::parse("shop.openapi.json", include_str!("shop.openapi.json")).expect("valid")
 }
 
 fn put(body: &Value) -> Request {
@@ -24,10 +24,9 @@ fn refused(request: &Request) -> Vec<(Place, String, Rule)> {
 
 #[track_caller]
 fn accepted(request: &Request) -> String {
-    match shop().check(request) {
-        Ok(checked) => checked.operation_id,
-        Err(violations) => panic!("{}", ops_conformance::contract::lines(&violations)),
-    }
+    let checked = shop().check(request);
+    let checked = checked.map_err(|violations| ops_conformance::contract::lines(&violations));
+    checked.expect("it must be accepted").operation_id
 }
 
 fn body(pointer: &str, rule: Rule) -> Vec<(Place, String, Rule)> {
@@ -296,4 +295,84 @@ fn a_violation_names_the_place_the_pointer_and_the_rule() {
     let violations = shop().check(&put(&sent)).unwrap_err();
     let text = "body /nme: the description has no such field (Unknown)";
     assert_eq!(ops_conformance::contract::lines(&violations), text);
+}
+
+#[test]
+fn answers_are_made_for_each_status_and_twist() {
+    let answers = shop().answers("listShops");
+    let labels: Vec<&str> = answers.iter().map(|it| it.label.as_str()).collect();
+    let twists = [
+        "minimal",
+        "full",
+        "null",
+        "absent as null",
+        "unknown enum value",
+        "extra field",
+    ];
+    for twist in twists {
+        let label = format!("200 {twist}");
+        assert!(
+            labels.contains(&label.as_str()),
+            "{label} is not among {labels:?}"
+        );
+    }
+    let of = |label: &str| {
+        let answer = answers.iter().find(|it| it.label == label);
+        answer
+            .and_then(ops_conformance::contract::Answer::json)
+            .expect(label)
+    };
+    assert_eq!(of("200 minimal"), json!({ "shops": [] }));
+    let full = of("200 full");
+    assert_eq!(full.pointer("/shops/0/config/guest/cpus"), Some(&json!(1)));
+    assert_eq!(of("200 null").pointer("/next"), Some(&Value::Null));
+    let unknown = of("200 unknown enum value");
+    assert_eq!(
+        unknown.pointer("/shops/0/state"),
+        Some(&json!("OPS_UNKNOWN_VALUE"))
+    );
+    let extra = of("200 extra field");
+    assert!(
+        extra
+            .pointer("/shops/0/config/guest/opsUnknownField")
+            .is_some()
+    );
+    assert_eq!(of("500 minimal"), json!({ "error": "text" }));
+    let examples = shop().answers("getShop");
+    assert!(examples.iter().any(|it| it.label == "200 example"));
+}
+
+#[test]
+fn a_fake_may_leave_fields_out_but_not_invent_them() {
+    let check = |body: Value| {
+        let checked = shop().check_answer("getShop", 200, body.to_string().as_bytes());
+        let violations = checked.err().unwrap_or_default().into_iter();
+        violations
+            .map(|one| (one.pointer, one.rule))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(check(json!({ "name": null, "config": null })), []);
+    assert_eq!(check(full()), []);
+    assert_eq!(
+        check(json!({ "nme": "n" })),
+        [("/nme".to_owned(), Rule::Unknown)]
+    );
+    assert_eq!(
+        check(json!({ "name": 1 })),
+        [("/name".to_owned(), Rule::Type)]
+    );
+    assert_eq!(
+        check(json!({ "state": "ajar" })),
+        [("/state".to_owned(), Rule::Enum)]
+    );
+    let undescribed = shop()
+        .check_answer("getShop", 202, b"{}")
+        .expect_err("refused");
+    assert_eq!(undescribed[0].place, Place::Status);
+    shop()
+        .check_answer("getShop", 404, b"<html>")
+        .expect("failures are not described");
+    shop()
+        .check_answer("getSop", 200, b"{}")
+        .expect_err("no such operation");
 }

@@ -42,28 +42,28 @@ fn fly_machines_are_created_as_described() {
 fn cloud_run_services_are_patched_as_described() {
     let run = description_or_skip!("gcp-run-v2.discovery.json");
     let path = "/v2/projects/p/locations/l/services/s";
-    let patch =
+    let call =
         |query: &str, body| Request::new(Method::PATCH, format!("{path}{query}")).with_json(&body);
     let good = json!({ "template": { "containers": [{ "image": "i", "env": [{ "name": "A", "value": "b" }] }] } });
     let checked = run
-        .check(&patch("?updateMask=template", good.clone()))
+        .check(&call("?updateMask=template", good.clone()))
         .expect("accepted");
     assert_eq!(
         checked.operation_id,
         "run.projects.locations.services.patch"
     );
     let violations = run
-        .check(&patch("?mask=template", good))
+        .check(&call("?mask=template", good))
         .expect_err("refused");
     assert_eq!(
         (violations[0].pointer.as_str(), violations[0].rule),
         ("/mask", Rule::Unknown)
     );
     let bad = json!({ "template": { "containers": [{ "image": "i", "envs": [] }] } });
-    let violations = run.check(&patch("", bad)).expect_err("refused");
+    let violations = run.check(&call("", bad)).expect_err("refused");
     assert_eq!(violations[0].pointer, "/template/containers/0/envs");
     let bad = json!({ "template": { "timeout": "ten seconds" } });
-    let violations = run.check(&patch("", bad)).expect_err("refused");
+    let violations = run.check(&call("", bad)).expect_err("refused");
     assert_eq!(
         (violations[0].pointer.as_str(), violations[0].rule),
         ("/template/timeout", Rule::Format)

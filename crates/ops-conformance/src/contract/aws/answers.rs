@@ -26,7 +26,9 @@ impl Aws {
             ("query", Protocol::Query),
             ("rest-xml", Protocol::Rest),
         ];
-        let all = all.into_iter().filter(|(name, _)| self.model.has_protocol(name));
+        let all = all
+            .into_iter()
+            .filter(|(name, _)| self.model.has_protocol(name));
         all.map(|(_, protocol)| protocol).collect()
     }
 
@@ -48,7 +50,9 @@ impl Aws {
 
     fn successes(&self, name: &str, protocol: Protocol) -> Vec<Answer> {
         let operation = self.model.operation(name).unwrap_or(&Value::Null);
-        let status = operation.pointer("/http/responseCode").and_then(Value::as_u64);
+        let status = operation
+            .pointer("/http/responseCode")
+            .and_then(Value::as_u64);
         let status = status.and_then(|it| u16::try_from(it).ok()).unwrap_or(200);
         let output = self.model.io(name, "output");
         match (protocol, output) {
@@ -56,7 +60,12 @@ impl Aws {
                 schema_answers(&self.json, &pointer(output), status, &self.json_type())
             }
             (Protocol::Json, None) => {
-                vec![Answer::new(format!("{status} empty"), status, &self.json_type(), "")]
+                vec![Answer::new(
+                    format!("{status} empty"),
+                    status,
+                    &self.json_type(),
+                    "",
+                )]
             }
             (_, output) => {
                 let wants = WANTS.into_iter();
@@ -69,7 +78,8 @@ impl Aws {
                     answer.with_allowed(allowed)
                 });
                 let mut answers: Vec<Answer> = made.collect();
-                answers.dedup_by(|one, other| one.body == other.body && one.headers == other.headers);
+                answers
+                    .dedup_by(|one, other| one.body == other.body && one.headers == other.headers);
                 answers
             }
         }
@@ -101,7 +111,11 @@ impl Aws {
         let Some(output) = output else {
             return (headers, body, true);
         };
-        for member in self.model.members(output).filter(|it| it.location() == Some("header")) {
+        for member in self
+            .model
+            .members(output)
+            .filter(|it| it.location() == Some("header"))
+        {
             if want == Want::Minimal && !self.model.is_required(output, member.name) {
                 continue;
             }
@@ -146,7 +160,8 @@ impl Aws {
                 Answer::new(label, status, &self.json_type(), body)
             }
             Protocol::Query => {
-                let error = format!("<Error><Type>Sender</Type><Code>{code}</Code>{message}</Error>");
+                let error =
+                    format!("<Error><Type>Sender</Type><Code>{code}</Code>{message}</Error>");
                 let id = "<RequestId>text</RequestId>";
                 let body = format!("<ErrorResponse>{error}{id}</ErrorResponse>");
                 Answer::new(label, status, XML, body)
@@ -164,12 +179,19 @@ impl Aws {
         let fail = |rule, message: String| vec![Violation::new(Place::Body, "", rule, message)];
         if self.model.operation(name).is_none() {
             let message = format!("the description has no operation {name}");
-            return vec![Violation::new(Place::Operation, "", Rule::Undescribed, message)];
+            return vec![Violation::new(
+                Place::Operation,
+                "",
+                Rule::Undescribed,
+                message,
+            )];
         }
         let output = self.model.io(name, "output");
         let body = String::from_utf8_lossy(body);
         let json = self.model.has_protocol("json") && !body.trim_start().starts_with('<');
-        if body.is_empty() || (self.rest.is_some() && output.is_none_or(|it| self.xml_body(it).is_none())) {
+        if body.is_empty()
+            || (self.rest.is_some() && output.is_none_or(|it| self.xml_body(it).is_none()))
+        {
             return Vec::new();
         }
         if json {
@@ -179,7 +201,8 @@ impl Aws {
                     None => fail(Rule::Required, "an error has a __type".to_owned()),
                 },
                 (Ok(value), Some(output)) => {
-                    self.json.check(&pointer(output), Flavor::Answer, &value, Place::Body)
+                    self.json
+                        .check(&pointer(output), Flavor::Answer, &value, Place::Body)
                 }
                 (Ok(_), None) => Vec::new(),
                 (Err(error), _) => fail(Rule::Syntax, format!("not JSON: {error}")),
@@ -197,13 +220,16 @@ impl Aws {
         status: u16,
         root: roxmltree::Node<'_, '_>,
     ) -> Vec<Violation> {
-        let fail = |message: String| {
-            vec![Violation::new(Place::Body, "", Rule::Undescribed, message)]
-        };
+        let fail =
+            |message: String| vec![Violation::new(Place::Body, "", Rule::Undescribed, message)];
         let found = root.tag_name().name();
         if status >= 400 || found == "Error" {
             let code = root.descendants().any(|it| it.tag_name().name() == "Code");
-            return if code { Vec::new() } else { fail("an error has a Code".to_owned()) };
+            return if code {
+                Vec::new()
+            } else {
+                fail("an error has a Code".to_owned())
+            };
         }
         let Some(output) = self.model.io(name, "output") else {
             return Vec::new();
@@ -225,7 +251,8 @@ impl Aws {
         match node.filter(|_| named) {
             Some(node) => {
                 let tree = xml::to_json(&self.model, shape, node);
-                self.texts.check(&pointer(shape), Flavor::Answer, &tree, Place::Body)
+                self.texts
+                    .check(&pointer(shape), Flavor::Answer, &tree, Place::Body)
             }
             None => fail(format!("there is no element {element}")),
         }

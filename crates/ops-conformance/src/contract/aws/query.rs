@@ -33,9 +33,12 @@ pub(super) fn unflatten(
                 join(prefix, name.unwrap_or("member"))
             };
             let mut items = Vec::new();
-            while let Some(value) =
-                unflatten(model, item, &join(&start, &(items.len() + 1).to_string()), pairs)
-            {
+            while let Some(value) = unflatten(
+                model,
+                item,
+                &join(&start, &(items.len() + 1).to_string()),
+                pairs,
+            ) {
                 items.push(value);
             }
             if items.is_empty() {
@@ -87,7 +90,11 @@ fn take(name: &str, pairs: &mut Vec<(String, String)>) -> Option<String> {
 
 /// What is left below a structure becomes fields that its schema does not know.
 fn take_unknown(prefix: &str, pairs: &mut Vec<(String, String)>, object: &mut Map<String, Value>) {
-    let start = if prefix.is_empty() { String::new() } else { format!("{prefix}.") };
+    let start = if prefix.is_empty() {
+        String::new()
+    } else {
+        format!("{prefix}.")
+    };
     pairs.retain(|(key, text)| {
         let Some(rest) = key.strip_prefix(&start) else {
             return true;
@@ -125,7 +132,13 @@ pub(super) fn flatten(
                 pairs.push((prefix.to_owned(), String::new()));
             }
             for (index, value) in items.iter().enumerate() {
-                flatten(model, item, &join(&start, &(index + 1).to_string()), value, pairs);
+                flatten(
+                    model,
+                    item,
+                    &join(&start, &(index + 1).to_string()),
+                    value,
+                    pairs,
+                );
             }
         }
         ("map", Value::Object(fields)) => {

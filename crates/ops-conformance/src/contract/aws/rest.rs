@@ -44,7 +44,9 @@ fn read(model: &Model, name: &str, operation: &Value) -> Result<Operation, Strin
     let has_body = members().any(|member| member.location().is_none());
     Ok(Operation {
         id: name.to_owned(),
-        method: method.parse::<Method>().map_err(|_| format!("{name} has no method"))?,
+        method: method
+            .parse::<Method>()
+            .map_err(|_| format!("{name} has no method"))?,
         route: Route::new(template, |_| None)?,
         parameters: parameters.collect(),
         // What is in the body is checked by shape, not by schema alone.

@@ -55,13 +55,20 @@ impl Model {
     }
 
     pub(super) fn has_protocol(&self, name: &str) -> bool {
-        let several = self.document.pointer("/metadata/protocols").and_then(Value::as_array);
+        let several = self
+            .document
+            .pointer("/metadata/protocols")
+            .and_then(Value::as_array);
         let mut several = several.into_iter().flatten();
         self.metadata("protocol") == Some(name) || several.any(|it| it == name)
     }
 
     pub(super) fn operations(&self) -> impl Iterator<Item = (&String, &Value)> {
-        self.document.get("operations").and_then(Value::as_object).into_iter().flatten()
+        self.document
+            .get("operations")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
     }
 
     pub(super) fn operation(&self, name: &str) -> Option<&Value> {
@@ -105,7 +112,10 @@ impl Model {
     /// The shape of an item of a list and its name on the wire, if it has one.
     pub(super) fn item(&self, shape: &str) -> (&str, Option<&str>) {
         let item = self.shape(shape).get("member").unwrap_or(&Value::Null);
-        (text(item, "shape").unwrap_or_default(), text(item, "locationName"))
+        (
+            text(item, "shape").unwrap_or_default(),
+            text(item, "locationName"),
+        )
     }
 
     /// The shapes of key and value of a map with their names on the wire.
@@ -135,6 +145,10 @@ impl Model {
             "list" => {
                 schema.insert("items".to_owned(), reference(self.item(name).0));
                 bounds(shape, &mut schema, ["minItems", "maxItems"]);
+                if as_text && self.is_flattened(name) {
+                    // Without an element there is no list.
+                    schema.entry("minItems").or_insert(json!(1));
+                }
                 "array"
             }
             "map" => {
@@ -187,7 +201,8 @@ impl Model {
                 required.push(wire_name);
             }
         }
-        let mut schema = json!({ "type": "object", "properties": properties, "required": required });
+        let mut schema =
+            json!({ "type": "object", "properties": properties, "required": required });
         if flag(self.shape(name), "union")
             && let Value::Object(schema) = &mut schema
         {

@@ -52,11 +52,16 @@ fn structure(model: &Model, shape: &str, node: Node<'_, '_>) -> Value {
         if is_flattened(model, member) && model.kind(member.shape()) == "list" {
             let (item, _) = model.item(member.shape());
             let value = to_json(model, item, child);
-            let list = object.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+            let list = object
+                .entry(name)
+                .or_insert_with(|| Value::Array(Vec::new()));
             if let Value::Array(list) = list {
                 list.push(value);
             }
-        } else if object.insert(name.to_owned(), to_json(model, member.shape(), child)).is_some() {
+        } else if object
+            .insert(name.to_owned(), to_json(model, member.shape(), child))
+            .is_some()
+        {
             // What stands twice and is no list has no type that a schema would accept.
             object.insert(name.to_owned(), Value::Array(Vec::new()));
         }
