@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::{self, Cmd};
 use crate::failure::{Failure, Result};
+use crate::new_provider;
 use crate::providers;
 use crate::tidy;
 use crate::workspace::{self, Package};
@@ -22,13 +23,14 @@ enum Outcome {
 }
 
 /// Cheap steps first, so that a small mistake shows early.
-const STEPS: [(&str, Run); 9] = [
+const STEPS: [(&str, Run); 10] = [
     ("fmt", fmt),
     ("tidy", |_| tidy::check(false).map(passed)),
     ("typos", typos),
     ("tree", |packages| tree::check(packages).map(passed)),
     ("clippy", clippy),
     ("features", |packages| features::check(packages).map(passed)),
+    ("skeleton", |_| new_provider::check().map(passed)),
     ("providers", |packages| {
         providers::check(packages).map(|why| why.map_or(Outcome::Passed, Outcome::NotRun))
     }),

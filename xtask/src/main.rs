@@ -14,6 +14,7 @@ use std::process::ExitCode;
 mod ci;
 mod command;
 mod failure;
+mod new_provider;
 mod providers;
 mod run;
 mod setup;
@@ -32,6 +33,7 @@ usage: cargo xtask <command>
   bench [NAME] [--quick]             benchmarks beside peers
   ci [STEP..]                        format, lints, docs, features, dependency policy
   providers                          what each vendor crate can send, and its contract coverage
+  new-provider NAME TRAIT..          lay the skeleton of a vendor crate
   tidy [--fix]                       repository checks that no other tool makes
   help                               this text
 
@@ -68,6 +70,7 @@ fn dispatch(args: &[String]) -> Result {
         "demo" => run::demo(rest),
         "bench" => run::bench(rest),
         "ci" => ci::command(rest),
+        "new-provider" => new_provider::command(rest),
         "providers" => providers::command(rest),
         "tidy" => tidy::command(rest),
         "help" | "--help" | "-h" => {
