@@ -1,0 +1,2 @@
+//! The store against real servers.
+fn main() {}
