@@ -51,7 +51,7 @@ impl fmt::Display for ProbeReport {
                 f.write_str("\n")?;
             }
             let holds = if finding.holds { "yes" } else { "no" };
-            write!(f, "{holds:<4}{:<44}{}", finding.tried, finding.answer)?;
+            write!(f, "{holds:<4}{:<58}{}", finding.tried, finding.answer)?;
         }
         Ok(())
     }
@@ -84,6 +84,9 @@ struct Probe {
     scratch: Scratch,
     report: ProbeReport,
 }
+
+/// How many writers race for one key.
+const RACERS: usize = 16;
 
 /// The content of scratch objects.
 const CONTENT: Bytes = Bytes::from_static(b"what a store can do is found by doing it");
@@ -223,7 +226,7 @@ impl Probe {
             &again,
             Expected::PreconditionFailed,
         )?;
-        self.report.profile.put_if_none_match = makes && refuses;
+        self.report.profile.put_if_none_match = makes && refuses && self.race().await?;
         let Some(etag) = etag else {
             return Ok(());
         };
@@ -252,6 +255,26 @@ impl Probe {
             }
         }
         Ok(())
+    }
+
+    /// A store that looks first and writes then lets more than one of several through.
+    async fn race(&mut self) -> Result<bool> {
+        let key = self.scratch.key();
+        let put = || self.requests.put(&key, CONTENT, None, Condition::NoneMatch);
+        let racing = (0..RACERS).map(|_| put());
+        let answers = futures_util::future::join_all(racing).await;
+        if let Some(err) = answers.iter().find_map(|answer| answer.as_ref().err())
+            && says_nothing(err)
+        {
+            return Err(clone_of(err));
+        }
+        let winners = answers.iter().filter(|answer| answer.is_ok()).count();
+        self.report.findings.push(Finding {
+            tried: "PutObject If-None-Match, 16 at once",
+            holds: winners == 1,
+            answer: format!("{winners} done"),
+        });
+        Ok(winners == 1)
     }
 
     async fn get_condition(&mut self) -> Result<()> {

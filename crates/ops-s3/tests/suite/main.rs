@@ -1,2 +1,6 @@
 //! The store against real servers.
-fn main() {}
+
+mod conformance;
+#[path = "../../../ops-core/tests/memory/contract/object_store.rs"]
+mod contract;
+mod support;
