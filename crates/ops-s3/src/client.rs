@@ -109,7 +109,7 @@ struct FixedHeaders(Vec<(HeaderName, HeaderValue)>);
 impl FixedHeaders {
     fn new(builder: &S3StoreBuilder) -> Result<Self> {
         let headers = builder.headers.iter().map(|(name, value)| {
-            let mut value = HeaderValue::try_from(value)?;
+            let mut value = HeaderValue::try_from(value.expose())?;
             value.set_sensitive(true);
             Ok((HeaderName::try_from(name)?, value))
         });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper::http::{HeaderName, HeaderValue};
 use ops_core::database::TlsVersion;
-use ops_core::{Clock, Error, ProviderId, Result, SystemClock};
+use ops_core::{Clock, Error, ProviderId, Result, Secret, SystemClock};
 use url::Url;
 
 use crate::credentials::{CredentialsProvider, Fixed, S3Credentials};
@@ -51,7 +51,7 @@ pub struct S3StoreBuilder {
     pub(crate) addressing: Option<Addressing>,
     pub(crate) credentials: Option<Arc<dyn CredentialsProvider>>,
     pub(crate) prefix: String,
-    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) headers: BTreeMap<String, Secret>,
     pub(crate) connect_timeout: Duration,
     pub(crate) attempt_timeout: Duration,
     pub(crate) stall_timeout: Duration,
@@ -148,7 +148,7 @@ impl S3StoreBuilder {
 
     /// A header that every request carries, such as a jurisdiction. It is signed. May be
     /// called again.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
         self.headers.insert(name.into(), value.into());
         self
     }
@@ -291,7 +291,8 @@ impl S3StoreBuilder {
             problems.push("prefix is longer than 512 bytes or contains NUL".to_owned());
         }
         for (name, value) in &self.headers {
-            if HeaderName::try_from(name).is_err() || HeaderValue::try_from(value).is_err() {
+            if HeaderName::try_from(name).is_err() || HeaderValue::try_from(value.expose()).is_err()
+            {
                 problems.push(format!("{name:?} is not a header, or its value is none"));
             }
         }

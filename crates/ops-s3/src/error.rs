@@ -111,7 +111,7 @@ pub(crate) fn from_sdk<E: ProvideErrorMetadata + std::error::Error + 'static>(
             || Error::new(ErrorKind::Unavailable, "the request could not be sent"),
             from_connector,
         ),
-        SdkError::ResponseError(_) => from_unreadable(err),
+        SdkError::ResponseError(_) => from_unreadable(err, status.unwrap_or_default()),
         _ => from_construction(err),
     };
     let header = |name| response.and_then(|response| response.headers().get(name));
@@ -186,14 +186,20 @@ fn from_connector(err: &ConnectorError) -> Error {
 }
 
 /// An answer came, but not whole, or not one of S3.
-fn from_unreadable(err: &(dyn std::error::Error + 'static)) -> Error {
+fn from_unreadable(err: &(dyn std::error::Error + 'static), status: u16) -> Error {
     if let Some(stalled) = find::<Stalled>(err) {
         return Error::new(ErrorKind::Timeout, format!("the answer stalled: {stalled}"));
     }
     if find::<hyper::Error>(err).is_some() || find::<std::io::Error>(err).is_some() {
         return Error::new(ErrorKind::Unavailable, "the answer ended early");
     }
-    Error::new(ErrorKind::Decode, "the answer is not one of S3")
+    match status {
+        300.. => Error::new(
+            kind_of_status(status),
+            format!("the store answered with status {status}, and not as S3 does"),
+        ),
+        _ => Error::new(ErrorKind::Decode, "the answer is not one of S3"),
+    }
 }
 
 fn from_construction(err: &(dyn std::error::Error + 'static)) -> Error {

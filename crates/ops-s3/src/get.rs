@@ -63,10 +63,8 @@ fn missing(err: Error) -> Error {
 }
 
 fn wants_checksums(shared: &Shared) -> bool {
-    matches!(
-        shared.profile.checksum,
-        ChecksumKind::Crc32c | ChecksumKind::Sha256
-    )
+    let kept = |kind| matches!(kind, ChecksumKind::Crc32c | ChecksumKind::Sha256);
+    kept(shared.profile.checksum) || kept(shared.profile.part_checksum)
 }
 
 pub(crate) fn timestamp(time: Option<&aws_sdk_s3::primitives::DateTime>) -> Result<Timestamp> {

@@ -11,6 +11,7 @@ use ops_core::object_store::Checksum;
 use ops_core::{Error, ErrorKind, Result};
 
 use crate::condition::new_write_id;
+use crate::digest::of;
 use crate::operation::Operation;
 use crate::profile::{ChecksumKind, EtagForm, StoreProfile};
 use crate::store::Shared;
@@ -158,18 +159,15 @@ impl Probe {
             ),
         ] {
             let key = self.scratch.key();
-            let sum = crate::digest::of(kind, &CONTENT);
+            let sum = of(kind, &CONTENT);
             let answer = self.requests.put(&key, CONTENT, sum, Condition::None).await;
             if self.report.findings.is_empty() {
                 // The very first request: whatever is wrong with it is wrong with the store.
                 answer.as_ref().map_err(clone_of)?;
             }
-            let repeated = answer.and_then(|put| match put.checksum == sum {
-                true => Ok(()),
-                false => Err(Error::new(ErrorKind::Decode, "not repeated")),
-            });
+            let repeated = answer.and_then(|put| repeated(put.checksum, sum));
             let repeats = self.record(right, &repeated, Expected::Success)?;
-            let sum = crate::digest::of(kind, b"something else");
+            let sum = of(kind, b"something else");
             let answer = self.requests.put(&key, CONTENT, sum, Condition::None).await;
             let refuses = self.record(wrong, &answer.map(drop), Expected::Refusal)?;
             if repeats && refuses {
@@ -182,15 +180,9 @@ impl Probe {
 
     async fn md5(&mut self) -> Result<()> {
         let key = self.scratch.key();
-        let sum = crate::digest::of(ChecksumKind::Md5, &CONTENT);
+        let sum = of(ChecksumKind::Md5, &CONTENT);
         let answer = self.requests.put(&key, CONTENT, sum, Condition::None).await;
-        let etag_is_md5 = answer.and_then(|put| {
-            let etag = crate::digest::of_etag(put.etag.as_ref().map_or("", |etag| etag.as_str()));
-            match etag == sum {
-                true => Ok(()),
-                false => Err(Error::new(ErrorKind::Decode, "another ETag")),
-            }
-        });
+        let etag_is_md5 = answer.and_then(|put| repeated(put.md5(), sum));
         let is_md5 = self.record("ETag is the MD5", &etag_is_md5, Expected::Success)?;
         self.report.profile.etag_is_md5 = is_md5;
         if self.report.profile.checksum != ChecksumKind::None {
@@ -347,15 +339,17 @@ impl Probe {
 
     /// Uploads of one part, which may be small.
     async fn uploads(&mut self) -> Result<()> {
-        let kind = self.report.profile.checksum;
+        self.part_checksums().await?;
+        let kind = self.report.profile.part_checksum;
         if kind == ChecksumKind::Crc32c {
             let key = self.scratch.key();
             let whole = self
                 .requests
                 .upload(&key, kind, true, Condition::None)
                 .await;
+            let repeated = whole.and_then(|made| repeated(made.checksum, of(kind, &CONTENT)));
             let tried = "CompleteMultipartUpload, CRC-32C of the whole";
-            let sums = self.record(tried, &whole.map(drop), Expected::Success)?;
+            let sums = self.record(tried, &repeated, Expected::Success)?;
             self.report.profile.full_object_checksum = sums;
         }
         let whole = self.report.profile.full_object_checksum;
@@ -364,7 +358,7 @@ impl Probe {
             .requests
             .upload(&key, kind, whole, Condition::NoneMatch)
             .await;
-        let etag = made.as_ref().ok().cloned().flatten();
+        let etag = made.as_ref().ok().and_then(|made| made.etag.clone());
         let tried = "CompleteMultipartUpload If-None-Match, nothing there";
         let makes = self.record(tried, &made.map(drop), Expected::Success)?;
         let over = self
@@ -388,6 +382,45 @@ impl Probe {
         let swaps = self.record(tried, &same.map(drop), Expected::Success)?;
         // Where a completion over an object was refused for its own sake, neither counts.
         self.report.profile.complete_if_match = swaps && refuses;
+        Ok(())
+    }
+
+    async fn part_checksums(&mut self) -> Result<()> {
+        for (kind, right, wrong) in [
+            (
+                ChecksumKind::Crc32c,
+                "UploadPart with a CRC-32C, repeated",
+                "UploadPart with a wrong CRC-32C",
+            ),
+            (
+                ChecksumKind::Sha256,
+                "UploadPart with a SHA-256, repeated",
+                "UploadPart with a wrong SHA-256",
+            ),
+        ] {
+            let key = self.scratch.key();
+            let sum = of(kind, &CONTENT);
+            let sent = self.requests.lone_part(&key, kind, sum).await;
+            let sent = sent.and_then(|part| repeated(part.checksum, sum));
+            let repeats = self.record(right, &sent, Expected::Success)?;
+            let sum = of(kind, b"something else");
+            let sent = self.requests.lone_part(&key, kind, sum).await;
+            let refuses = self.record(wrong, &sent.map(drop), Expected::Refusal)?;
+            if repeats && refuses {
+                self.report.profile.part_checksum = kind;
+                return Ok(());
+            }
+        }
+        let (key, kind) = (self.scratch.key(), ChecksumKind::Md5);
+        let sent = self
+            .requests
+            .lone_part(&key, kind, of(kind, &CONTENT))
+            .await;
+        let etag_is_md5 = sent.and_then(|part| repeated(part.md5(), of(kind, &CONTENT)));
+        let tried = "ETag of a part is the MD5";
+        if self.record(tried, &etag_is_md5, Expected::Success)? && self.report.profile.etag_is_md5 {
+            self.report.profile.part_checksum = kind;
+        }
         Ok(())
     }
 
@@ -445,6 +478,13 @@ impl Probe {
         }
         self.record(tried, &answer, Expected::Success)
     }
+}
+
+fn repeated(said: Option<Checksum>, sent: Option<Checksum>) -> Result<()> {
+    if said == sent {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Decode, "not repeated"))
 }
 
 /// The right answer.

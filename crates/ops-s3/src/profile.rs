@@ -57,8 +57,10 @@ pub struct StoreProfile {
     /// Whether all parts but the last must have the same size. Never probed: it would take
     /// uploads of several parts.
     pub equal_parts: bool,
-    /// By which checksum the store verifies what it is sent.
+    /// By which checksum the store verifies what `PutObject` sends.
     pub checksum: ChecksumKind,
+    /// By which checksum the store verifies the parts of an upload.
+    pub part_checksum: ChecksumKind,
     /// Whether an upload in parts can have a CRC-32C over the whole object.
     pub full_object_checksum: bool,
     /// Whether the `ETag` of an object written in one piece is its MD5.
@@ -108,6 +110,7 @@ impl StoreProfile {
             max_delete_keys: 1_000,
             equal_parts: false,
             checksum: ChecksumKind::Crc32c,
+            part_checksum: ChecksumKind::Crc32c,
             full_object_checksum: true,
             // Not with encryption by KMS.
             etag_is_md5: false,
@@ -136,6 +139,7 @@ impl StoreProfile {
             max_object_bytes: 5 * TIB - 5 * GIB,
             equal_parts: true,
             checksum: ChecksumKind::Md5,
+            part_checksum: ChecksumKind::Md5,
             full_object_checksum: false,
             etag_is_md5: true,
             complete_if_none_match: false,
@@ -153,6 +157,7 @@ impl StoreProfile {
     pub(crate) fn unproven() -> Self {
         Self {
             checksum: ChecksumKind::None,
+            part_checksum: ChecksumKind::None,
             full_object_checksum: false,
             etag_is_md5: false,
             put_if_none_match: false,

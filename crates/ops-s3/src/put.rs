@@ -12,7 +12,7 @@ use crate::condition::{Lost, Request, WRITE_ID, new_write_id, settle};
 use crate::digest::{self, ChecksumHeaders, Hasher};
 use crate::error::{decode, integrity, unsupported};
 use crate::operation::Operation;
-use crate::profile::ChecksumKind;
+use crate::profile::{ChecksumKind, StoreProfile};
 use crate::store::Shared;
 use crate::upload;
 
@@ -147,7 +147,13 @@ pub(crate) async fn object(
     };
     let etag = answer.e_tag().map(ETag::new);
     let said = digest::of_headers(answer.checksum_crc32_c(), None, answer.checksum_sha256());
-    acknowledged(shared, checksum.as_ref(), said, etag.as_ref())?;
+    acknowledged(
+        profile,
+        profile.checksum,
+        checksum.as_ref(),
+        said,
+        etag.as_ref(),
+    )?;
     let mut meta = ObjectMeta::new(key.clone(), size, shared.answered_at(&trace));
     meta.etag = etag;
     meta.checksum = checksum;
@@ -162,14 +168,15 @@ pub(crate) fn metadata(write_id: String) -> std::collections::HashMap<String, St
 
 /// Compares what the store says it took with what it was sent.
 pub(crate) fn acknowledged(
-    shared: &Shared,
+    profile: &StoreProfile,
+    kind: ChecksumKind,
     sent: Option<&Checksum>,
     said: Option<Checksum>,
     etag: Option<&ETag>,
 ) -> Result<()> {
-    let said = match shared.profile.checksum {
+    let said = match kind {
         ChecksumKind::None => return Ok(()),
-        ChecksumKind::Md5 if !shared.profile.etag_is_md5 => return Ok(()),
+        ChecksumKind::Md5 if !profile.etag_is_md5 => return Ok(()),
         ChecksumKind::Md5 => etag.and_then(|etag| digest::of_etag(etag.as_str())),
         ChecksumKind::Crc32c | ChecksumKind::Sha256 => said,
     };

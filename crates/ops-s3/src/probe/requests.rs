@@ -41,10 +41,17 @@ impl Condition<'_> {
     }
 }
 
-/// What a `PutObject` answered.
-pub(super) struct Put {
+/// What a write answered.
+pub(super) struct Written {
     pub(super) etag: Option<ETag>,
     pub(super) checksum: Option<Checksum>,
+}
+
+impl Written {
+    /// The MD5 that the `ETag` is, if it has the form of one.
+    pub(super) fn md5(&self) -> Option<Checksum> {
+        digest::of_etag(self.etag.as_ref()?.as_str())
+    }
 }
 
 pub(super) struct Requests {
@@ -77,7 +84,7 @@ impl Requests {
         data: Bytes,
         checksum: Option<Checksum>,
         condition: Condition<'_>,
-    ) -> Result<Put> {
+    ) -> Result<Written> {
         let sums = ChecksumHeaders::new(checksum.as_ref());
         let request = self
             .shared
@@ -92,7 +99,7 @@ impl Requests {
             .set_checksum_sha256(sums.sha256)
             .set_content_md5(sums.content_md5);
         let answer = send!(self, request)?;
-        Ok(Put {
+        Ok(Written {
             etag: answer.e_tag().map(ETag::new),
             checksum: digest::of_headers(answer.checksum_crc32_c(), None, answer.checksum_sha256()),
         })
@@ -139,7 +146,7 @@ impl Requests {
         kind: ChecksumKind,
         whole: bool,
         condition: Condition<'_>,
-    ) -> Result<Option<ETag>> {
+    ) -> Result<Written> {
         let id = self.begin(key, kind, whole).await?;
         let completed = self.finish(key, &id, kind, whole, condition).await;
         if completed.is_err() {
@@ -176,25 +183,14 @@ impl Requests {
         kind: ChecksumKind,
         whole: bool,
         condition: Condition<'_>,
-    ) -> Result<Option<ETag>> {
+    ) -> Result<Written> {
         let sum = digest::of(kind, &CONTENT);
         let sums = ChecksumHeaders::new(sum.as_ref());
-        let request = self
-            .shared
-            .client
-            .upload_part()
-            .bucket(&self.shared.bucket)
-            .key(key)
-            .upload_id(id)
-            .part_number(1)
-            .body(SdkStream::new(SdkBody::from(CONTENT)))
-            .set_checksum_crc32_c(sums.crc32c.clone())
-            .set_checksum_sha256(sums.sha256.clone())
-            .set_content_md5(sums.content_md5);
-        let part = send!(self, request)?;
+        let part = self.part(key, id, sum).await?;
+        let etag = part.etag.map(|etag| etag_header(&etag, EtagForm::Quoted));
         let part = CompletedPart::builder()
             .part_number(1)
-            .set_e_tag(part.e_tag().map(ToOwned::to_owned))
+            .set_e_tag(etag)
             .set_checksum_crc32_c(sums.crc32c.clone())
             .set_checksum_sha256(sums.sha256);
         let parts = CompletedMultipartUpload::builder().parts(part.build());
@@ -211,7 +207,44 @@ impl Requests {
             .set_if_none_match(condition.if_none_match())
             .set_if_match(condition.if_match());
         let answer = send!(self, request)?;
-        Ok(answer.e_tag().map(ETag::new))
+        Ok(Written {
+            etag: answer.e_tag().map(ETag::new),
+            checksum: digest::of_headers(answer.checksum_crc32_c(), None, None),
+        })
+    }
+
+    async fn part(&self, key: &str, id: &str, checksum: Option<Checksum>) -> Result<Written> {
+        let sums = ChecksumHeaders::new(checksum.as_ref());
+        let request = self
+            .shared
+            .client
+            .upload_part()
+            .bucket(&self.shared.bucket)
+            .key(key)
+            .upload_id(id)
+            .part_number(1)
+            .body(SdkStream::new(SdkBody::from(CONTENT)))
+            .set_checksum_crc32_c(sums.crc32c)
+            .set_checksum_sha256(sums.sha256)
+            .set_content_md5(sums.content_md5);
+        let answer = send!(self, request)?;
+        Ok(Written {
+            etag: answer.e_tag().map(ETag::new),
+            checksum: digest::of_headers(answer.checksum_crc32_c(), None, answer.checksum_sha256()),
+        })
+    }
+
+    /// A part of an upload that is not completed.
+    pub(super) async fn lone_part(
+        &self,
+        key: &str,
+        kind: ChecksumKind,
+        checksum: Option<Checksum>,
+    ) -> Result<Written> {
+        let id = self.begin(key, kind, false).await?;
+        let part = self.part(key, &id, checksum).await;
+        self.abort(key, &id).await;
+        part
     }
 
     async fn abort(&self, key: &str, id: &str) {

@@ -53,7 +53,8 @@ pub(super) async fn upload(
     data: Bytes,
 ) -> Result<Part> {
     let size_bytes = data.len() as u64;
-    let checksum = digest::of(shared.profile.checksum, &data);
+    let kind = shared.profile.part_checksum;
+    let checksum = digest::of(kind, &data);
     let sums = ChecksumHeaders::new(checksum.as_ref());
     let request = shared
         .client
@@ -83,7 +84,7 @@ pub(super) async fn upload(
         .map(ETag::new)
         .ok_or_else(|| decode("the store gave a part no ETag"))?;
     let said = digest::of_headers(answer.checksum_crc32_c(), None, answer.checksum_sha256());
-    acknowledged(&shared, checksum.as_ref(), said, Some(&etag))?;
+    acknowledged(&shared.profile, kind, checksum.as_ref(), said, Some(&etag))?;
     Ok(Part {
         number: place.number,
         size_bytes,

@@ -64,7 +64,7 @@ impl Session {
 
     async fn create(&self) -> Result<String> {
         let shared = &self.shared;
-        let algorithm = match shared.profile.checksum {
+        let algorithm = match shared.profile.part_checksum {
             ChecksumKind::Crc32c => Some(ChecksumAlgorithm::Crc32C),
             ChecksumKind::Sha256 => Some(ChecksumAlgorithm::Sha256),
             ChecksumKind::Md5 | ChecksumKind::None => None,
@@ -91,7 +91,7 @@ impl Session {
     /// Whether the store keeps one checksum over the whole object.
     fn sums_whole(&self) -> bool {
         let profile = &self.shared.profile;
-        profile.checksum == ChecksumKind::Crc32c && profile.full_object_checksum
+        profile.part_checksum == ChecksumKind::Crc32c && profile.full_object_checksum
     }
 
     pub(super) fn concurrency(&self) -> usize {
@@ -208,7 +208,7 @@ impl Session {
                 "the object that the store made has another checksum",
             ));
         }
-        if profile.checksum == ChecksumKind::Md5 && profile.etag_is_md5 {
+        if profile.part_checksum == ChecksumKind::Md5 && profile.etag_is_md5 {
             let sums = parts.iter().filter_map(|part| match &part.checksum {
                 Some(Checksum::Md5(sum)) => Some(*sum),
                 _ => None,
