@@ -147,6 +147,7 @@ fn from_answer(answer: &impl ProvideErrorMetadata, status: u16, credentials: &Ad
         (Some(message), Some(code)) => format!("{code}: {message}").into(),
         (Some(message), None) => message.into(),
         (None, Some(code)) => format!("the store answered {code}").into(),
+        (None, None) if status < 300 => "the answer is not one of S3".into(),
         (None, None) => format!("the store answered with status {status}").into(),
     };
     let err = Error::new(kind, message);

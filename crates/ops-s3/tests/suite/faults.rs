@@ -396,12 +396,13 @@ async fn an_answer_that_is_not_of_s3_is_not_understood() {
     let server = Server::start().await;
     let store = server.store().await;
     let page = "<html><body>It works!</body>".to_owned();
-    server.fault(3, "list-type=2", Fault::Status(200, page.clone()));
+    server.fault(1, "list-type=2", Fault::Status(200, page.clone()));
     let listed: Result<Vec<_>, Error> = store.list(Default::default()).try_collect().await;
     assert_eq!(listed.unwrap_err().kind(), ErrorKind::Decode);
     server.fault(3, "list-type=2", Fault::Status(502, page));
     let listed: Result<Vec<_>, Error> = store.list(Default::default()).try_collect().await;
-    assert_eq!(listed.unwrap_err().kind(), ErrorKind::Unavailable);
+    let err = listed.unwrap_err();
+    assert_eq!(err.kind(), ErrorKind::Unavailable, "{err:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
