@@ -23,6 +23,7 @@ use ops_core::{Error, ErrorKind, Result};
 
 use crate::config::{Addressing, S3StoreBuilder};
 use crate::credentials::Adapter;
+use crate::trace::Follow;
 use crate::transport::{Roots, Timeouts, Transport, client_config};
 
 /// Makes the client of a store. Nothing is sent.
@@ -60,7 +61,8 @@ pub(crate) fn client(builder: &S3StoreBuilder, credentials: Adapter) -> Result<C
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .force_path_style(addressing == Addressing::Path)
-        .interceptor(FixedHeaders::new(builder)?);
+        .interceptor(FixedHeaders::new(builder)?)
+        .interceptor(Follow);
     let config = match &builder.endpoint {
         Some(endpoint) => config.endpoint_url(endpoint.trim_end_matches('/')),
         None => config,

@@ -90,9 +90,7 @@ async fn in_one_piece(
         .set_copy_source_if_match(source_etag(shared, source))
         .set_if_none_match(conditions.if_none_match)
         .set_if_match(conditions.if_match);
-    let copy = shared.call(operation, |trace| {
-        request.customize().interceptor(trace).send()
-    });
+    let copy = shared.call(operation, request.send());
     let answer = match copy.await {
         Ok((answer, _)) => answer,
         Err(err) => {
@@ -191,9 +189,7 @@ async fn part(
         .copy_source_range(format!("bytes={}-{}", range.start, range.end - 1))
         .set_copy_source_if_match(source_etag(shared, source));
     let operation = operation.reading();
-    let copy = shared.call(&operation, |trace| {
-        request.customize().interceptor(trace).send()
-    });
+    let copy = shared.call(&operation, request.send());
     let (answer, _) = copy.await?;
     let result = answer.copy_part_result();
     let etag = result.and_then(|result| result.e_tag()).map(ETag::new);

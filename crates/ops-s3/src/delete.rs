@@ -24,9 +24,7 @@ pub(crate) async fn one(
         .delete_object()
         .bucket(&shared.bucket)
         .key(shared.full_key(key));
-    let delete = shared.call(operation, |trace| {
-        request.customize().interceptor(trace).send()
-    });
+    let delete = shared.call(operation, request.send());
     match delete.await {
         Ok(_) => Ok(DeleteOutcome::Gone),
         Err(err) if err.code() == Some("NoSuchKey") => Ok(DeleteOutcome::AlreadyGone),
@@ -141,9 +139,7 @@ async fn send(
         .delete_objects()
         .bucket(&shared.bucket)
         .delete(delete);
-    let send = shared.call(operation, |trace| {
-        request.customize().interceptor(trace).send()
-    });
+    let send = shared.call(operation, request.send());
     send.await.map(|(answer, _)| answer)
 }
 

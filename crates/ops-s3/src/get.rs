@@ -12,7 +12,7 @@ use crate::condition::{WRITE_ID, etag_header};
 use crate::digest::{self, Hasher};
 use crate::error::{decode, version_conflict};
 use crate::operation::Operation;
-use crate::profile::ChecksumKind;
+use crate::profile::{ChecksumKind, StoreProfile};
 use crate::store::Shared;
 
 mod body;
@@ -33,10 +33,8 @@ pub(crate) async fn head(shared: &Shared, operation: &Operation, key: &ObjectKey
         .head_object()
         .bucket(&shared.bucket)
         .key(shared.full_key(key))
-        .set_checksum_mode(wants_checksums(shared).then_some(ChecksumMode::Enabled));
-    let head = shared.call(operation, |trace| {
-        request.customize().interceptor(trace).send()
-    });
+        .set_checksum_mode(wants_checksums(&shared.profile).then_some(ChecksumMode::Enabled));
+    let head = shared.call(operation, request.send());
     let (answer, _) = head.await.map_err(missing)?;
     let size = answer
         .content_length()
@@ -62,9 +60,10 @@ fn missing(err: Error) -> Error {
     err
 }
 
-fn wants_checksums(shared: &Shared) -> bool {
+/// Whether the store keeps checksums that answers can repeat.
+pub(crate) fn wants_checksums(profile: &StoreProfile) -> bool {
     let kept = |kind| matches!(kind, ChecksumKind::Crc32c | ChecksumKind::Sha256);
-    kept(shared.profile.checksum) || kept(shared.profile.part_checksum)
+    kept(profile.checksum) || kept(profile.part_checksum)
 }
 
 pub(crate) fn timestamp(time: Option<&aws_sdk_s3::primitives::DateTime>) -> Result<Timestamp> {
@@ -229,18 +228,7 @@ impl Source {
             .key(shared.full_key(&self.key))
             .set_range(range)
             .set_if_match(if_match.map(|(etag, form)| etag_header(etag, form)));
-        let wants_checksum = wants_checksums(shared);
-        let get = shared.call(&self.operation, |trace| {
-            let request = request.customize().interceptor(trace);
-            // By the header alone: told by its input, the SDK would hash the body as well.
-            let request = request.mutate_request(move |request| {
-                if wants_checksum {
-                    let headers = request.headers_mut();
-                    headers.insert("x-amz-checksum-mode", "ENABLED");
-                }
-            });
-            request.send()
-        });
+        let get = shared.transfer(&self.operation, request.send());
         let (answer, _) = get.await.map_err(|err| match err.status() {
             Some(412) => version_conflict().with_status(412),
             Some(416) => Error::new(

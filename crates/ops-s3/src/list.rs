@@ -68,9 +68,7 @@ impl Listing {
             .set_start_after(self.start_after.clone())
             .set_continuation_token(self.token.clone());
         let shared = Arc::clone(&self.shared);
-        let list = shared.call(&self.operation, |trace| {
-            request.customize().interceptor(trace).send()
-        });
+        let list = shared.call(&self.operation, request.send());
         let (answer, _) = list.await?;
         self.take(&answer)
     }

@@ -123,17 +123,7 @@ pub(crate) async fn object(
         .set_checksum_sha256(sums.sha256)
         .set_content_md5(sums.content_md5)
         .set_metadata(write_id.clone().map(metadata));
-    let sent = shared
-        .call(operation, |trace| {
-            let request = request.customize().interceptor(trace);
-            let request = if shared.sign_payload {
-                request
-            } else {
-                request.disable_payload_signing()
-            };
-            request.send()
-        })
-        .await;
+    let sent = shared.transfer(operation, request.send()).await;
     let (answer, trace) = match sent {
         Ok(answer) => answer,
         Err(err) => {

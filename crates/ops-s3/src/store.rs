@@ -23,6 +23,7 @@ use crate::client;
 use crate::config::{PayloadSigning, S3StoreBuilder};
 use crate::credentials::Adapter;
 use crate::error::from_sdk;
+use crate::get::wants_checksums;
 use crate::operation::Operation;
 use crate::plan::Plan;
 use crate::probe::{ProbeReport, probe};
@@ -126,21 +127,48 @@ impl Shared {
     }
 
     /// Sends one request, by the SDK's retries, and says what went wrong.
-    ///
-    /// The SDK's own events are kept from subscribers: at trace level they hold signatures
-    /// and session tokens.
-    pub(crate) async fn call<T, E, F>(
+    pub(crate) async fn call<T, E>(
         &self,
         operation: &Operation,
-        send: impl FnOnce(Trace) -> F + Send,
+        send: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
     ) -> Result<(T, Trace)>
     where
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
         E: ProvideErrorMetadata + std::error::Error + Send + 'static,
         T: Send,
     {
-        let trace = Trace::default();
-        match send(trace.clone()).with_subscriber(Dispatch::none()).await {
+        self.follow(operation, Trace::default(), send).await
+    }
+
+    /// As [`call`](Self::call), for a request or an answer that is content.
+    pub(crate) async fn transfer<T, E>(
+        &self,
+        operation: &Operation,
+        send: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+    ) -> Result<(T, Trace)>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + 'static,
+        T: Send,
+    {
+        let trace = Trace::of_transfer(!self.sign_payload, wants_checksums(&self.profile));
+        self.follow(operation, trace, send).await
+    }
+
+    /// The SDK's own events are kept from subscribers: at trace level they hold signatures
+    /// and session tokens.
+    async fn follow<T, E>(
+        &self,
+        operation: &Operation,
+        trace: Trace,
+        send: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+    ) -> Result<(T, Trace)>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + 'static,
+        T: Send,
+    {
+        // Boxed: the SDK's futures are large, and would be moved and nested by their size.
+        let send = Box::pin(send);
+        let send = trace.follow(send).with_subscriber(Dispatch::none());
+        match send.await {
             Ok(answer) => Ok((answer, trace)),
             Err(err) => Err(from_sdk(&err, operation, &trace, &self.credentials)),
         }
@@ -171,7 +199,7 @@ impl S3Store {
             shared.report = Some(report);
             Ok(shared)
         };
-        open.instrument(operation.span())
+        Box::pin(open.instrument(operation.span()))
             .await
             .map(|shared| Self(Arc::new(shared)))
             .map_err(|err| operation.decorate(err))

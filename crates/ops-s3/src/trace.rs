@@ -1,11 +1,15 @@
-//! What an answer of the SDK does not say about its requests.
+//! What is told to the SDK beside a request, and what it does not tell in its answer.
+//!
+//! One interceptor serves all calls of a client and finds the present one by the task it
+//! runs in: an interceptor for each call would make the SDK rebuild its configuration.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_s3::config::interceptors::{
-    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
-    FinalizerInterceptorContextRef,
+    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -14,18 +18,40 @@ use ops_core::Timestamp;
 
 use crate::transport;
 
+tokio::task_local! {
+    static PRESENT: Trace;
+}
+
 /// Follows the requests of one call.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trace(Arc<Facts>);
 
 #[derive(Debug, Default)]
 struct Facts {
+    /// Leaves the content out of the signature.
+    unsigned_payload: bool,
+    /// Asks for the checksum that the store keeps.
+    wants_checksum: bool,
     attempts: AtomicU32,
     maybe_applied: AtomicBool,
     date: OnceLock<Timestamp>,
 }
 
 impl Trace {
+    /// Follows a call that transfers content.
+    pub(crate) fn of_transfer(unsigned_payload: bool, wants_checksum: bool) -> Self {
+        Self(Arc::new(Facts {
+            unsigned_payload,
+            wants_checksum,
+            ..Facts::default()
+        }))
+    }
+
+    /// Follows what is sent while this runs.
+    pub(crate) async fn follow<F: Future>(&self, send: F) -> F::Output {
+        PRESENT.scope(self.clone(), send).await
+    }
+
     /// How many requests were begun; at least 1.
     pub(crate) fn attempts(&self) -> u32 {
         self.0.attempts.load(Ordering::Relaxed).max(1)
@@ -42,10 +68,41 @@ impl Trace {
     }
 }
 
+fn present(note: impl FnOnce(&Facts)) {
+    // A presigned URL is made outside of any call.
+    let _ = PRESENT.try_with(|trace| note(&trace.0));
+}
+
+/// The interceptor.
+#[derive(Debug)]
+pub(crate) struct Follow;
+
 #[dyn_dispatch_hint]
-impl Intercept for Trace {
+impl Intercept for Follow {
     fn name(&self) -> &'static str {
-        "Trace"
+        "Follow"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        present(|facts| {
+            if facts.unsigned_payload {
+                let unsigned = PayloadSigningOverride::unsigned_payload();
+                config.interceptor_state().store_put(unsigned);
+            }
+            let request = context.request_mut();
+            if facts.wants_checksum && request.method() == "GET" {
+                // By the header alone: told by its input, the SDK would hash the body as well.
+                request
+                    .headers_mut()
+                    .insert("x-amz-checksum-mode", "ENABLED");
+            }
+        });
+        Ok(())
     }
 
     fn read_before_transmit(
@@ -54,7 +111,9 @@ impl Intercept for Trace {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.0.attempts.fetch_add(1, Ordering::Relaxed);
+        present(|facts| {
+            facts.attempts.fetch_add(1, Ordering::Relaxed);
+        });
         Ok(())
     }
 
@@ -64,10 +123,11 @@ impl Intercept for Trace {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let response = context.response();
-        let date = response.headers().get("date");
+        let date = context.response().headers().get("date");
         if let Some(date) = date.and_then(|date| Timestamp::parse_http_date(date).ok()) {
-            let _ = self.0.date.set(date);
+            present(|facts| {
+                let _ = facts.date.set(date);
+            });
         }
         Ok(())
     }
@@ -91,7 +151,7 @@ impl Intercept for Trace {
             (None, _) => err.is_response_error() || err.is_timeout_error(),
         };
         if unknown {
-            self.0.maybe_applied.store(true, Ordering::Relaxed);
+            present(|facts| facts.maybe_applied.store(true, Ordering::Relaxed));
         }
         Ok(())
     }

@@ -24,9 +24,7 @@ impl BucketAdmin for S3Store {
             .create_bucket()
             .bucket(&self.0.bucket)
             .set_create_bucket_configuration(region);
-        let create = self.0.call(&operation, |trace| {
-            request.customize().interceptor(trace).send()
-        });
+        let create = self.0.call(&operation, request.send());
         match create.await {
             Err(err) if err.code() != Some("BucketAlreadyOwnedByYou") => Err(err),
             _ => Ok(()),
@@ -36,9 +34,7 @@ impl BucketAdmin for S3Store {
     async fn delete_bucket(&self) -> Result<()> {
         let operation = self.0.writing("object_store.delete_bucket");
         let request = self.0.client.delete_bucket().bucket(&self.0.bucket);
-        let delete = self.0.call(&operation, |trace| {
-            request.customize().interceptor(trace).send()
-        });
+        let delete = self.0.call(&operation, request.send());
         match delete.await {
             Err(err) if !err.is_not_found() => Err(err),
             _ => Ok(()),

@@ -23,9 +23,7 @@ impl Lifecycle for S3Store {
             .client
             .get_bucket_lifecycle_configuration()
             .bucket(&self.0.bucket);
-        let get = self.0.call(&operation, |trace| {
-            request.customize().interceptor(trace).send()
-        });
+        let get = self.0.call(&operation, request.send());
         match get.await {
             Ok((answer, _)) => Ok(answer
                 .rules()
@@ -60,9 +58,7 @@ impl Lifecycle for S3Store {
             .put_bucket_lifecycle_configuration()
             .bucket(&self.0.bucket)
             .lifecycle_configuration(configuration);
-        let put = self.0.call(&operation, |trace| {
-            request.customize().interceptor(trace).send()
-        });
+        let put = self.0.call(&operation, request.send());
         put.await.map(|_| ())
     }
 }
@@ -74,9 +70,7 @@ impl S3Store {
             .client
             .delete_bucket_lifecycle()
             .bucket(&self.0.bucket);
-        let delete = self.0.call(operation, |trace| {
-            request.customize().interceptor(trace).send()
-        });
+        let delete = self.0.call(operation, request.send());
         delete.await.map(|_| ())
     }
 }

@@ -19,9 +19,7 @@ impl ObjectLock for S3Store {
             .get_object_retention()
             .bucket(&self.0.bucket)
             .key(self.0.full_key(key));
-        let get = self.0.call(&operation, |trace| {
-            request.customize().interceptor(trace).send()
-        });
+        let get = self.0.call(&operation, request.send());
         let answer = match get.await {
             Ok((answer, _)) => answer,
             Err(err) if err.code() == Some("NoSuchObjectLockConfiguration") => return Ok(None),
@@ -66,9 +64,7 @@ impl ObjectLock for S3Store {
                     .retain_until_date(until)
                     .build(),
             );
-        let put = self.0.call(&operation, |trace| {
-            request.customize().interceptor(trace).send()
-        });
+        let put = self.0.call(&operation, request.send());
         put.await.map(|_| ())
     }
 }

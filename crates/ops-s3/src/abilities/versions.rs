@@ -22,9 +22,7 @@ impl Versions for S3Store {
     async fn versioning_enabled(&self) -> Result<bool> {
         let operation = self.0.reading("object_store.versioning_enabled");
         let request = self.0.client.get_bucket_versioning().bucket(&self.0.bucket);
-        let get = self.0.call(&operation, |trace| {
-            request.customize().interceptor(trace).send()
-        });
+        let get = self.0.call(&operation, request.send());
         let (answer, _) = get.await?;
         Ok(answer.status() == Some(&BucketVersioningStatus::Enabled))
     }
@@ -42,9 +40,7 @@ impl Versions for S3Store {
             .put_bucket_versioning()
             .bucket(&self.0.bucket)
             .versioning_configuration(VersioningConfiguration::builder().status(status).build());
-        let put = self.0.call(&operation, |trace| {
-            request.customize().interceptor(trace).send()
-        });
+        let put = self.0.call(&operation, request.send());
         put.await.map(|_| ())
     }
 
@@ -72,9 +68,7 @@ impl Versions for S3Store {
             .bucket(&self.0.bucket)
             .key(self.0.full_key(key))
             .copy_source(source_header(&self.0, key, Some(version.as_str())));
-        let copy = self.0.call(&operation, |trace| {
-            request.customize().interceptor(trace).send()
-        });
+        let copy = self.0.call(&operation, request.send());
         copy.await?;
         let head = get::head(&self.0, &operation.reading(), key).await?;
         Ok(head.meta)
@@ -89,9 +83,7 @@ impl Versions for S3Store {
             .bucket(&self.0.bucket)
             .key(self.0.full_key(key))
             .version_id(version.as_str());
-        let delete = self.0.call(&operation, |trace| {
-            request.customize().interceptor(trace).send()
-        });
+        let delete = self.0.call(&operation, request.send());
         match delete.await {
             Err(err) if !matches!(err.code(), Some("NoSuchKey" | "NoSuchVersion")) => Err(err),
             _ => Ok(()),
@@ -130,9 +122,7 @@ impl Listing {
             .encoding_type(EncodingType::Url)
             .set_key_marker(self.position.as_ref().map(|(key, _)| key.clone()))
             .set_version_id_marker(self.position.as_ref().and_then(|(_, id)| id.clone()));
-        let list = self.shared.call(&self.operation, |trace| {
-            request.customize().interceptor(trace).send()
-        });
+        let list = self.shared.call(&self.operation, request.send());
         list.await.map(|(answer, _)| answer)
     }
 

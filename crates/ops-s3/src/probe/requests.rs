@@ -65,9 +65,7 @@ macro_rules! send {
         let request = $request;
         $self
             .shared
-            .call(&$self.operation, |trace| {
-                request.customize().interceptor(trace).send()
-            })
+            .call(&$self.operation, request.send())
             .await
             .map(|(answer, _)| answer)
     }};

@@ -77,9 +77,7 @@ async fn remove(
             .delete_object()
             .bucket(&shared.bucket)
             .key(format!("{folder}{number}"));
-        let delete = shared.call(operation, |trace| {
-            request.customize().interceptor(trace).send()
-        });
+        let delete = shared.call(operation, request.send());
         match delete.await {
             Err(err) if !err.is_not_found() => first_error = first_error.or(Some(err)),
             _ => {}
@@ -97,9 +95,7 @@ async fn remove_versions(shared: &Arc<Shared>, operation: &Operation, folder: &s
         .list_object_versions()
         .bucket(&shared.bucket)
         .prefix(folder);
-    let list = shared.call(operation, |trace| {
-        request.customize().interceptor(trace).send()
-    });
+    let list = shared.call(operation, request.send());
     let Ok((answer, _)) = list.await else {
         return;
     };
@@ -118,9 +114,7 @@ async fn remove_versions(shared: &Arc<Shared>, operation: &Operation, folder: &s
             .bucket(&shared.bucket)
             .key(key)
             .version_id(version);
-        let delete = shared.call(operation, |trace| {
-            request.customize().interceptor(trace).send()
-        });
+        let delete = shared.call(operation, request.send());
         if delete.await.is_err() {
             tracing::warn!("a version of a scratch object is left below .ops-probe/");
         }

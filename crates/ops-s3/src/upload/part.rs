@@ -69,15 +69,7 @@ pub(super) async fn upload(
         .set_content_md5(sums.content_md5);
     // Sending a part again is harmless, and a part that nobody completes is not visible.
     let operation = operation.reading();
-    let sent = shared.call(&operation, |trace| {
-        let request = request.customize().interceptor(trace);
-        let request = if shared.sign_payload {
-            request
-        } else {
-            request.disable_payload_signing()
-        };
-        request.send()
-    });
+    let sent = shared.transfer(&operation, request.send());
     let (answer, _) = sent.await?;
     let etag = answer
         .e_tag()

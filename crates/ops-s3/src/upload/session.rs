@@ -79,9 +79,7 @@ impl Session {
             .set_checksum_type(self.sums_whole().then_some(ChecksumType::FullObject))
             .set_metadata(Some(metadata(self.write_id.clone())));
         let operation = self.operation.reading();
-        let create = shared.call(&operation, |trace| {
-            request.customize().interceptor(trace).send()
-        });
+        let create = shared.call(&operation, request.send());
         let (answer, _) = create.await?;
         let id = answer.upload_id().filter(|id| !id.is_empty());
         id.map(ToOwned::to_owned)
@@ -177,9 +175,7 @@ impl Session {
             .set_if_match(conditions.if_match)
             .set_checksum_crc32_c(whole.map(digest::encode_crc32c))
             .set_checksum_type(whole.map(|_| ChecksumType::FullObject));
-        let complete = shared.call(&self.operation, |trace| {
-            request.customize().interceptor(trace).send()
-        });
+        let complete = shared.call(&self.operation, request.send());
         let (answer, trace) = complete.await?;
         let etag = answer.e_tag().map(ETag::new);
         self.check(&answer, etag.as_ref(), parts, whole)?;
@@ -238,9 +234,7 @@ impl Session {
             .bucket(&shared.bucket)
             .key(shared.full_key(&self.key))
             .upload_id(&self.upload_id);
-        let abort = shared.call(&self.operation, |trace| {
-            request.customize().interceptor(trace).send()
-        });
+        let abort = shared.call(&self.operation, request.send());
         match abort.await {
             Err(err) if !err.is_not_found() => {
                 tracing::warn!(

@@ -54,9 +54,7 @@ async fn page(
         .set_key_marker(position.map(|(key, _)| key.clone()))
         .set_upload_id_marker(position.map(|(_, id)| id.clone()));
     let operation = operation.reading();
-    let list = shared.call(&operation, |trace| {
-        request.customize().interceptor(trace).send()
-    });
+    let list = shared.call(&operation, request.send());
     let (answer, _) = list.await?;
     let mut stale = Vec::new();
     for upload in answer.uploads() {
@@ -96,9 +94,7 @@ async fn abort(
         .bucket(&shared.bucket)
         .key(key)
         .upload_id(upload_id);
-    let abort = shared.call(operation, |trace| {
-        request.customize().interceptor(trace).send()
-    });
+    let abort = shared.call(operation, request.send());
     match abort.await {
         Err(err) if !err.is_not_found() => Err(err),
         _ => Ok(()),
