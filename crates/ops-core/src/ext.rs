@@ -6,21 +6,31 @@
 //! This crate knows no runtime, so that what must wait takes the sleep as an argument:
 //! `tokio::time::sleep` fits as it is.
 
+mod cdn;
 mod database;
+mod dns;
 mod gate;
 mod hosting;
 mod monitor;
+mod notifier;
 mod object_store;
 mod offload;
+mod pipeline;
+mod secret_store;
 mod transfer;
 mod wait;
 
+pub use cdn::CdnExt;
 pub use database::DatabaseExt;
+pub use dns::DnsExt;
 pub use gate::{Gate, GateOutcome, GateReport};
 pub use hosting::{DeployOutcome, HostingExt};
 pub use monitor::MonitorExt;
+pub use notifier::NotifierExt;
 pub use object_store::ObjectStoreExt;
 pub use offload::{OffloadOptions, OffloadReport};
+pub use pipeline::{PipelineExt, RunOutcome};
+pub use secret_store::SecretStoreExt;
 pub use transfer::{SyncOptions, SyncReport};
 pub use wait::WaitOptions;
 

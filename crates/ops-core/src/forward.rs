@@ -5,25 +5,36 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::cdn::{Cdn, CdnLimits, Purge, PurgeHosts, PurgeRequest, PurgeStatus, PurgeTags};
 use crate::database::{
     Audit, Branching, ConnectInfo, Database, DatabaseDescription, NativeBackups, Ping, Provision,
     Stats,
 };
+use crate::dns::{Dns, DnsLimits, DnsName, RecordQuery, RecordSet, RecordType, Zone, ZoneTls};
 use crate::error::Result;
 use crate::hosting::{
     App, AppSecrets, CreateApps, DeployRequest, Deployment, Domains, EnvVars, Hosting,
     HostingLimits, Logs, Restart, Rollback, Scale,
 };
-use crate::id::{AppId, DeploymentId, ProviderId};
+use crate::id::{AppId, DeploymentId, ProviderId, RunId, SecretName, ZoneId};
 use crate::monitor::{
     DeployMarkers, ErrorSink, Heartbeats, Incidents, LogSink, MaintenanceWindows, MetricSink,
     Monitor, MonitorDescription, MonitorLimits, SelfTest, StatusPages, UptimeMonitors,
     UptimeReport,
 };
+use crate::notifier::{Delivery, DeliveryStatus, Notification, Notifier, NotifierLimits};
 use crate::object_store::{
     BucketAdmin, ByteStream, DeleteOutcome, GetOptions, GetResult, ItemStream, Lifecycle,
     ListOptions, ObjectKey, ObjectLock, ObjectMeta, ObjectStore, ObjectStoreLimits, Presign,
     PutCondition, PutOptions, Versions,
+};
+use crate::pipeline::{
+    CancelRuns, Pipeline, PipelineJobs, PipelineLimits, PipelineLogs, RerunRuns, Run, RunQuery,
+    StartRunRequest,
+};
+use crate::secret_store::{
+    ReadSecrets, RestoreSecrets, RotateSecrets, SecretMeta, SecretStore, SecretStoreLimits,
+    SecretVersions, WriteSecrets,
 };
 use crate::usage::Usage;
 
@@ -142,5 +153,78 @@ forward!(Monitor {
         as_maintenance_windows: MaintenanceWindows,
         as_deploy_markers: DeployMarkers,
         as_uptime_report: UptimeReport,
+    }
+});
+
+forward!(SecretStore {
+    fn provider(&self) -> ProviderId;
+    fn limits(&self) -> SecretStoreLimits;
+    fn list_secrets(&self) -> ItemStream<SecretMeta>;
+    async {
+        fn secret(&self, name: &SecretName) -> Result<SecretMeta>;
+    }
+    abilities {
+        as_read_secrets: ReadSecrets,
+        as_write_secrets: WriteSecrets,
+        as_secret_versions: SecretVersions,
+        as_rotate_secrets: RotateSecrets,
+        as_restore_secrets: RestoreSecrets,
+    }
+});
+
+forward!(Notifier {
+    fn provider(&self) -> ProviderId;
+    fn limits(&self) -> NotifierLimits;
+    async {
+        fn notify(&self, notification: Notification) -> Result<Delivery>;
+    }
+    abilities {
+        as_delivery_status: DeliveryStatus,
+        as_deploy_markers: DeployMarkers,
+    }
+});
+
+forward!(Pipeline {
+    fn provider(&self) -> ProviderId;
+    fn limits(&self) -> PipelineLimits;
+    fn list_runs(&self, query: RunQuery) -> ItemStream<Run>;
+    async {
+        fn start_run(&self, request: StartRunRequest) -> Result<Run>;
+        fn run(&self, run: &RunId) -> Result<Run>;
+    }
+    abilities {
+        as_cancel_runs: CancelRuns,
+        as_rerun_runs: RerunRuns,
+        as_pipeline_jobs: PipelineJobs,
+        as_pipeline_logs: PipelineLogs,
+        as_deploy_markers: DeployMarkers,
+    }
+});
+
+forward!(Dns {
+    fn provider(&self) -> ProviderId;
+    fn limits(&self) -> DnsLimits;
+    fn list_zones(&self) -> ItemStream<Zone>;
+    fn list_record_sets(&self, zone: &ZoneId, query: RecordQuery) -> ItemStream<RecordSet>;
+    async {
+        fn zone(&self, zone: &ZoneId) -> Result<Zone>;
+        fn put_record_set(&self, zone: &ZoneId, set: RecordSet) -> Result<RecordSet>;
+        fn delete_record_set(&self, zone: &ZoneId, name: &DnsName, kind: &RecordType) -> Result<DeleteOutcome>;
+    }
+    abilities {
+        as_zone_tls: ZoneTls,
+    }
+});
+
+forward!(Cdn {
+    fn provider(&self) -> ProviderId;
+    fn limits(&self) -> CdnLimits;
+    async {
+        fn purge(&self, request: PurgeRequest) -> Result<Purge>;
+    }
+    abilities {
+        as_purge_tags: PurgeTags,
+        as_purge_hosts: PurgeHosts,
+        as_purge_status: PurgeStatus,
     }
 });

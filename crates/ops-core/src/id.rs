@@ -48,27 +48,30 @@ impl From<String> for ProviderId {
     }
 }
 
-fn check(type_name: &str, value: &str) -> Result<(), Error> {
-    let problem = if value.is_empty() {
-        "is empty"
-    } else if value.len() > MAX_ID_BYTES {
-        "is longer than 1024 bytes"
+/// The longest [`DedupKey`], in bytes: what the strictest vendor takes.
+pub const MAX_DEDUP_KEY_BYTES: usize = 255;
+
+fn check(type_name: &str, value: &str, max_bytes: usize) -> Result<(), Error> {
+    let message = if value.is_empty() {
+        format!("{type_name} is empty")
+    } else if value.len() > max_bytes {
+        format!("{type_name} is longer than {max_bytes} bytes")
     } else if value.chars().any(char::is_control) {
-        "contains a control character"
+        format!("{type_name} contains a control character")
     } else {
         return Ok(());
     };
-    Err(Error::new(
-        ErrorKind::InvalidInput,
-        format!("{type_name} {problem}"),
-    ))
+    Err(Error::new(ErrorKind::InvalidInput, message))
 }
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)+) => {$(
+        ids! { @one $(#[$doc])* $name: MAX_ID_BYTES = "1024" }
+    )+};
+    (@one $(#[$doc:meta])* $name:ident: $max:ident = $text:literal) => {
         $(#[$doc])*
         ///
-        /// Between 1 and 1024 bytes without control characters.
+        #[doc = concat!("Between 1 and ", $text, " bytes without control characters.")]
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
         #[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
@@ -81,7 +84,7 @@ macro_rules! ids {
             /// `InvalidInput` where the value is empty, too long, or holds a control character.
             pub fn new(value: impl Into<String>) -> Result<Self, Error> {
                 let value = value.into();
-                check(stringify!($name), &value)?;
+                check(stringify!($name), &value, $max)?;
                 Ok(Self(value))
             }
 
@@ -125,7 +128,7 @@ macro_rules! ids {
                 value.0
             }
         }
-    )+};
+    };
 }
 
 ids! {
@@ -157,6 +160,24 @@ ids! {
     Region;
     /// A key that makes repeated creates one: the same key, the same resource.
     IdempotencyKey;
+    /// The name of a secret in a [`SecretStore`](crate::SecretStore), in the vendor's own spelling.
+    SecretName;
+    /// One version of a secret.
+    SecretVersionId;
+    /// A delivery of a notification.
+    DeliveryId;
+    /// A run of a CI/CD pipeline.
+    RunId;
+    /// A zone of a [`Dns`](crate::Dns) provider.
+    ZoneId;
+    /// A purge of a [`Cdn`](crate::Cdn).
+    PurgeId;
+}
+
+ids! { @one
+    /// What tells an alert apart, such as `shop:prod:service_down:api`: the same key, the
+    /// same alert.
+    DedupKey: MAX_DEDUP_KEY_BYTES = "255"
 }
 
 #[cfg(test)]
@@ -181,6 +202,9 @@ mod tests {
             );
         }
         AppId::new("x".repeat(MAX_ID_BYTES)).unwrap();
+        DedupKey::new("x".repeat(255)).unwrap();
+        let err = DedupKey::new("x".repeat(256)).unwrap_err();
+        assert_eq!(err.message(), "DedupKey is longer than 255 bytes");
     }
 
     #[cfg(feature = "serde")]

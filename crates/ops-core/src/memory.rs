@@ -18,18 +18,28 @@ use crate::id::{IdempotencyKey, ProviderId};
 use crate::time::Timestamp;
 use crate::usage::{Money, Period, UsageItem, UsageQuery, UsageReport};
 
+mod cdn;
 mod database;
+mod dns;
 mod faulty;
 mod hosting;
 mod items;
 mod monitor;
+mod notifier;
 mod object_store;
+mod pipeline;
+mod secret_store;
 
+pub use cdn::MemoryCdn;
 pub use database::{MemoryAudit, MemoryDatabase, MemoryStats};
+pub use dns::MemoryDns;
 pub use faulty::{FaultyObjectStore, Operation};
 pub use hosting::MemoryHosting;
 pub use monitor::{MemoryMonitor, ReceivedBeat, ReceivedStatusUpdate};
+pub use notifier::{MemoryNotifier, ReceivedNotification};
 pub use object_store::{MemoryObjectStore, MemoryObjectStoreBuilder};
+pub use pipeline::MemoryPipeline;
+pub use secret_store::MemorySecretStore;
 
 const PROVIDER: ProviderId = ProviderId::from_static("memory");
 

@@ -5,13 +5,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ops_core::cdn::{Cdn, Purge, PurgeRequest, PurgeState};
 use ops_core::database::{Database, DatabaseDescription, DatabaseState, Engine};
+use ops_core::dns::{Dns, DnsName, RecordData, RecordSet};
 use ops_core::hosting::{App, AppState, Deployment, DeploymentState, Hosting};
-use ops_core::id::{AppId, DeploymentId};
-use ops_core::mock::{MockDatabase, MockHosting, MockMonitor, MockObjectStore};
+use ops_core::id::{AppId, DeploymentId, PurgeId, RunId, SecretName, ZoneId};
+use ops_core::mock::{
+    MockCdn, MockDatabase, MockDns, MockHosting, MockMonitor, MockNotifier, MockObjectStore,
+    MockPipeline, MockSecretStore,
+};
 use ops_core::monitor::{Monitor, MonitorDescription};
+use ops_core::notifier::{Delivery, DeliveryState, Notifier};
 use ops_core::object_store::{DeleteOutcome, ObjectKey, ObjectStore};
-use ops_core::{Error, ErrorKind, HostingExt, ProviderId, Report, Retry, WaitOptions};
+use ops_core::pipeline::{GitReference, Pipeline, Run, RunState, StartRunRequest};
+use ops_core::secret_store::{SecretMeta, SecretStore};
+use ops_core::{
+    CdnExt, DnsExt, Error, ErrorKind, HostingExt, NotifierExt, PipelineExt, ProviderId, Report,
+    Retry, SecretStoreExt, Timestamp, WaitOptions,
+};
 
 #[tokio::test]
 async fn a_mock_of_hosting_answers_and_has_no_ability_by_itself() {
@@ -77,6 +88,92 @@ async fn a_mock_of_a_monitor_answers() {
         .returning(|| Ok(MonitorDescription::new("team")));
     let monitor: Arc<dyn Monitor> = Arc::new(mock);
     assert_eq!(monitor.describe().await.unwrap().account, "team");
+}
+
+#[tokio::test]
+async fn a_mock_of_a_secret_store_answers_and_has_no_ability_by_itself() {
+    let mut mock = MockSecretStore::new();
+    mock.expect_secret()
+        .times(1)
+        .returning(|name| Ok(SecretMeta::new(name.clone())));
+    mock.expect_as_write_secrets().returning(|| None);
+    mock.expect_provider()
+        .return_const(ProviderId::from_static("mock"));
+    let store: Arc<dyn SecretStore> = Arc::new(mock);
+    let name = SecretName::new("JWT_SECRET").unwrap();
+    assert_eq!(store.secret(&name).await.unwrap().name, name);
+    let err = store.ensure_secret(&name, "x".into()).await.unwrap_err();
+    assert_eq!(err.to_string(), "mock: setting secrets is not supported");
+}
+
+#[tokio::test]
+async fn a_test_of_alerts_whose_end_is_not_delivered_has_failed() {
+    let mut mock = MockNotifier::new();
+    let mut answers = vec![
+        Err(Error::new(ErrorKind::Unavailable, "no route")),
+        Ok(Delivery::new(DeliveryState::Accepted)),
+    ];
+    mock.expect_notify()
+        .times(2)
+        .returning(move |_| answers.pop().unwrap());
+    let notifier: Arc<dyn Notifier> = Arc::new(mock);
+    let now = Timestamp::UNIX_EPOCH;
+    let err = notifier.send_test("shop:prod", now).await.unwrap_err();
+    assert_eq!(err.kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_cannot_be_seen_is_told_with_the_reason() {
+    let mut mock = MockPipeline::new();
+    mock.expect_provider()
+        .return_const(ProviderId::from_static("mock"));
+    mock.expect_start_run()
+        .times(1)
+        .returning(|_| Ok(Run::new(RunId::new("7").unwrap(), RunState::Queued)));
+    mock.expect_run()
+        .returning(|_| Err(Error::new(ErrorKind::Unavailable, "no route")));
+    let pipeline: Arc<dyn Pipeline> = Arc::new(mock);
+    let request = StartRunRequest::new(GitReference::Branch("main".to_owned()));
+    let wait = WaitOptions::default();
+    let waited = pipeline.run_and_wait(request, wait, tokio::time::sleep);
+    let err = waited.await.unwrap_err();
+    assert_eq!(
+        Report(&err).to_string(),
+        "mock: pipeline.wait_for_run: run 7 could not be seen within 600 s: no route",
+    );
+    assert_eq!(err.resource(), Some("7"));
+}
+
+#[tokio::test]
+async fn sets_are_not_put_where_the_listing_fails() {
+    let mut mock = MockDns::new();
+    mock.expect_list_record_sets().times(1).returning(|_, _| {
+        let broken = Error::new(ErrorKind::Unavailable, "no route");
+        Box::pin(futures_util::stream::iter([Err(broken)]))
+    });
+    mock.expect_put_record_set().never();
+    let dns: Arc<dyn Dns> = Arc::new(mock);
+    let (zone, name) = (ZoneId::new("z").unwrap(), DnsName::new("a.example"));
+    let record = RecordData::Txt("x".to_owned());
+    let wanted = vec![RecordSet::new(name.unwrap(), vec![record]).unwrap()];
+    let err = dns.ensure_record_sets(&zone, wanted).await.unwrap_err();
+    assert_eq!(err.kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_purge_that_nobody_tells_the_end_of_is_not_waited_for() {
+    let mut mock = MockCdn::new();
+    mock.expect_provider()
+        .return_const(ProviderId::from_static("mock"));
+    mock.expect_as_purge_status().returning(|| None);
+    mock.expect_purge().times(1).returning(|_| {
+        let id = PurgeId::new("p").unwrap();
+        Ok(Purge::new(PurgeState::InProgress).with_id(id))
+    });
+    let cdn: Arc<dyn Cdn> = Arc::new(mock);
+    let all = PurgeRequest::everything();
+    let waited = cdn.purge_and_wait(all, WaitOptions::default(), tokio::time::sleep);
+    assert!(waited.await.unwrap_err().is_unsupported());
 }
 
 fn shop() -> (AppId, DeploymentId) {

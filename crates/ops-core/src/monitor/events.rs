@@ -189,7 +189,8 @@ setters! { DeployMarker {
     opt_into { with_environment(environment: String), with_commit(commit: String), with_url(url: String), with_actor(actor: String) }
 } }
 
-/// Marks of deployments. An ability of [`Monitor`](super::Monitor).
+/// Marks of deployments. An ability of [`Monitor`](super::Monitor), of
+/// [`Notifier`](crate::Notifier) and of [`Pipeline`](crate::Pipeline).
 #[async_trait]
 pub trait DeployMarkers: fmt::Debug + Send + Sync + 'static {
     /// Tells the vendor of a deployment.

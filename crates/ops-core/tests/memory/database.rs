@@ -12,26 +12,13 @@ use ops_core::database::{
 use ops_core::memory::{MemoryAudit, MemoryDatabase, MemoryStats};
 use ops_core::{Clock, DatabaseExt, ErrorKind, WaitOptions};
 
-use crate::contract::database as contract;
-use crate::contract::database::{complete_backup, wait_available};
-use crate::support::ManualClock;
+use crate::support::{ManualClock, complete_backup, wait_available};
 
-macro_rules! contract {
-    ($($case:ident),+ $(,)?) => {$(
-        #[tokio::test]
-        async fn $case() {
-            contract::$case(&MemoryDatabase::new()).await;
-        }
-    )+};
+mod conformance {
+    use ops_conformance::memory::MemoryDatabaseFixture;
+
+    ops_conformance::database!(MemoryDatabaseFixture::new());
 }
-
-contract!(
-    an_instance_is_described_pinged_and_reached,
-    an_instance_is_made_listed_resized_and_deleted,
-    a_backup_is_made_once_per_key_and_listed,
-    a_time_outside_the_window_is_refused,
-    a_branch_is_made_once_listed_and_deleted,
-);
 
 fn database() -> (Arc<ManualClock>, MemoryDatabase) {
     let clock = ManualClock::new();

@@ -3,17 +3,26 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ops_core::cdn::Cdn;
 use ops_core::database::Database;
+use ops_core::dns::Dns;
 use ops_core::hosting::Hosting;
-use ops_core::memory::{MemoryDatabase, MemoryHosting, MemoryMonitor, MemoryObjectStore};
+use ops_core::memory::{
+    MemoryCdn, MemoryDatabase, MemoryDns, MemoryHosting, MemoryMonitor, MemoryNotifier,
+    MemoryObjectStore, MemoryPipeline, MemorySecretStore,
+};
 use ops_core::monitor::Monitor;
+use ops_core::notifier::Notifier;
 use ops_core::object_store::{
     DeleteOutcome, GetOptions, GetResult, ListOptions, ObjectMeta, ObjectStoreLimits, PutCondition,
     PutOptions,
 };
+use ops_core::pipeline::Pipeline;
+use ops_core::secret_store::SecretStore;
 use ops_core::{
-    ByteStream, DatabaseExt, HostingExt, ItemStream, MonitorExt, ObjectKey, ObjectStore,
-    ObjectStoreExt, ProviderId, Result, async_trait,
+    ByteStream, CdnExt, DatabaseExt, DnsExt, HostingExt, ItemStream, MonitorExt, NotifierExt,
+    ObjectKey, ObjectStore, ObjectStoreExt, PipelineExt, ProviderId, Result, SecretStoreExt,
+    async_trait,
 };
 
 use crate::support::{put, read};
@@ -141,6 +150,51 @@ fn monitor_abilities(monitor: &impl Monitor) {
     monitor.require_uptime_report().unwrap();
 }
 
+fn secret_abilities(store: &impl SecretStore) {
+    store.require_read_secrets().unwrap();
+    store.require_write_secrets().unwrap();
+    store.require_secret_versions().unwrap();
+    store.require_rotate_secrets().unwrap();
+    store.require_restore_secrets().unwrap();
+}
+
+fn notifier_abilities(notifier: &impl Notifier) {
+    notifier.require_delivery_status().unwrap();
+    notifier.require_deploy_markers().unwrap();
+}
+
+fn pipeline_abilities(pipeline: &impl Pipeline) {
+    pipeline.require_cancel_runs().unwrap();
+    pipeline.require_rerun_runs().unwrap();
+    pipeline.require_pipeline_jobs().unwrap();
+    pipeline.require_pipeline_logs().unwrap();
+    pipeline.require_deploy_markers().unwrap();
+}
+
+fn dns_abilities(dns: &impl Dns) {
+    dns.require_zone_tls().unwrap();
+}
+
+fn cdn_abilities(cdn: &impl Cdn) {
+    cdn.require_purge_tags().unwrap();
+    cdn.require_purge_hosts().unwrap();
+    cdn.require_purge_status().unwrap();
+}
+
+#[test]
+fn a_pointer_to_an_object_beside_the_four_has_every_ability_of_it() {
+    secret_abilities(&(Arc::new(MemorySecretStore::new()) as Arc<dyn SecretStore>));
+    secret_abilities(&(Box::new(MemorySecretStore::new()) as Box<dyn SecretStore>));
+    notifier_abilities(&(Arc::new(MemoryNotifier::new()) as Arc<dyn Notifier>));
+    notifier_abilities(&(Box::new(MemoryNotifier::new()) as Box<dyn Notifier>));
+    pipeline_abilities(&(Arc::new(MemoryPipeline::new()) as Arc<dyn Pipeline>));
+    pipeline_abilities(&(Box::new(MemoryPipeline::new()) as Box<dyn Pipeline>));
+    dns_abilities(&(Arc::new(MemoryDns::new()) as Arc<dyn Dns>));
+    dns_abilities(&(Box::new(MemoryDns::new()) as Box<dyn Dns>));
+    cdn_abilities(&(Arc::new(MemoryCdn::new(["a.example"])) as Arc<dyn Cdn>));
+    cdn_abilities(&(Box::new(MemoryCdn::new(["a.example"])) as Box<dyn Cdn>));
+}
+
 #[test]
 fn a_pointer_to_an_object_has_every_ability_of_what_it_points_to() {
     hosting_abilities(&(Arc::new(MemoryHosting::new()) as Arc<dyn Hosting>));
@@ -168,6 +222,38 @@ fn an_ability_that_is_missing_is_unsupported_by_name() {
         .unwrap_err();
     assert!(err.is_unsupported());
     assert_eq!(err.to_string(), "plain: signing URLs is not supported");
+}
+
+/// The futures of the conveniences beside the four can move between threads, too.
+#[test]
+fn conveniences_beside_the_four_are_send() {
+    fn is_send<T: Send>(_: T) {}
+    let sleep = tokio::time::sleep;
+    let wait = ops_core::WaitOptions::default();
+    let secrets: Arc<dyn SecretStore> = Arc::new(MemorySecretStore::new());
+    let name = ops_core::id::SecretName::new("a").unwrap();
+    is_send(secrets.as_ref().read_strong(&[], 1));
+    is_send(secrets.as_ref().ensure_secret(&name, "a".into()));
+    let apply = || async { Ok(()) };
+    is_send(secrets.as_ref().rotate_to(&name, "a".into(), apply));
+    let notifier: Arc<dyn Notifier> = Arc::new(MemoryNotifier::new());
+    is_send(
+        notifier
+            .as_ref()
+            .send_test("a", ops_core::Timestamp::UNIX_EPOCH),
+    );
+    let pipeline: Arc<dyn Pipeline> = Arc::new(MemoryPipeline::new());
+    let main = ops_core::pipeline::GitReference::Branch("main".to_owned());
+    let request = ops_core::pipeline::StartRunRequest::new(main);
+    is_send(pipeline.as_ref().run_and_wait(request, wait, sleep));
+    let dns: Arc<dyn Dns> = Arc::new(MemoryDns::new());
+    let zone = ops_core::id::ZoneId::new("a").unwrap();
+    is_send(dns.as_ref().ensure_record_sets(&zone, Vec::new()));
+    let hardened = ops_core::dns::ZoneTlsChange::hardened();
+    is_send(dns.as_ref().ensure_tls_settings(&zone, hardened));
+    let cdn: Arc<dyn Cdn> = Arc::new(MemoryCdn::new(["a.example"]));
+    let all = ops_core::cdn::PurgeRequest::everything();
+    is_send(cdn.as_ref().purge_and_wait(all, wait, sleep));
 }
 
 /// The futures of the conveniences can move between threads, also for `dyn`.

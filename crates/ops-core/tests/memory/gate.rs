@@ -9,7 +9,7 @@ use ops_core::memory::MemoryHosting;
 use ops_core::{Error, ErrorKind, Gate, GateOutcome, GateReport, HostingExt, Result};
 use tokio::time::{Instant, sleep};
 
-use crate::contract::hosting::release;
+use crate::support::release;
 
 fn request() -> DeployRequest {
     DeployRequest::new(DeploySource::image("shop:new"))

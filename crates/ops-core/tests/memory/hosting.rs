@@ -14,38 +14,13 @@ use ops_core::memory::MemoryHosting;
 use ops_core::usage::{Currency, Money, UsageItem, UsageQuery, UsageUnit};
 use ops_core::{DeployOutcome, Error, ErrorKind, HostingExt, Secret, WaitOptions};
 
-use crate::contract::hosting as contract;
-use crate::contract::hosting::{env_key, release};
-use crate::support::{ManualClock, all};
+use crate::support::{ManualClock, all, env_key, release};
 
-macro_rules! contract {
-    ($($case:ident),+ $(,)?) => {$(
-        #[tokio::test(start_paused = true)]
-        async fn $case() {
-            let hosting = MemoryHosting::new();
-            let app = hosting.seed_app("shop").unwrap();
-            contract::$case(&hosting, &app).await;
-        }
-    )+};
+mod conformance {
+    use ops_conformance::memory::MemoryHostingFixture;
+
+    ops_conformance::hosting!(MemoryHostingFixture::new());
 }
-
-contract!(
-    a_deployment_goes_live_and_takes_the_place_of_the_last,
-    the_live_version_serves_until_the_new_one_does,
-    one_idempotency_key_makes_one_deployment,
-    what_is_missing_is_not_found,
-    deleting_an_app_twice_succeeds,
-    an_app_is_made_once,
-    rolling_back_restores_the_previous_image,
-    a_rollback_with_one_key_happens_once,
-    there_is_nothing_to_go_back_to_before_the_second_release,
-    variables_and_secrets_are_never_mixed,
-    removing_variables_leaves_secrets_alone,
-    scaling_changes_what_is_asked_and_nothing_else,
-    settings_of_a_deployment_take_effect_with_it,
-    a_domain_is_added_verified_certified_and_removed,
-    a_restart_needs_something_that_runs,
-);
 
 #[tokio::test]
 async fn a_deployment_advances_one_step_per_look() {

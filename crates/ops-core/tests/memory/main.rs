@@ -9,13 +9,19 @@
 )]
 
 mod abilities;
+mod cdn;
 mod contract;
 mod database;
+mod dns;
 mod faulty;
 mod forward;
 mod gate;
 mod hosting;
+mod leak;
 mod monitor;
+mod notifier;
 mod object_store;
+mod pipeline;
+mod secret_store;
 mod support;
 mod transfer;

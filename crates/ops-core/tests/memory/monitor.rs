@@ -15,28 +15,13 @@ use ops_core::monitor::{
 use ops_core::usage::Period;
 use ops_core::{Clock, EnsureOutcome, ErrorKind, MonitorExt, Secret};
 
-use crate::contract::monitor as contract;
 use crate::support::{ManualClock, all};
 
-macro_rules! contract {
-    ($($case:ident),+ $(,)?) => {$(
-        #[tokio::test]
-        async fn $case() {
-            contract::$case(&MemoryMonitor::new()).await;
-        }
-    )+};
-}
+mod conformance {
+    use ops_conformance::memory::MemoryMonitorFixture;
 
-contract!(
-    the_account_is_described_and_a_signal_arrives,
-    ensuring_checks_makes_changes_and_leaves,
-    one_bad_check_does_not_stop_the_others,
-    a_check_is_paused_resumed_and_deleted,
-    a_heartbeat_beats,
-    an_incident_is_opened_once_taken_and_resolved,
-    logs_and_metrics_are_taken_and_what_is_wrong_is_named,
-    a_status_page_that_is_missing_is_not_found,
-);
+    ops_conformance::monitor!(MemoryMonitorFixture::new());
+}
 
 const MINUTE: Duration = Duration::from_secs(60);
 

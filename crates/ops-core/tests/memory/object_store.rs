@@ -1,60 +1,69 @@
 //! The bucket in memory.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
+use ops_conformance::Fixture;
+use ops_conformance::memory::MemoryObjectStoreFixture;
+use ops_conformance::object_store::ObjectStoreFixture;
 use ops_core::memory::{FaultyObjectStore, MemoryObjectStore};
 use ops_core::object_store::{ListOptions, PutOptions};
-use ops_core::{ErrorKind, ObjectStore};
+use ops_core::{ErrorKind, ObjectStore, Result, Secret, async_trait};
 
-use crate::contract::object_store as contract;
 use crate::support::{body, key, keys, put, read};
 
-/// One test per case, for the bucket itself and for one inside a decorator without faults.
-macro_rules! contract {
-    ($($case:ident),+ $(,)?) => {
-        mod itself {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                contract::$case(&MemoryObjectStore::builder().chunk_bytes(3).build()).await;
-            })+
-        }
+mod conformance {
+    use ops_conformance::memory::MemoryObjectStoreFixture;
 
-        mod decorated {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                let store = FaultyObjectStore::new(Arc::new(MemoryObjectStore::new()));
-                contract::$case(&store).await;
-            })+
-        }
-    };
+    ops_conformance::object_store!(MemoryObjectStoreFixture::new());
 }
 
-contract!(
-    what_was_put_is_read_and_described,
-    an_empty_object_is_an_object,
-    a_stream_of_unknown_length_is_put,
-    a_stream_that_fails_leaves_nothing_and_its_error_comes_back,
-    a_stream_that_fails_leaves_the_old_version,
-    dropping_put_stream_leaves_nothing,
-    nothing_is_visible_before_a_stream_has_ended,
-    ranges_are_cut_at_the_end_and_refused_behind_it,
-    what_is_missing_is_not_found,
-    deleting_what_is_missing_succeeds,
-    many_are_deleted_and_answered_in_order,
-    listing_is_in_the_order_of_bytes,
-    a_long_listing_comes_whole_and_once,
-    of_racing_creates_one_wins,
-    racing_swaps_lose_no_update,
-    a_swap_needs_the_version_that_is_there,
-    a_streamed_create_loses_to_what_is_there,
-    equal_content_written_again_may_be_created_after_a_delete,
-    a_wrong_checksum_leaves_nothing,
-    a_copy_is_whole_and_obeys_its_condition,
-    a_reader_sees_one_version,
-);
+/// The bucket inside a decorator without faults, which must be the same bucket.
+mod decorated {
+    use super::*;
+
+    struct Decorated(MemoryObjectStoreFixture, FaultyObjectStore);
+
+    fn decorated() -> Decorated {
+        let inside = MemoryObjectStoreFixture::new();
+        let store = FaultyObjectStore::new(Arc::new(inside.memory().clone()));
+        Decorated(inside, store)
+    }
+
+    #[async_trait]
+    impl Fixture for Decorated {
+        async fn advance(&self, by: Duration) -> bool {
+            self.0.advance(by).await
+        }
+    }
+
+    #[async_trait]
+    impl ObjectStoreFixture for Decorated {
+        fn store(&self) -> Arc<dyn ObjectStore> {
+            Arc::new(self.1.clone())
+        }
+
+        fn abilities(&self) -> &'static [&'static str] {
+            self.0.abilities()
+        }
+
+        async fn pending_uploads(&self) -> Option<usize> {
+            self.0.pending_uploads().await
+        }
+
+        async fn fetch(&self, url: &Secret) -> Option<Result<Bytes>> {
+            self.0.fetch(url).await
+        }
+
+        async fn send(&self, url: &Secret, data: Bytes) -> Option<Result<()>> {
+            self.0.send(url, data).await
+        }
+    }
+
+    ops_conformance::object_store!(decorated());
+}
 
 #[tokio::test]
 async fn an_upload_is_pending_until_it_ends_or_is_dropped() {

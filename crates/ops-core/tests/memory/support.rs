@@ -5,8 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use ops_core::database::{
+    CreateBackupRequest, Database, DatabaseState, NativeBackup, NativeBackupState,
+};
+use ops_core::hosting::{DeployRequest, DeploySource, Deployment, EnvKey, Hosting};
+use ops_core::id::{AppId, DatabaseId};
 use ops_core::object_store::{GetOptions, ListOptions, PutOptions};
 use ops_core::{ByteStream, Clock, ItemStream, ObjectKey, ObjectStore, Result, Timestamp};
+use ops_core::{DatabaseExt, DeployOutcome, HostingExt, WaitOptions};
 
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -77,4 +83,51 @@ pub(crate) async fn keys(store: &dyn ObjectStore, options: ListOptions) -> Vec<S
         .into_iter()
         .map(|meta| meta.key.into())
         .collect()
+}
+
+fn image(tag: &str) -> DeploySource {
+    DeploySource::image(format!("registry.example/shop:{tag}"))
+}
+
+pub(crate) async fn release(hosting: &dyn Hosting, app: &AppId, tag: &str) -> Deployment {
+    let request = DeployRequest::new(image(tag));
+    let wait = WaitOptions::default();
+    match hosting
+        .deploy_and_wait(app, request, wait, tokio::time::sleep)
+        .await
+        .unwrap()
+    {
+        DeployOutcome::Live(deployment) => deployment,
+        other => panic!("not live: {other:?}"),
+    }
+}
+
+pub(crate) fn env_key(name: &str) -> EnvKey {
+    EnvKey::new(name).unwrap()
+}
+
+pub(crate) async fn wait_available(database: &dyn Database, id: &DatabaseId) {
+    let provision = database.require_provision().unwrap();
+    for _ in 0..10 {
+        if provision.instance(id).await.unwrap().description.state == DatabaseState::Available {
+            return;
+        }
+    }
+    panic!("{id} does not become available");
+}
+
+/// Makes a backup, and waits until it is complete.
+pub(crate) async fn complete_backup(database: &dyn Database) -> NativeBackup {
+    let backups = database.require_native_backups().unwrap();
+    let started = backups
+        .create_backup(CreateBackupRequest::default())
+        .await
+        .unwrap();
+    for _ in 0..10 {
+        let backup = backups.backup(&started.id).await.unwrap();
+        if backup.state == NativeBackupState::Complete {
+            return backup;
+        }
+    }
+    panic!("{} does not become complete", started.id);
 }

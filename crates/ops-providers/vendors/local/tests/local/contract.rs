@@ -105,42 +105,6 @@ async fn a_replacement_has_another_version_even_with_the_same_content() {
 }
 
 #[tokio::test]
-async fn conditions_decide_whether_a_write_happens() {
-    let Scratch { store, dir: _dir } = &Scratch::new();
-    let first = store
-        .put(&key("a"), "1".into(), PutOptions::if_none_match())
-        .await
-        .unwrap();
-    let err = store
-        .put(&key("a"), "2".into(), PutOptions::if_none_match())
-        .await
-        .unwrap_err();
-    assert_eq!(err.kind(), ErrorKind::AlreadyExists);
-    let etag = first.etag.unwrap();
-    let second = store
-        .put(&key("a"), "3".into(), PutOptions::if_match(etag.clone()))
-        .await
-        .unwrap();
-    let err = store
-        .put(&key("a"), "4".into(), PutOptions::if_match(etag.clone()))
-        .await
-        .unwrap_err();
-    assert_eq!(err.kind(), ErrorKind::Conflict);
-    let err = store
-        .put(&key("b"), "4".into(), PutOptions::if_match(etag.clone()))
-        .await
-        .unwrap_err();
-    assert_eq!(err.kind(), ErrorKind::Conflict);
-    assert_eq!(read(store, "a").await.unwrap(), b"3");
-    let err = read_with(store, "a", GetOptions::default().with_if_match(etag))
-        .await
-        .unwrap_err();
-    assert_eq!(err.kind(), ErrorKind::Conflict);
-    let current = GetOptions::default().with_if_match(second.etag.unwrap());
-    assert_eq!(read_with(store, "a", current).await.unwrap(), b"3");
-}
-
-#[tokio::test]
 async fn a_checksum_that_does_not_match_prevents_the_write() {
     let scratch = Scratch::new();
     let wrong = [

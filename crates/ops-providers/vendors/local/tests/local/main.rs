@@ -11,10 +11,12 @@
 
 mod child;
 mod confine;
+mod conformance;
 mod contract;
 mod full;
 mod integrity;
 mod kill;
+mod leak;
 mod model;
 mod order;
 mod power;

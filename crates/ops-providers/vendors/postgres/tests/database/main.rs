@@ -5,7 +5,9 @@
     reason = "a test whose preparation fails has failed"
 )]
 
+mod conformance;
 mod describe;
 mod fake;
+mod leak;
 mod ping;
 mod refusal;

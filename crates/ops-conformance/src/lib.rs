@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+
+pub mod case;
+pub mod database;
+pub mod fixture;
+pub mod hosting;
+pub mod leak;
+#[cfg(feature = "memory")]
+pub mod memory;
+pub mod monitor;
+pub mod object_store;
+pub mod quirk;
+pub mod run;
+
+mod macros;
+mod support;
+mod usage;
+
+pub use async_trait::async_trait;
+pub use case::{Case, Outcome, Requirement};
+pub use fixture::Fixture;
+pub use quirk::Quirk;

@@ -1,0 +1,18 @@
+//! The kit tested by itself: the in-memory providers pass every case, and each case is
+//! failed by a provider that was made to fail it and passes all the others.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what is sabotaged is a test"
+)]
+
+mod database;
+mod hosting;
+mod leak;
+mod matrix;
+mod monitor;
+mod object_store;
+mod quirks;
+mod readme;

@@ -1,0 +1,30 @@
+//! What every object store does.
+
+use std::sync::Arc;
+
+use ops_conformance::object_store::ObjectStoreFixture;
+use ops_conformance::{Fixture, async_trait};
+use ops_core::ObjectStore;
+
+use crate::support::Scratch;
+
+struct LocalFixture(Scratch);
+
+impl Fixture for LocalFixture {}
+
+#[async_trait]
+impl ObjectStoreFixture for LocalFixture {
+    fn store(&self) -> Arc<dyn ObjectStore> {
+        Arc::new(self.0.store.clone())
+    }
+
+    fn abilities(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    async fn pending_uploads(&self) -> Option<usize> {
+        Some(self.0.temporary_files())
+    }
+}
+
+ops_conformance::object_store!(LocalFixture(Scratch::new()));
