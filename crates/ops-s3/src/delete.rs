@@ -139,7 +139,7 @@ async fn send(
         .delete_objects()
         .bucket(&shared.bucket)
         .delete(delete);
-    let send = shared.call(operation, request.send());
+    let send = shared.checked(operation, request.send());
     send.await.map(|(answer, _)| answer)
 }
 

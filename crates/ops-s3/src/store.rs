@@ -153,6 +153,21 @@ impl Shared {
         self.follow(operation, trace, send).await
     }
 
+    /// As [`call`](Self::call), for a request that S3 wants with a checksum. Stores that do
+    /// not know the newer ones take an MD5.
+    pub(crate) async fn checked<T, E>(
+        &self,
+        operation: &Operation,
+        send: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+    ) -> Result<(T, Trace)>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + 'static,
+        T: Send,
+    {
+        let trace = Trace::of_checked(!wants_checksums(&self.profile));
+        self.follow(operation, trace, send).await
+    }
+
     /// The SDK's own events are kept from subscribers: at trace level they hold signatures
     /// and session tokens.
     async fn follow<T, E>(

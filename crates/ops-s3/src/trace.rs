@@ -16,7 +16,13 @@ use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use ops_core::Timestamp;
 
+use crate::digest::{self, ChecksumHeaders};
+use crate::profile::ChecksumKind;
 use crate::transport;
+
+/// A request with such a header is one to which the SDK adds no checksum of its own. It is
+/// gone before the request is signed.
+const HELD_PLACE: &str = "x-amz-checksum-held-place";
 
 tokio::task_local! {
     static PRESENT: Trace;
@@ -30,6 +36,8 @@ pub(crate) struct Trace(Arc<Facts>);
 struct Facts {
     /// Leaves the content out of the signature.
     unsigned_payload: bool,
+    /// Sends a `Content-MD5` in place of the checksum that the SDK would add.
+    content_md5: bool,
     /// Asks for the checksum that the store keeps.
     wants_checksum: bool,
     attempts: AtomicU32,
@@ -43,6 +51,14 @@ impl Trace {
         Self(Arc::new(Facts {
             unsigned_payload,
             wants_checksum,
+            ..Facts::default()
+        }))
+    }
+
+    /// Follows a call whose request S3 wants with a checksum.
+    pub(crate) fn of_checked(content_md5: bool) -> Self {
+        Self(Arc::new(Facts {
+            content_md5,
             ..Facts::default()
         }))
     }
@@ -83,6 +99,21 @@ impl Intercept for Follow {
         "Follow"
     }
 
+    fn modify_before_retry_loop(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        present(|facts| {
+            if facts.content_md5 {
+                let headers = context.request_mut().headers_mut();
+                headers.insert(HELD_PLACE, "");
+            }
+        });
+        Ok(())
+    }
+
     fn modify_before_signing(
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
@@ -95,6 +126,13 @@ impl Intercept for Follow {
                 config.interceptor_state().store_put(unsigned);
             }
             let request = context.request_mut();
+            if facts.content_md5 {
+                let sum = digest::of(ChecksumKind::Md5, request.body().bytes().unwrap_or(&[]));
+                let sums = ChecksumHeaders::new(sum.as_ref());
+                let headers = request.headers_mut();
+                headers.remove(HELD_PLACE);
+                headers.insert("content-md5", sums.content_md5.unwrap_or_default());
+            }
             if facts.wants_checksum && request.method() == "GET" {
                 // By the header alone: told by its input, the SDK would hash the body as well.
                 request

@@ -58,7 +58,7 @@ impl Lifecycle for S3Store {
             .put_bucket_lifecycle_configuration()
             .bucket(&self.0.bucket)
             .lifecycle_configuration(configuration);
-        let put = self.0.call(&operation, request.send());
+        let put = self.0.checked(&operation, request.send());
         put.await.map(|_| ())
     }
 }

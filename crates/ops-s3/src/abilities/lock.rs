@@ -64,7 +64,7 @@ impl ObjectLock for S3Store {
                     .retain_until_date(until)
                     .build(),
             );
-        let put = self.0.call(&operation, request.send());
+        let put = self.0.checked(&operation, request.send());
         put.await.map(|_| ())
     }
 }

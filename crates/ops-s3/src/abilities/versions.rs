@@ -40,7 +40,7 @@ impl Versions for S3Store {
             .put_bucket_versioning()
             .bucket(&self.0.bucket)
             .versioning_configuration(VersioningConfiguration::builder().status(status).build());
-        let put = self.0.call(&operation, request.send());
+        let put = self.0.checked(&operation, request.send());
         put.await.map(|_| ())
     }
 

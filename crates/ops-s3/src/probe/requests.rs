@@ -312,7 +312,8 @@ impl Requests {
             .delete_objects()
             .bucket(&self.shared.bucket)
             .delete(delete.map_err(unusable)?);
-        let answer = send!(self, request)?;
+        let sent = self.shared.checked(&self.operation, request.send()).await;
+        let (answer, _) = sent?;
         match answer.deleted().iter().any(|one| one.key() == Some(key)) {
             true => Ok(()),
             false => Err(Error::new(ErrorKind::Decode, "the key is not answered")),

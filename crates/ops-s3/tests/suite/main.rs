@@ -1,8 +1,13 @@
 //! The store against real servers, and against servers that fail.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail as tests do"
+)]
+
 mod conformance;
-#[path = "../../../ops-core/tests/memory/contract/object_store.rs"]
-mod contract;
 mod faults;
 mod probe;
 mod secrets;
