@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "aws-s3")]
+pub use ops_aws;
 #[cfg(feature = "local")]
 pub use ops_local;
 #[cfg(feature = "postgres")]

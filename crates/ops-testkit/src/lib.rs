@@ -7,6 +7,8 @@ mod memory;
 pub mod pg;
 pub mod proxy;
 mod refused;
+#[cfg(feature = "s3")]
+pub mod s3;
 pub mod wait;
 
 pub use clock::ManualClock;

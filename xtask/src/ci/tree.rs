@@ -98,15 +98,29 @@ fn rules(packages: &[Package]) -> Vec<Rule> {
         Rule {
             why: "the demo needs no crate of AWS".to_owned(),
             args: words(&["-p", "ops-examples", "-e", "normal", "--all-features"]),
-            banned: Box::new(|name| name.starts_with("aws-")),
+            banned: Box::new(is_aws),
+        },
+        Rule {
+            why: "what is built by default needs no crate of AWS".to_owned(),
+            args: words(&["-e", "normal"]),
+            banned: Box::new(is_aws),
         },
     ];
+    if packages.iter().any(|package| package.name == "ops-aws") {
+        rules.push(Rule {
+            why: "ops-aws without features needs no crate of AWS".to_owned(),
+            args: words(&["-p", "ops-aws", "-e", "normal", "--no-default-features"]),
+            banned: Box::new(is_aws),
+        });
+    }
     for engine in ["ops-backup", "ops-health", "ops-pool"] {
         let vendors = vendors.clone();
         rules.push(Rule {
-            why: format!("{engine} names no vendor"),
+            why: format!("{engine} names no vendor and no crate of AWS"),
             args: tree_of(engine),
-            banned: Box::new(move |name| vendors.iter().any(|vendor| vendor == name)),
+            banned: Box::new(move |name| {
+                is_aws(name) || name == "ops-s3" || vendors.iter().any(|vendor| vendor == name)
+            }),
         });
     }
     for vendor in &vendors {
@@ -122,6 +136,10 @@ fn rules(packages: &[Package]) -> Vec<Rule> {
         });
     }
     rules
+}
+
+fn is_aws(name: &str) -> bool {
+    name.starts_with("aws-")
 }
 
 /// What users of a library compile: its normal dependencies, with every feature.
@@ -169,6 +187,7 @@ aws-lc-sys v0.30.0
 
     fn packages() -> Vec<Package> {
         vec![
+            package("ops-aws", "crates/ops-providers/vendors/aws"),
             package("ops-core", "crates/ops-core"),
             package("ops-local", "crates/ops-providers/vendors/local"),
             package("ops-postgres", "crates/ops-providers/vendors/postgres"),
@@ -195,11 +214,13 @@ aws-lc-sys v0.30.0
     #[test]
     fn a_crate_of_aws_in_the_demo_is_found() {
         assert_eq!(found("the demo"), ["aws-lc-sys"]);
+        assert_eq!(found("what is built by default"), ["aws-lc-sys"]);
+        assert_eq!(found("ops-aws without features"), ["aws-lc-sys"]);
     }
 
     #[test]
     fn a_vendor_in_an_engine_or_in_another_vendor_is_found() {
-        assert_eq!(found("ops-backup"), ["ops-local"]);
+        assert_eq!(found("ops-backup"), ["aws-lc-sys", "ops-local"]);
         assert_eq!(found("ops-postgres"), ["ops-local"]);
         assert_eq!(found("ops-local"), Vec::<String>::new());
     }

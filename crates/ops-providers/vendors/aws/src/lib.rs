@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+#[cfg(feature = "s3")]
+mod s3;
+
+#[cfg(feature = "s3")]
+pub use ops_s3::{
+    Addressing, ChecksumKind, CredentialsProvider, EtagForm, PayloadSigning, ProbeReport,
+    S3Credentials, S3Store, S3StoreBuilder, StoreProfile,
+};
+#[cfg(feature = "s3")]
+pub use s3::AwsS3;

@@ -1,0 +1,246 @@
+//! Reading objects.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::types::ChecksumMode;
+use ops_core::object_store::{ByteRange, Checksum, ETag, GetOptions, GetResult, ObjectMeta};
+use ops_core::{Error, ErrorKind, ObjectKey, Result, Timestamp};
+
+use crate::condition::{WRITE_ID, etag_header};
+use crate::digest::{self, Hasher};
+use crate::error::{decode, version_conflict};
+use crate::operation::Operation;
+use crate::profile::{ChecksumKind, StoreProfile};
+use crate::store::Shared;
+
+mod body;
+mod ranges;
+
+use body::{Body, Source};
+
+/// What the store knows of an object, with what only we look at.
+pub(crate) struct Head {
+    pub(crate) meta: ObjectMeta,
+    pub(crate) write_id: Option<String>,
+}
+
+/// Asks what the store knows of an object.
+pub(crate) async fn head(shared: &Shared, operation: &Operation, key: &ObjectKey) -> Result<Head> {
+    let request = shared
+        .client
+        .head_object()
+        .bucket(&shared.bucket)
+        .key(shared.full_key(key))
+        .set_checksum_mode(wants_checksums(&shared.profile).then_some(ChecksumMode::Enabled));
+    let head = shared.call(operation, request.send());
+    let (answer, _) = head.await.map_err(missing)?;
+    let size = answer
+        .content_length()
+        .and_then(|size| u64::try_from(size).ok());
+    let size = size.ok_or_else(|| decode("the store did not say the size of the object"))?;
+    let mut meta = ObjectMeta::new(key.clone(), size, timestamp(answer.last_modified())?);
+    meta.etag = answer.e_tag().map(ETag::new);
+    meta.content_type = answer.content_type().map(ToOwned::to_owned);
+    meta.checksum = digest::of_headers(
+        answer.checksum_crc32_c(),
+        answer.checksum_crc64_nvme(),
+        answer.checksum_sha256(),
+    );
+    let write_id = answer.metadata().and_then(|all| all.get(WRITE_ID)).cloned();
+    Ok(Head { meta, write_id })
+}
+
+/// An answer to a HEAD has no body that could name the error.
+fn missing(err: Error) -> Error {
+    if err.status() == Some(404) && err.code().is_none_or(|code| code == "NotFound") {
+        return err.with_code("NoSuchKey");
+    }
+    err
+}
+
+/// Whether the store keeps checksums that answers can repeat.
+pub(crate) fn wants_checksums(profile: &StoreProfile) -> bool {
+    let kept = |kind| matches!(kind, ChecksumKind::Crc32c | ChecksumKind::Sha256);
+    kept(profile.checksum) || kept(profile.part_checksum)
+}
+
+pub(crate) fn timestamp(time: Option<&aws_sdk_s3::primitives::DateTime>) -> Result<Timestamp> {
+    let missing = || decode("the store did not say when the object was written");
+    let millis = time.ok_or_else(missing)?.to_millis();
+    Timestamp::from_unix_millis(millis.map_err(|source| missing().with_source(source))?)
+}
+
+/// Reads an object, whole or in part.
+///
+/// The first request tells the size. Up to two parts come by it alone; of a larger object
+/// it gives the first part, and parallel requests for ranges the others.
+pub(crate) async fn get(
+    shared: &Arc<Shared>,
+    operation: &Operation,
+    key: &ObjectKey,
+    options: GetOptions,
+) -> Result<GetResult> {
+    let part = shared.plan.part_bytes(0).unwrap_or(u64::MAX);
+    let source = Source {
+        shared: Arc::clone(shared),
+        operation: operation.clone(),
+        key: key.clone(),
+        etag: options.if_match.clone(),
+    };
+    let first = match options.range {
+        None => None,
+        Some(range) => Some(source.first_range(range, part).await?),
+    };
+    let answer = source.request(first.map(|range| range.header())).await?;
+    let meta = meta_of(&answer, key)?;
+    let sent = sent_range(&answer, first.is_some(), meta.size_bytes)?;
+    if source.etag.is_some() && source.etag != meta.etag {
+        return Err(version_conflict());
+    }
+    let range = match options.range {
+        None => 0..meta.size_bytes,
+        Some(range) => range.resolve(meta.size_bytes)?,
+    };
+    if sent.start != range.start || sent.end > range.end {
+        return Err(decode("the store sent another range than was asked for"));
+    }
+    let whole = range == (0..meta.size_bytes);
+    let verify = if whole { expected(shared, &meta) } else { None };
+    let source = Source {
+        etag: meta.etag.clone(),
+        ..source
+    };
+    let piece = first_piece(&sent, &range, part, meta.etag.is_some());
+    let body = Body::new(source, answer.body, piece, range.clone(), verify);
+    Ok(GetResult::new(meta, range, body.into_stream()))
+}
+
+/// How much the first answer is read for. Without a version that later requests could be
+/// bound to, it is all.
+fn first_piece(sent: &Range<u64>, range: &Range<u64>, part: u64, pinned: bool) -> Range<u64> {
+    let all = range.end - range.start;
+    if !pinned || (sent.end == range.end && all <= part.saturating_mul(2)) {
+        return sent.clone();
+    }
+    sent.start..sent.end.min(sent.start.saturating_add(part))
+}
+
+/// The checksum that the store keeps over the whole object.
+fn expected(shared: &Shared, meta: &ObjectMeta) -> Option<(Checksum, Hasher)> {
+    let profile = &shared.profile;
+    let by_etag = || {
+        let md5 = profile.checksum == ChecksumKind::Md5 && profile.etag_is_md5;
+        let etag = meta.etag.as_ref().filter(|_| md5)?;
+        digest::of_etag(etag.as_str())
+    };
+    let checksum = meta.checksum.or_else(by_etag)?;
+    Some((checksum, Hasher::like(&checksum)?))
+}
+
+fn meta_of(answer: &GetObjectOutput, key: &ObjectKey) -> Result<ObjectMeta> {
+    let missing = || decode("the store did not say the size of the object");
+    let size = match answer.content_range() {
+        Some(range) => range.rsplit('/').next().and_then(|size| size.parse().ok()),
+        None => answer
+            .content_length()
+            .and_then(|size| u64::try_from(size).ok()),
+    };
+    let size = size.ok_or_else(missing)?;
+    let mut meta = ObjectMeta::new(key.clone(), size, timestamp(answer.last_modified())?);
+    meta.etag = answer.e_tag().map(ETag::new);
+    meta.content_type = answer.content_type().map(ToOwned::to_owned);
+    meta.checksum = digest::of_headers(
+        answer.checksum_crc32_c(),
+        answer.checksum_crc64_nvme(),
+        answer.checksum_sha256(),
+    );
+    Ok(meta)
+}
+
+/// Which bytes an answer holds: first and one past the last.
+fn sent_range(answer: &GetObjectOutput, asked: bool, size: u64) -> Result<Range<u64>> {
+    let Some(text) = answer.content_range() else {
+        if asked {
+            return Err(decode("the store ignored the range"));
+        }
+        return Ok(0..size);
+    };
+    let parse = || {
+        let range = text.strip_prefix("bytes ")?.split('/').next()?;
+        let (first, last) = range.split_once('-')?;
+        let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+        (first <= last).then_some(first..last.checked_add(1)?)
+    };
+    parse().ok_or_else(|| decode("the store sent a range that is none"))
+}
+
+/// A range as a request names it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wanted {
+    Bounded { first: u64, last: u64 },
+    Suffix(u64),
+}
+
+impl Wanted {
+    pub(super) fn header(self) -> String {
+        match self {
+            Self::Bounded { first, last } => format!("bytes={first}-{last}"),
+            Self::Suffix(length) => format!("bytes=-{length}"),
+        }
+    }
+}
+
+impl Source {
+    /// What the first request asks for: no more of a range than one part.
+    ///
+    /// Ranges that no server counts right, and long ones at the end, are resolved by the
+    /// size first.
+    async fn first_range(&self, range: ByteRange, part: u64) -> Result<Wanted> {
+        let bounded = |first: u64, length: u64| Wanted::Bounded {
+            first,
+            last: first.saturating_add(length.min(part).max(1) - 1),
+        };
+        match range {
+            ByteRange::Bounded { offset, length } if offset < MAX_OFFSET && length > 0 => {
+                Ok(bounded(offset, length))
+            }
+            ByteRange::From(offset) if offset < MAX_OFFSET => Ok(bounded(offset, part)),
+            ByteRange::Suffix(length) if length > 0 && length <= part => Ok(Wanted::Suffix(length)),
+            range => {
+                let head = head(&self.shared, &self.operation, &self.key).await?;
+                let resolved = range.resolve(head.meta.size_bytes)?;
+                Ok(bounded(resolved.start, resolved.end - resolved.start))
+            }
+        }
+    }
+
+    /// Asks for the object, or a range of it, at the version that is read.
+    async fn request(&self, range: Option<String>) -> Result<GetObjectOutput> {
+        let shared = &self.shared;
+        let form = shared.profile.get_if_match;
+        let if_match = self.etag.as_ref().zip(form);
+        let request = shared
+            .client
+            .get_object()
+            .bucket(&shared.bucket)
+            .key(shared.full_key(&self.key))
+            .set_range(range)
+            .set_if_match(if_match.map(|(etag, form)| etag_header(etag, form)));
+        let get = shared.transfer(&self.operation, request.send());
+        let (answer, _) = get.await.map_err(|err| match err.status() {
+            Some(412) => version_conflict().with_status(412),
+            Some(416) => Error::new(
+                ErrorKind::InvalidInput,
+                "the range holds nothing of the object",
+            )
+            .with_status(416),
+            _ => err,
+        })?;
+        Ok(answer)
+    }
+}
+
+/// Offsets beyond this overflow somewhere on the way.
+const MAX_OFFSET: u64 = 1 << 62;

@@ -1,0 +1,135 @@
+//! The suite of `ObjectStore`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+use hyper_util::rt::TokioIo;
+use ops_conformance::object_store::ObjectStoreFixture;
+use ops_conformance::{Fixture, async_trait};
+use ops_core::{Error, ErrorKind, ObjectStore, Result, Secret};
+use ops_s3::{S3Credentials, S3Store, S3StoreBuilder, StoreProfile};
+use ops_testkit::s3::{Condition, S3Fake};
+use tokio::net::TcpStream;
+use url::Url;
+
+/// A store at a server in this process that does all that Amazon's does.
+struct AtFake {
+    server: S3Fake,
+    store: S3Store,
+    abilities: &'static [&'static str],
+}
+
+fn builder(server: &S3Fake) -> S3StoreBuilder {
+    S3Store::builder("bucket")
+        .endpoint(server.endpoint())
+        .region(server.region())
+        .allow_http(true)
+        .credentials(S3Credentials::new(server.access_key(), server.secret_key()))
+}
+
+impl AtFake {
+    /// Probed, without a prefix.
+    async fn probed() -> Self {
+        let server = S3Fake::start().await;
+        server.create_bucket("bucket");
+        let store = builder(&server).open().await.unwrap();
+        Self {
+            server,
+            store,
+            abilities: &[
+                "as_presign",
+                "as_lifecycle",
+                "as_versions",
+                "as_bucket_admin",
+            ],
+        }
+    }
+
+    /// With the rules of R2, below a prefix.
+    async fn r2() -> Self {
+        let server = S3Fake::start().await;
+        server.create_bucket("bucket");
+        server.behave(|it| {
+            it.equal_part_sizes = true;
+            it.accepts_request_checksums = false;
+            it.returns_checksums = false;
+            it.conditional_complete = Condition::Ignored;
+        });
+        let store = builder(&server).profile(StoreProfile::r2()).prefix("in/");
+        Self {
+            store: store.open().await.unwrap(),
+            server,
+            abilities: &["as_presign"],
+        }
+    }
+}
+
+#[async_trait]
+impl Fixture for AtFake {
+    /// What is abandoned is abandoned in the background.
+    async fn pause(&self) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[async_trait]
+impl ObjectStoreFixture for AtFake {
+    fn store(&self) -> Arc<dyn ObjectStore> {
+        Arc::new(self.store.clone())
+    }
+
+    fn abilities(&self) -> &'static [&'static str] {
+        self.abilities
+    }
+
+    async fn pending_uploads(&self) -> Option<usize> {
+        Some(self.server.open_uploads().len())
+    }
+
+    async fn fetch(&self, url: &Secret) -> Option<Result<Bytes>> {
+        Some(browse("GET", url, Bytes::new()).await)
+    }
+
+    async fn send(&self, url: &Secret, data: Bytes) -> Option<Result<()>> {
+        Some(browse("PUT", url, data).await.map(drop))
+    }
+}
+
+/// Uses a signed URL as a browser would.
+async fn browse(method: &str, url: &Secret, data: Bytes) -> Result<Bytes> {
+    let url = Url::parse(url.expose()).unwrap();
+    let addr = url.socket_addrs(|| None).unwrap()[0];
+    let socket = TokioIo::new(TcpStream::connect(addr).await.unwrap());
+    let (mut send, connection) = hyper::client::conn::http1::handshake(socket).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(&url[url::Position::BeforePath..])
+        .header("host", addr.to_string())
+        .body(Full::new(data))
+        .unwrap();
+    let answer = send.send_request(request).await.unwrap();
+    let status = answer.status();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    connection.abort();
+    match status.as_u16() {
+        200 => Ok(body),
+        404 => Err(Error::new(ErrorKind::NotFound, "404")),
+        status => Err(Error::new(ErrorKind::PermissionDenied, status.to_string())),
+    }
+}
+
+mod probed {
+    use super::AtFake;
+
+    ops_conformance::object_store!(AtFake::probed().await);
+}
+
+mod r2 {
+    use super::AtFake;
+
+    ops_conformance::object_store!(AtFake::r2().await);
+}

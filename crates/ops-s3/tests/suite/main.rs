@@ -1,0 +1,15 @@
+//! The store against real servers, and against servers that fail.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod conformance;
+mod faults;
+mod probe;
+mod secrets;
+mod support;
+mod transfer;
