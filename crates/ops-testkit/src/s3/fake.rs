@@ -15,6 +15,7 @@ mod log;
 mod multipart;
 mod objects;
 mod payload;
+mod read;
 mod request;
 mod server;
 mod service;

@@ -80,11 +80,11 @@ async fn what_is_locked_cannot_be_removed() {
     let denied = send(&client, &delete, &[], "").await;
     assert_eq!(refusal(&denied), refused(403, "AccessDenied"));
 
-    let hold = "<LegalHold><Status>ON</Status></LegalHold>";
-    ok(send(&client, "PUT /safe/k?legal-hold", &[], hold).await);
+    let hold_on = "<LegalHold><Status>ON</Status></LegalHold>";
+    ok(send(&client, "PUT /safe/k?legal-hold", &[], hold_on).await);
     let bypass = [("x-amz-bypass-governance-retention", "true")];
-    let held = send(&client, &delete, &bypass, "").await;
-    assert_eq!(refusal(&held), refused(403, "AccessDenied"));
+    let refused_again = send(&client, &delete, &bypass, "").await;
+    assert_eq!(refusal(&refused_again), refused(403, "AccessDenied"));
     let free = "<LegalHold><Status>OFF</Status></LegalHold>";
     ok(send(&client, "PUT /safe/k?legal-hold", &[], free).await);
     ok(send(&client, &delete, &bypass, "").await);

@@ -23,12 +23,12 @@ pub(crate) fn request(
     headers: &[(&str, &str)],
     body: impl Into<Bytes>,
 ) -> Request<Bytes> {
-    let (method, path) = line.split_once(' ').unwrap();
+    let (method, path) = line.split_once(' ').expect("a method and a path");
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    request.body(body.into()).unwrap()
+    request.body(body.into()).expect("a valid request")
 }
 
 /// Sends such a request.
@@ -38,7 +38,10 @@ pub(crate) async fn send(
     headers: &[(&str, &str)],
     body: impl Into<Bytes>,
 ) -> S3Answer {
-    client.send(request(line, headers, body)).await.unwrap()
+    client
+        .send(request(line, headers, body))
+        .await
+        .expect("an answer")
 }
 
 /// Sends such a request, which must succeed.
@@ -80,7 +83,7 @@ pub(crate) async fn part(
 ) -> String {
     let line = format!("PUT /{BUCKET}/{key}?partNumber={number}&uploadId={upload}");
     let answer = ok(send(client, &line, &[], body).await);
-    answer.header("etag").unwrap().to_owned()
+    answer.header("etag").expect("an entity tag").to_owned()
 }
 
 /// Completes an upload with these parts.
@@ -91,12 +94,11 @@ pub(crate) async fn complete(
     headers: &[(&str, &str)],
     parts: &[(usize, &str)],
 ) -> S3Answer {
-    let parts: String = parts
-        .iter()
-        .map(|(number, etag)| {
-            format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
-        })
-        .collect();
+    let part = |(number, etag): &(usize, &str)| {
+        format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
+    };
+    let parts: Vec<_> = parts.iter().map(part).collect();
+    let parts = parts.concat();
     let body = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
     let line = format!("POST /{BUCKET}/{key}?uploadId={upload}");
     send(client, &line, headers, body).await

@@ -19,6 +19,10 @@ pub enum Condition {
 /// stores do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a trait of a store of its own"
+)]
 pub struct Behavior {
     /// `If-None-Match` on `PutObject`.
     pub if_none_match: Condition,

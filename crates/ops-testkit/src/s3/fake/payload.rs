@@ -1,5 +1,7 @@
 //! The content of a request, and whether it is what the client says it is.
 
+use std::fmt::Write;
+
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode};
@@ -252,5 +254,8 @@ pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
