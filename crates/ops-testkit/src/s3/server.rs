@@ -19,8 +19,8 @@ use folder::Folder;
 
 const REGION: &str = "us-east-1";
 
-/// A server that somebody else has written, for a test. It ends when this is dropped, and
-/// also when the test's process is killed.
+/// A server that somebody else has written, for a test. It ends at the latest when the
+/// test's process does, however that ends.
 #[derive(Debug)]
 pub struct S3Server {
     name: &'static str,
@@ -48,8 +48,8 @@ impl fmt::Debug for Running {
 
 impl S3Server {
     /// LocalStack: nearly everything that Amazon's service does. It does not look at
-    /// signatures in headers. It takes about four seconds to start, so a server that runs
-    /// already is used where `OPS_S3_LOCALSTACK_URL` names one.
+    /// signatures in headers. It takes some seconds to start, so all tests of a process
+    /// share one; where `OPS_S3_LOCALSTACK_URL` names one that runs already, that is used.
     ///
     /// None where it is not installed; see [`fixture::skip`](crate::fixture::skip).
     ///

@@ -66,6 +66,37 @@ async fn checksums_of_requests_may_be_refused() {
 }
 
 #[tokio::test]
+async fn payloads_in_chunks_and_checksums_of_full_objects_may_be_unknown() {
+    let (s3, client) = shop().await;
+    s3.behave(|it| {
+        it.accepts_chunked_payloads = false;
+        it.full_object_crc32 = false;
+        it.unknown_operations = vec!["GetObjectAttributes"];
+    });
+    let chunked = [("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")];
+    let put = send(&client, "PUT /shop/k", &chunked, "").await;
+    assert_eq!(refusal(&put), refused(501, "NotImplemented"));
+    let full = |algorithm| {
+        [
+            ("x-amz-checksum-algorithm", algorithm),
+            ("x-amz-checksum-type", "FULL_OBJECT"),
+        ]
+    };
+    let crc32 = send(&client, "POST /shop/k?uploads", &full("CRC32C"), "").await;
+    assert_eq!(refusal(&crc32), refused(501, "NotImplemented"));
+    begin(&client, "k", &full("CRC64NVME")).await;
+    ok(send(
+        &client,
+        "PUT /shop/k",
+        &[("x-amz-checksum-crc32", "NhCmhg==")],
+        "hello",
+    )
+    .await);
+    let attributes = send(&client, "GET /shop/k?attributes", &[], "").await;
+    assert_eq!(refusal(&attributes), refused(501, "NotImplemented"));
+}
+
+#[tokio::test]
 async fn parts_may_have_to_be_equal() {
     let (s3, client) = shop().await;
     let upload = begin(&client, "k", &[]).await;

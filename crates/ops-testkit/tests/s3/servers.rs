@@ -66,6 +66,20 @@ async fn localstack_serves() {
 }
 
 #[tokio::test]
+async fn localstack_is_shared_by_the_tests_of_a_process() {
+    let Some(first) = S3Server::localstack().await else {
+        return;
+    };
+    let second = S3Server::localstack().await.expect("it was there before");
+    assert_eq!(first.endpoint(), second.endpoint());
+    let endpoint = first.endpoint().to_owned();
+    drop(first);
+    let client = second.client();
+    let health = request("GET /_localstack/health", &[], "");
+    ok(client.send_unsigned(health).await.expect(&endpoint));
+}
+
+#[tokio::test]
 async fn a_server_ends_when_it_is_dropped() {
     let Some(s3) = S3Server::s3s_fs().await else {
         return;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ops_pg::process::{Io, Program};
+use tokio::sync::{OnceCell, oneshot};
 
 use super::folder::Folder;
 use super::{Running, S3Server, answers};
@@ -19,28 +20,65 @@ const ATTEMPTS: usize = 3;
 
 /// Runs the server, and ends it when whoever started us is gone.
 const LAUNCHER: &str = "\
-import os, runpy, sys, threading
+import os, runpy, shutil, sys, threading
 def watch():
     sys.stdin.buffer.read()
+    shutil.rmtree(os.environ['HOME'], ignore_errors=True)
     os._exit(0)
 threading.Thread(target=watch, daemon=True).start()
 runpy.run_module('localstack.runtime.main', run_name='__main__')
 ";
 
-#[expect(clippy::panic, reason = "this is how a test fails")]
+/// The server of this process.
+static SHARED: OnceCell<String> = OnceCell::const_new();
+
 pub(super) async fn start() -> Option<S3Server> {
-    if let Some(endpoint) = fixture::localstack_url() {
-        return Some(server(endpoint, None));
-    }
-    let Some(python) = find() else {
-        fixture::skip("LocalStack is not installed; `cargo xtask setup` does");
-        return None;
+    let endpoint = if let Some(endpoint) = fixture::localstack_url() {
+        endpoint
+    } else {
+        let Some(python) = find() else {
+            fixture::skip("LocalStack is not installed; `cargo xtask setup` does");
+            return None;
+        };
+        let endpoint = SHARED.get_or_init(|| keep_running(python)).await;
+        endpoint.clone()
     };
+    Some(S3Server {
+        name: "localstack",
+        endpoint,
+        // The account that it has from the beginning.
+        access_key: "test".to_owned(),
+        secret_key: "test".to_owned(),
+        running: None,
+    })
+}
+
+/// Starts the server in a thread that lasts as long as this process, which no runtime of a
+/// test does. Tells its endpoint.
+async fn keep_running(python: PathBuf) -> String {
+    let (told, endpoint) = oneshot::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.expect("a runtime starts").block_on(async {
+            let (endpoint, _running) = launch(&python).await;
+            let _ = told.send(endpoint);
+            std::future::pending::<()>().await;
+        });
+    });
+    endpoint
+        .await
+        .expect("LocalStack starts; its thread says why not")
+}
+
+#[expect(clippy::panic, reason = "this is how a test fails")]
+async fn launch(python: &Path) -> (String, Running) {
     let mut said = String::new();
     for _ in 0..ATTEMPTS {
         let folder = Folder::make().expect("a folder can be made");
         let endpoint = format!("http://127.0.0.1:{}", free_port());
-        let program = program(&python, &endpoint, folder.path());
+        let program = program(python, &endpoint, folder.path());
         let mut child = program.spawn().expect("Python starts");
         let alive = child.take_stdin().expect("standard input is piped");
         if answers(&endpoint, "/_localstack/health", &mut child, START_TIMEOUT).await {
@@ -49,23 +87,12 @@ pub(super) async fn start() -> Option<S3Server> {
                 _alive: alive,
                 _folder: folder,
             };
-            return Some(server(endpoint, Some(running)));
+            return (endpoint, running);
         }
         // Most likely somebody else took the port in between.
         said = child.stderr_tail();
     }
     panic!("LocalStack ended {ATTEMPTS} times at its start: {said}");
-}
-
-fn server(endpoint: String, running: Option<Running>) -> S3Server {
-    S3Server {
-        name: "localstack",
-        endpoint,
-        // The account that it has from the beginning.
-        access_key: "test".to_owned(),
-        secret_key: "test".to_owned(),
-        running,
-    }
 }
 
 fn program(python: &Path, endpoint: &str, folder: &Path) -> Program {
