@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Request;
-use ops_core::{Clock, SystemClock};
+use ops_core::{Clock, Secret, SystemClock};
 use ops_pg::process::Supervised;
 use tokio::process::ChildStdin;
 
@@ -25,8 +25,8 @@ const REGION: &str = "us-east-1";
 pub struct S3Server {
     name: &'static str,
     endpoint: String,
-    access_key: String,
-    secret_key: String,
+    access_key: Secret,
+    secret_key: Secret,
     running: Option<Running>,
 }
 
@@ -91,13 +91,13 @@ impl S3Server {
     /// The access key that the server knows.
     #[must_use]
     pub fn access_key(&self) -> &str {
-        &self.access_key
+        self.access_key.expose()
     }
 
     /// The secret key that belongs to it.
     #[must_use]
     pub fn secret_key(&self) -> &str {
-        &self.secret_key
+        self.secret_key.expose()
     }
 
     /// The process of the server, where it is a child of ours.
@@ -109,7 +109,7 @@ impl S3Server {
     /// A client for raw requests.
     #[must_use]
     pub fn client(&self) -> S3Client {
-        S3Client::new(&self.endpoint, REGION, &self.access_key, &self.secret_key)
+        S3Client::new(&self.endpoint, REGION, self.access_key(), self.secret_key())
     }
 
     /// Creates a bucket under a name that nobody else has, and tells the name.

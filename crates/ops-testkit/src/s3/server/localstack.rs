@@ -47,8 +47,8 @@ pub(super) async fn start() -> Option<S3Server> {
         name: "localstack",
         endpoint,
         // The account that it has from the beginning.
-        access_key: "test".to_owned(),
-        secret_key: "test".to_owned(),
+        access_key: "test".into(),
+        secret_key: "test".into(),
         running: None,
     })
 }

@@ -42,8 +42,8 @@ pub(super) async fn start() -> Option<S3Server> {
     Some(S3Server {
         name: "s3s-fs",
         endpoint,
-        access_key: ACCESS_KEY.to_owned(),
-        secret_key: SECRET_KEY.to_owned(),
+        access_key: ACCESS_KEY.into(),
+        secret_key: SECRET_KEY.into(),
         running: Some(Running {
             child,
             _alive: stdin,
