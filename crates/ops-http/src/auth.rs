@@ -4,18 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ops_core::{Result, Secret};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use ops_core::{Error, ErrorKind, Result, Secret};
+
+use crate::token::TokenCache;
 
 /// How requests prove who sends them. It is applied to every attempt, so that a token
 /// that expired between two attempts is replaced.
 #[derive(Clone, Debug)]
-pub struct Auth(pub(crate) Kind);
+pub struct Auth(Kind);
 
 #[derive(Clone, Debug)]
-pub(crate) enum Kind {
+enum Kind {
     None,
     Header {
-        name: http::HeaderName,
+        name: HeaderName,
         prefix: &'static str,
         secret: Secret,
     },
@@ -23,18 +29,27 @@ pub(crate) enum Kind {
         user: String,
         password: Secret,
     },
-    Tokens {
-        source: Arc<dyn TokenSource>,
-    },
+    Tokens(Arc<TokenCache>),
 }
 
 /// A credential that expires, and how long it is good for.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Token {
     /// The token itself, sent as `Authorization: Bearer`.
     pub secret: Secret,
     /// How long it is valid from now; `None` for ever.
     pub ttl: Option<Duration>,
+}
+
+impl Token {
+    /// A token that is valid for so long, or for ever.
+    pub fn new(secret: impl Into<Secret>, ttl: impl Into<Option<Duration>>) -> Self {
+        Self {
+            secret: secret.into(),
+            ttl: ttl.into(),
+        }
+    }
 }
 
 /// Where tokens come from. Its answers are cached, refreshed before they expire, and asked
@@ -57,15 +72,11 @@ impl Auth {
 
     /// `Authorization: Bearer <token>`.
     pub fn bearer(token: impl Into<Secret>) -> Self {
-        Self::header(http::header::AUTHORIZATION, "Bearer ", token)
+        Self::header(AUTHORIZATION, "Bearer ", token)
     }
 
     /// A header of the vendor's own, the secret behind a fixed prefix (which may be empty).
-    pub fn header(
-        name: http::HeaderName,
-        prefix: &'static str,
-        secret: impl Into<Secret>,
-    ) -> Self {
+    pub fn header(name: HeaderName, prefix: &'static str, secret: impl Into<Secret>) -> Self {
         Self(Kind::Header {
             name,
             prefix,
@@ -83,6 +94,85 @@ impl Auth {
 
     /// Bearer tokens that expire, from a source.
     pub fn tokens(source: Arc<dyn TokenSource>) -> Self {
-        Self(Kind::Tokens { source })
+        Self(Kind::Tokens(Arc::new(TokenCache::new(source))))
     }
+
+    /// What is wrong with the credential, without a word of it.
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        match &self.0 {
+            Kind::None | Kind::Tokens(_) => None,
+            Kind::Header { secret, .. } => {
+                if secret.is_empty() {
+                    Some("the token is empty")
+                } else if HeaderValue::from_str(secret.expose()).is_err() {
+                    Some("the token holds a character that no token has")
+                } else {
+                    None
+                }
+            }
+            Kind::Basic { user, .. } => (user.contains(':') || user.chars().any(char::is_control))
+                .then_some("the user's name holds a colon or a control character"),
+        }
+    }
+
+    /// Puts the credential into the headers.
+    pub(crate) async fn apply(&self, headers: &mut HeaderMap) -> Result<()> {
+        match &self.0 {
+            Kind::None => Ok(()),
+            Kind::Header {
+                name,
+                prefix,
+                secret,
+            } => put(headers, name, &[prefix, secret.expose()]),
+            Kind::Basic { user, password } => {
+                let pair = STANDARD.encode(format!("{user}:{}", password.expose()));
+                put(headers, &AUTHORIZATION, &["Basic ", &pair])
+            }
+            Kind::Tokens(cache) => {
+                let token = cache.get().await?;
+                put(headers, &AUTHORIZATION, &["Bearer ", token.expose()])
+            }
+        }
+    }
+
+    /// The server refused the credential: forgets a token that can be fetched anew.
+    /// `false` where there is no other.
+    pub(crate) async fn refused(&self) -> bool {
+        match &self.0 {
+            Kind::Tokens(cache) => {
+                cache.forget().await;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes the credential out of a text that came back.
+    pub(crate) async fn scrub(&self, text: String) -> String {
+        let secret = match &self.0 {
+            Kind::None => return text,
+            Kind::Header { secret, .. } => secret.clone(),
+            Kind::Basic { password, .. } => password.clone(),
+            Kind::Tokens(cache) => match cache.present().await {
+                Some(secret) => secret,
+                None => return text,
+            },
+        };
+        // A short secret would tear words apart, and no vendor gives one out.
+        if secret.expose().len() < 6 {
+            return text;
+        }
+        text.replace(secret.expose(), "[redacted]")
+    }
+}
+
+/// The one place where a credential becomes a header.
+fn put(headers: &mut HeaderMap, name: &HeaderName, parts: &[&str]) -> Result<()> {
+    let mut value = HeaderValue::from_str(&parts.concat()).map_err(|_| {
+        let message = "the credential holds a character that no header may have";
+        Error::new(ErrorKind::InvalidConfig, message)
+    })?;
+    value.set_sensitive(true);
+    headers.insert(name.clone(), value);
+    Ok(())
 }

@@ -1,113 +1,133 @@
-//! The client that sends requests, and what it is made of.
+//! The client of one vendor.
 
-use std::num::NonZeroU32;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use ops_core::object_store::{ByteStream, ItemStream};
-use ops_core::{Clock, ProviderId, Result, Secret};
+use ops_core::{Clock, Error, ErrorKind, ProviderId, Result, SystemClock};
+use url::Url;
 
 use crate::auth::Auth;
-use crate::errors::ErrorRules;
+use crate::errors::{ErrorBody, ErrorRules};
+use crate::limit::{Limiter, Limits, RetryBudget};
+use crate::observe::RetryObserver;
 use crate::page::PagedRequest;
 use crate::request::ApiRequest;
 use crate::retry::RetryPolicy;
-
-/// A version of TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum TlsVersion {
-    /// TLS 1.2.
-    V1_2,
-    /// TLS 1.3.
-    V1_3,
-}
-
-/// A pool of connections, which several clients may share. Clones share the pool.
-#[derive(Clone, Debug)]
-pub struct HttpClient {}
-
-/// Builds an [`HttpClient`].
-#[derive(Debug, Default)]
-pub struct HttpClientBuilder {}
-
-impl HttpClient {
-    /// Begins a client: TLS 1.3 alone, the platform's root certificates, no proxy, no redirects.
-    #[must_use]
-    pub fn builder() -> HttpClientBuilder {
-        HttpClientBuilder::default()
-    }
-}
-
-impl HttpClientBuilder {
-    /// Sets the oldest version of TLS that is accepted. Defaults to TLS 1.3.
-    #[must_use]
-    pub fn min_tls(self, version: TlsVersion) -> Self {
-        let _ = version;
-        todo!()
-    }
-
-    /// Trusts these root certificates (PEM) instead of the platform's.
-    #[must_use]
-    pub fn root_certificates_pem(self, pem: impl Into<Vec<u8>>) -> Self {
-        let _ = pem.into();
-        todo!()
-    }
-
-    /// Sends everything through a proxy (`http://` or `https://`). The environment is never
-    /// asked. The URL may hold credentials, which are never printed.
-    #[must_use]
-    pub fn proxy(self, url: impl Into<Secret>) -> Self {
-        let _ = url.into();
-        todo!()
-    }
-
-    /// Sets the time to connect, TLS included. Defaults to 5 s.
-    #[must_use]
-    pub fn connect_timeout(self, timeout: Duration) -> Self {
-        let _ = timeout;
-        todo!()
-    }
-
-    /// Checks everything and builds.
-    ///
-    /// # Errors
-    /// `InvalidConfig` with all problems.
-    pub fn build(self) -> Result<HttpClient> {
-        todo!()
-    }
-}
-
-/// What a vendor lets one client do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Requests in a row that the bucket allows.
-    pub burst: NonZeroU32,
-    /// Requests for each `per`, at which the bucket fills.
-    pub rate: NonZeroU32,
-    /// The span that `rate` counts for.
-    pub per: Duration,
-    /// Requests at the same time.
-    pub concurrency: NonZeroU32,
-}
-
-impl Limits {
-    /// So many requests in each span, as many in a row, and 8 at the same time.
-    #[must_use]
-    pub const fn new(rate: NonZeroU32, per: Duration) -> Self {
-        let _ = (rate, per);
-        todo!()
-    }
-}
+use crate::transport::HttpClient;
 
 /// The client of one vendor. Clones share connections, limits, tokens and budgets.
 #[derive(Clone, Debug)]
-pub struct ApiClient {}
+pub struct ApiClient {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) provider: ProviderId,
+    pub(crate) base: Base,
+    pub(crate) http: HttpClient,
+    pub(crate) auth: Auth,
+    pub(crate) rules: ErrorRules,
+    pub(crate) policy: RetryPolicy,
+    pub(crate) limiter: Arc<Limiter>,
+    pub(crate) budget: RetryBudget,
+    pub(crate) headers: HeaderMap,
+    pub(crate) attempt_timeout: Duration,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) jitter: Jitter,
+    pub(crate) observer: Option<Arc<dyn RetryObserver>>,
+}
+
+/// Numbers from 0 up to 1.
+pub(crate) type Jitter = Arc<dyn Fn() -> f64 + Send + Sync>;
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiClient")
+            .field("provider", &self.provider.as_str())
+            .field("base", &self.base.shown())
+            .field("auth", &self.auth)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where the vendor's API is: a URL without a slash at its end.
+#[derive(Clone)]
+pub(crate) struct Base {
+    pub(crate) url: Url,
+    text: String,
+}
+
+impl Base {
+    fn parse(text: &str, allow_http: bool) -> Result<Self, String> {
+        let url = Url::parse(text).map_err(|_| "the base URL is not a URL".to_owned())?;
+        let problem = match url.scheme() {
+            "https" => None,
+            "http" if allow_http => None,
+            "http" => Some("the base URL is http, and allow_http is not set"),
+            _ => Some("the base URL is neither https nor http"),
+        };
+        let problem = problem
+            .or_else(|| url.host_str().is_none().then_some("the base URL has no host"))
+            .or_else(|| {
+                let user = !url.username().is_empty() || url.password().is_some();
+                user.then_some("the base URL holds a user; credentials are given apart")
+            })
+            .or_else(|| {
+                let more = url.query().is_some() || url.fragment().is_some();
+                more.then_some("the base URL has a query or a fragment")
+            });
+        match problem {
+            Some(problem) => Err(problem.to_owned()),
+            None => Ok(Self {
+                text: url.as_str().trim_end_matches('/').to_owned(),
+                url,
+            }),
+        }
+    }
+
+    /// The URL of a path, which begins with a slash.
+    pub(crate) fn join(&self, path_and_query: &str) -> Result<Url> {
+        Url::parse(&format!("{}{path_and_query}", self.text))
+            .map_err(|_| Error::new(ErrorKind::InvalidInput, "the request has no valid URL"))
+    }
+
+    /// Scheme, host and port: what may be shown.
+    fn shown(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+}
 
 /// Builds an [`ApiClient`].
-#[derive(Debug)]
-pub struct ApiClientBuilder {}
+#[derive(Clone)]
+#[must_use]
+pub struct ApiClientBuilder {
+    provider: ProviderId,
+    base_url: String,
+    allow_http: bool,
+    http: Option<HttpClient>,
+    auth: Auth,
+    rules: ErrorRules,
+    policy: RetryPolicy,
+    limits: Limits,
+    headers: Vec<(HeaderName, String)>,
+    attempt_timeout: Duration,
+    clock: Arc<dyn Clock>,
+    jitter: Jitter,
+    observer: Option<Arc<dyn RetryObserver>>,
+}
+
+impl fmt::Debug for ApiClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiClientBuilder")
+            .field("provider", &self.provider.as_str())
+            .field("auth", &self.auth)
+            .finish_non_exhaustive()
+    }
+}
 
 impl ApiClient {
     /// Begins a client for a vendor at a base URL, with or without a slash at its end.
@@ -115,8 +135,26 @@ impl ApiClient {
         provider: impl Into<ProviderId>,
         base_url: impl Into<String>,
     ) -> ApiClientBuilder {
-        let _ = (provider.into(), base_url.into());
-        todo!()
+        ApiClientBuilder {
+            provider: provider.into(),
+            base_url: base_url.into(),
+            allow_http: false,
+            http: None,
+            auth: Auth::none(),
+            rules: ErrorRules::new(|_: &[u8]| None::<ErrorBody>),
+            policy: RetryPolicy::default(),
+            limits: Limits::default(),
+            headers: Vec::new(),
+            attempt_timeout: Duration::from_secs(30),
+            clock: Arc::new(SystemClock),
+            jitter: Arc::new(fastrand::f64),
+            observer: None,
+        }
+    }
+
+    /// The vendor.
+    pub fn provider(&self) -> &ProviderId {
+        &self.inner.provider
     }
 
     /// Sends a request, again where that is safe, and decodes the answer.
@@ -124,99 +162,105 @@ impl ApiClient {
     /// # Errors
     /// The vendor's refusal by the table of statuses; `Unavailable`, `Timeout` and
     /// `RateLimited` for what kept failing; `Decode` for an answer that is not understood.
-    /// An error says whether its request may have been applied.
+    /// [`Error::retry`] says whether the request may have been applied.
     ///
     /// # Cancel safety
-    /// Dropping the future gives back its permit. The request may still have been applied.
+    /// Dropping the future gives back its permit. The request may still be applied.
     pub async fn execute<T>(&self, request: ApiRequest<T>) -> Result<T> {
-        let _ = request;
-        todo!()
+        let (value, _) = crate::execute::execute(&self.inner, request).await?;
+        Ok(value)
     }
 
     /// Sends a request and hands over the body as it arrives. The permit is held until the
-    /// stream ends or is dropped.
+    /// stream ends or is dropped. A pause between two chunks that is longer than the
+    /// attempt's timeout ends it.
     ///
     /// # Errors
     /// As [`execute`](Self::execute). A body that breaks off ends the stream with an error.
-    pub async fn stream(&self, request: ApiRequest) -> Result<ByteStream> {
-        let _ = request;
-        todo!()
+    ///
+    /// # Cancel safety
+    /// As [`execute`](Self::execute).
+    pub async fn stream<T>(&self, request: ApiRequest<T>) -> Result<ByteStream> {
+        crate::execute::stream(Arc::clone(&self.inner), request).await
     }
 
-    /// Lists lazily, page after page. A cursor that repeats, "more" without a way to get it
-    /// and more than 10 000 pages end the listing with an error.
+    /// Lists lazily, page after page, each retried alone. A cursor that repeats, "more"
+    /// without a way to get it, a next page at another host and more than 10 000 pages end
+    /// the listing with an error.
     pub fn pages<W, T>(&self, request: PagedRequest<W, T>) -> ItemStream<T>
     where
         W: Send + 'static,
         T: Send + 'static,
     {
-        let _ = request;
-        todo!()
+        crate::page::pages(self.clone(), request)
     }
 }
 
 impl ApiClientBuilder {
     /// Sets the credential. Defaults to none.
-    #[must_use]
-    pub fn auth(self, auth: Auth) -> Self {
-        let _ = auth;
-        todo!()
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.auth = auth;
+        self
     }
 
-    /// Says what failures mean.
-    #[must_use]
-    pub fn errors(self, rules: ErrorRules) -> Self {
-        let _ = rules;
-        todo!()
+    /// Says what failures mean. Defaults to the table of statuses alone.
+    pub fn errors(mut self, rules: ErrorRules) -> Self {
+        self.rules = rules;
+        self
     }
 
     /// Sets when to send again.
-    #[must_use]
-    pub fn retry(self, policy: RetryPolicy) -> Self {
-        let _ = policy;
-        todo!()
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.policy = policy;
+        self
     }
 
     /// Sets what the vendor lets one client do. Defaults to no rate limit and 8 at a time.
-    #[must_use]
-    pub fn limits(self, limits: Limits) -> Self {
-        let _ = limits;
-        todo!()
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
     }
 
-    /// Adds a header to every request.
-    #[must_use]
-    pub fn header(self, name: http::HeaderName, value: &str) -> Self {
-        let _ = (name, value);
-        todo!()
+    /// Adds a header to every request. Its value is public.
+    pub fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
     }
 
-    /// Sets the time that one attempt may take. Defaults to 30 s.
-    #[must_use]
-    pub fn attempt_timeout(self, timeout: Duration) -> Self {
-        let _ = timeout;
-        todo!()
+    /// Sets the time that one attempt may take, its body included. Defaults to 30 s.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
     }
 
     /// Allows a base URL with `http`, for tests and private networks. Defaults to no.
-    #[must_use]
-    pub fn allow_http(self, allow: bool) -> Self {
-        let _ = allow;
-        todo!()
+    pub fn allow_http(mut self, allow: bool) -> Self {
+        self.allow_http = allow;
+        self
     }
 
     /// Shares connections with other clients. Defaults to connections of its own.
-    #[must_use]
-    pub fn http_client(self, http: HttpClient) -> Self {
-        let _ = http;
-        todo!()
+    pub fn http_client(mut self, http: HttpClient) -> Self {
+        self.http = Some(http);
+        self
     }
 
-    /// Reads the time from this clock, for dates in headers.
-    #[must_use]
-    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
-        let _ = clock;
-        todo!()
+    /// Reads the time from this clock, for dates in headers. Defaults to the system's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Draws the jitter of waits from this generator of numbers from 0 up to 1.
+    pub fn jitter(mut self, jitter: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
+        self.jitter = Arc::new(jitter);
+        self
+    }
+
+    /// Tells an observer of every retry.
+    pub fn retry_observer(mut self, observer: Arc<dyn RetryObserver>) -> Self {
+        self.observer = Some(observer);
+        self
     }
 
     /// Checks everything and builds.
@@ -224,6 +268,57 @@ impl ApiClientBuilder {
     /// # Errors
     /// `InvalidConfig` with all problems.
     pub fn build(self) -> Result<ApiClient> {
-        todo!()
+        let Self {
+            provider,
+            base_url,
+            allow_http,
+            http,
+            auth,
+            rules,
+            policy,
+            limits,
+            headers,
+            attempt_timeout,
+            clock,
+            jitter,
+            observer,
+        } = self;
+        let mut problems = Vec::new();
+        let base = Base::parse(&base_url, allow_http).map_err(|problem| problems.push(problem));
+        problems.extend(auth.problem().map(str::to_owned));
+        problems.extend(policy.problems());
+        if attempt_timeout.is_zero() {
+            problems.push("the time of an attempt is zero".to_owned());
+        }
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            match HeaderValue::from_str(&value) {
+                Ok(value) => drop(map.insert(name, value)),
+                Err(_) => problems.push(format!("the value of header {name} is not valid")),
+            }
+        }
+        let http = http.map_or_else(|| HttpClient::builder().build(), Ok);
+        let http = http.map_err(|err| problems.push(err.message().to_owned()));
+        let (Ok(base), Ok(http), true) = (base, http, problems.is_empty()) else {
+            return Err(Error::invalid_config(problems).with_provider(provider));
+        };
+        let inner = Inner {
+            provider,
+            base,
+            http,
+            auth,
+            rules,
+            policy,
+            limiter: Arc::new(Limiter::new(&limits)),
+            budget: RetryBudget::new(),
+            headers: map,
+            attempt_timeout,
+            clock,
+            jitter,
+            observer,
+        };
+        Ok(ApiClient {
+            inner: Arc::new(inner),
+        })
     }
 }

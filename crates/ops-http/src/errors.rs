@@ -124,8 +124,12 @@ pub struct ErrorRules {
     pub rows: &'static [ErrorRow],
     /// How the vendor says when a limit is over.
     pub reset: Option<ResetHeader>,
+    /// The header that says how many requests are left: a 403 with a zero there is a limit.
+    pub remaining: Option<&'static str>,
     /// The header that holds the vendor's id of the request.
     pub request_id_header: Option<&'static str>,
+    /// Finds the failure in a body under a status of success; `None` where it is none.
+    pub under_success: Option<fn(&[u8]) -> Option<ErrorBody>>,
 }
 
 impl ErrorRules {
@@ -136,7 +140,9 @@ impl ErrorRules {
             parse,
             rows: &[],
             reset: None,
+            remaining: None,
             request_id_header: None,
+            under_success: None,
         }
     }
 
@@ -151,6 +157,23 @@ impl ErrorRules {
     #[must_use]
     pub const fn with_reset(mut self, reset: ResetHeader) -> Self {
         self.reset = Some(reset);
+        self
+    }
+
+    /// Names the header that says how many requests are left.
+    #[must_use]
+    pub const fn with_remaining(mut self, header: &'static str) -> Self {
+        self.remaining = Some(header);
+        self
+    }
+
+    /// Says how to find a failure that comes under a status of success.
+    #[must_use]
+    pub const fn with_failures_under_success(
+        mut self,
+        find: fn(&[u8]) -> Option<ErrorBody>,
+    ) -> Self {
+        self.under_success = Some(find);
         self
     }
 

@@ -2,19 +2,34 @@
 
 pub mod auth;
 pub mod client;
-mod decode;
-pub mod graphql;
+pub mod decode;
 pub mod errors;
+pub mod limit;
+pub mod observe;
 pub mod operation;
 pub mod page;
 pub mod request;
 pub mod retry;
+#[cfg(feature = "test-util")]
+pub mod test_util;
+pub mod transport;
+
+mod classify;
+mod encode;
+mod execute;
+mod graphql;
+mod outgoing;
+mod token;
 
 pub use auth::{Auth, Token, TokenSource};
-pub use client::{ApiClient, ApiClientBuilder, HttpClient, HttpClientBuilder, Limits, TlsVersion};
+pub use client::{ApiClient, ApiClientBuilder};
 pub use errors::{ErrorBody, ErrorRow, ErrorRules, ResetHeader};
-pub use http::Method;
+pub use http::{Method, StatusCode, header};
+pub use limit::Limits;
+pub use observe::{RetryEvent, RetryObserver};
 pub use operation::{Idempotency, Operation};
+pub use ops_core::database::TlsVersion;
 pub use page::{Next, PageOf, PagedRequest, Paging};
 pub use request::{ApiRequest, Response};
 pub use retry::RetryPolicy;
+pub use transport::{HttpClient, HttpClientBuilder};

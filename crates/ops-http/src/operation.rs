@@ -25,7 +25,7 @@ pub enum Idempotency {
 /// const GET_APP: Operation = Operation::get("Apps_show", "/apps/{app_name}").serves(&["Hosting"]);
 /// const STOP: Operation = Operation::post("Machines_stop", "/apps/{app_name}/machines/{machine_id}/stop")
 ///     .idempotent()
-///     .serves(&["Restart"]);
+///     .serves(&["Hosting/Restart"]);
 ///
 /// assert_eq!(GET_APP.class(), Idempotency::Safe);
 /// assert_eq!(STOP.class(), Idempotency::Idempotent);
@@ -109,7 +109,7 @@ impl Operation {
         self
     }
 
-    /// Names the traits and abilities that need it, such as `Hosting` or `Rollback`.
+    /// Names the traits and abilities that need it, such as `Hosting` or `Hosting/Rollback`.
     #[must_use]
     pub const fn serves(mut self, serves: &'static [&'static str]) -> Self {
         self.serves = serves;
@@ -145,4 +145,32 @@ impl Operation {
     pub const fn served(&self) -> &'static [&'static str] {
         self.serves
     }
+}
+
+/// Declares the operations of a vendor, and `OPERATIONS` with all of them: what the crate
+/// can send is what is listed here.
+///
+/// ```
+/// mod api {
+///     use ops_http::Operation;
+///
+///     ops_http::operations! {
+///         /// Answers one app.
+///         SHOW_APP = Operation::get("Apps_show", "/apps/{app_name}").serves(&["Hosting"]);
+///         /// Removes an app.
+///         DELETE_APP = Operation::delete("Apps_delete", "/apps/{app_name}").serves(&["Hosting"]);
+///     }
+/// }
+///
+/// let ids: Vec<&str> = api::OPERATIONS.iter().map(|it| it.id()).collect();
+/// assert_eq!(ids, ["Apps_show", "Apps_delete"]);
+/// ```
+#[macro_export]
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident = $operation:expr;)+) => {
+        $($(#[$doc])* pub(crate) static $name: $crate::Operation = $operation;)+
+
+        /// Every operation that this crate can send.
+        pub static OPERATIONS: &[&$crate::Operation] = &[$(&$name),+];
+    };
 }

@@ -1,5 +1,6 @@
 //! Requests as values: built and looked at without a network.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -9,7 +10,10 @@ use ops_core::object_store::ByteStream;
 use ops_core::{Error, ErrorKind, Result, Secret};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use url::Url;
 
+use crate::encode;
+use crate::errors::ErrorBody;
 use crate::operation::{Idempotency, Operation};
 
 /// An answer whose body has been read.
@@ -33,12 +37,12 @@ pub(crate) enum Body {
     Json(Bytes),
     Form(Bytes),
     Raw {
-        content_type: &'static str,
+        content_type: Cow<'static, str>,
         bytes: Bytes,
     },
     /// A stream is sent once: it cannot be read again.
     Stream {
-        content_type: &'static str,
+        content_type: Cow<'static, str>,
         length: Option<u64>,
         stream: ByteStream,
     },
@@ -70,6 +74,9 @@ pub struct ApiRequest<T = ()> {
     pub(crate) max_body: usize,
     pub(crate) timeout: Option<Duration>,
     pub(crate) absent_is_none: bool,
+    pub(crate) under_success: Option<fn(&[u8]) -> Option<ErrorBody>>,
+    /// Instead of the base URL, the path and the query.
+    pub(crate) absolute: Option<Url>,
     pub(crate) resource: Option<String>,
     pub(crate) decode: Decode<T>,
 }
@@ -92,6 +99,8 @@ impl ApiRequest {
             max_body: DEFAULT_MAX_BODY,
             timeout: None,
             absent_is_none: false,
+            under_success: None,
+            absolute: None,
             resource: None,
             decode: |_| Ok(()),
         }
@@ -156,11 +165,23 @@ impl<T> ApiRequest<T> {
         self
     }
 
+    /// Sends pairs as a form (`application/x-www-form-urlencoded`).
+    #[must_use]
+    pub fn body_form<K: AsRef<str>, V: AsRef<str>>(
+        mut self,
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(pairs);
+        self.body = Body::Form(form.finish().into());
+        self
+    }
+
     /// Sends bytes as they are.
     #[must_use]
-    pub fn body_raw(mut self, content_type: &'static str, bytes: impl Into<Bytes>) -> Self {
+    pub fn body_raw(mut self, content_type: impl Into<Cow<'static, str>>, bytes: impl Into<Bytes>) -> Self {
         self.body = Body::Raw {
-            content_type,
+            content_type: content_type.into(),
             bytes: bytes.into(),
         };
         self
@@ -171,12 +192,12 @@ impl<T> ApiRequest<T> {
     #[must_use]
     pub fn body_stream(
         mut self,
-        content_type: &'static str,
+        content_type: impl Into<Cow<'static, str>>,
         length: Option<u64>,
         stream: ByteStream,
     ) -> Self {
         self.body = Body::Stream {
-            content_type,
+            content_type: content_type.into(),
             length,
             stream,
         };
@@ -213,10 +234,110 @@ impl<T> ApiRequest<T> {
         self
     }
 
+    /// The path and the query as they are sent, relative to the base URL.
+    ///
+    /// A segment that is missing or refused stands there as its name in braces; sending the
+    /// request fails then.
+    #[must_use]
+    pub fn path_and_query(&self) -> String {
+        let value = |name: &str| {
+            let found = self.segments.iter().find(|(of, _)| *of == name);
+            found.map(|(_, value)| value.as_str())
+        };
+        let (path, _) = encode::path(self.operation.template(), value);
+        encode::with_query(path, &self.query)
+    }
+
+    /// The path and the query, where every segment is there.
+    pub(crate) fn checked_path_and_query(&self) -> Result<String> {
+        if let Some(problem) = &self.problem {
+            return Err(Error::new(problem.kind(), problem.message().to_owned()));
+        }
+        let value = |name: &str| {
+            let found = self.segments.iter().find(|(of, _)| *of == name);
+            found.map(|(_, value)| value.as_str())
+        };
+        let (path, problem) = encode::path(self.operation.template(), value);
+        match problem {
+            Some(problem) => Err(Error::new(ErrorKind::InvalidInput, problem)),
+            None => Ok(encode::with_query(path, &self.query)),
+        }
+    }
+
+    /// The operation.
+    #[must_use]
+    pub fn operation(&self) -> &'static Operation {
+        self.operation
+    }
+
+    /// Whether it may be sent again when its outcome is not known.
+    #[must_use]
+    pub fn class(&self) -> Idempotency {
+        self.class
+    }
+
+    /// The bytes of the body, where it is no stream.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        match &self.body {
+            Body::Empty => Some(&[]),
+            Body::Json(bytes) | Body::Form(bytes) | Body::Raw { bytes, .. } => Some(bytes),
+            Body::Stream { .. } => None,
+        }
+    }
+
     fn refuse(&mut self, problem: String) {
         if self.problem.is_none() {
             self.problem = Some(Error::new(ErrorKind::InvalidInput, problem));
         }
+    }
+
+    /// The same request once more; `None` where its body is a stream.
+    pub(crate) fn again(&self) -> Option<Self> {
+        let body = match &self.body {
+            Body::Empty => Body::Empty,
+            Body::Json(bytes) => Body::Json(bytes.clone()),
+            Body::Form(bytes) => Body::Form(bytes.clone()),
+            Body::Raw {
+                content_type,
+                bytes,
+            } => Body::Raw {
+                content_type: content_type.clone(),
+                bytes: bytes.clone(),
+            },
+            Body::Stream { .. } => return None,
+        };
+        let problem = self.problem.as_ref();
+        let problem = problem.map(|it| Error::new(it.kind(), it.message().to_owned()));
+        Some(Self {
+            segments: self.segments.clone(),
+            query: self.query.clone(),
+            headers: self.headers.clone(),
+            absolute: self.absolute.clone(),
+            resource: self.resource.clone(),
+            body,
+            problem,
+            ..*self
+        })
+    }
+
+    /// Sets a query parameter to one value.
+    pub(crate) fn set_query(&mut self, name: &str, value: String) {
+        self.query.retain(|(of, _)| of != name);
+        self.query.push((name.to_owned(), value));
+    }
+
+    /// Sets what a JSON pointer of the body points to.
+    pub(crate) fn set_in_body(&mut self, pointer: &str, value: &str) -> Option<()> {
+        let Body::Json(bytes) = &self.body else {
+            return None;
+        };
+        let mut body: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+        let (parent, name) = pointer.rsplit_once('/')?;
+        let parent = body.pointer_mut(parent)?.as_object_mut()?;
+        parent.insert(name.to_owned(), value.into());
+        self.body = Body::Json(serde_json::to_vec(&body).ok()?.into());
+        Some(())
     }
 
     fn decoding<U>(self, decode: Decode<U>) -> ApiRequest<U> {
@@ -231,6 +352,8 @@ impl<T> ApiRequest<T> {
             max_body,
             timeout,
             absent_is_none,
+            under_success,
+            absolute,
             resource,
             decode: _,
         } = self;
@@ -245,6 +368,8 @@ impl<T> ApiRequest<T> {
             max_body,
             timeout,
             absent_is_none,
+            under_success,
+            absolute,
             resource,
             decode,
         }
@@ -276,3 +401,18 @@ impl<T> ApiRequest<T> {
         self.decoding(decode)
     }
 }
+
+impl<T> fmt::Debug for ApiRequest<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values of segments, parameters, headers and bodies may be anybody's secrets.
+        f.debug_struct("ApiRequest")
+            .field("operation", &self.operation.id())
+            .field("method", self.operation.method())
+            .field("template", &self.operation.template())
+            .field("class", &self.class)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -70,3 +70,56 @@ impl RetryPolicy {
         self
     }
 }
+
+impl RetryPolicy {
+    /// What makes no sense.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.max_attempts == 0 {
+            problems.push("a request must be sent once at least".to_owned());
+        }
+        if self.base > self.cap {
+            problems.push("the first wait is longer than the longest".to_owned());
+        }
+        if self.deadline.is_zero() {
+            problems.push("the time for all attempts is zero".to_owned());
+        }
+        problems
+    }
+
+    /// The wait after so many attempts, by a number from 0 up to 1: full jitter.
+    pub(crate) fn backoff(&self, attempts: u32, random: f64) -> Duration {
+        let doubled = 2_u32.saturating_pow(attempts.saturating_sub(1));
+        let bound = self.base.saturating_mul(doubled).min(self.cap);
+        bound.mul_f64(random.clamp(0.0, 1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_cap() {
+        let policy = RetryPolicy::default();
+        let waits: Vec<u128> = (1..=9)
+            .map(|attempts| policy.backoff(attempts, 1.0).as_millis())
+            .collect();
+        assert_eq!(
+            waits,
+            [250, 500, 1000, 2000, 4000, 8000, 16_000, 20_000, 20_000]
+        );
+        assert_eq!(policy.backoff(5, 0.0), Duration::ZERO);
+    }
+
+    proptest! {
+        #[test]
+        fn a_wait_is_never_longer_than_its_bound(attempts in 0_u32..1000, random in -1.0..2.0_f64) {
+            let policy = RetryPolicy::default();
+            prop_assert!(policy.backoff(attempts, random) <= policy.cap);
+            prop_assert!(policy.backoff(1, random) <= policy.base);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A request on its way: everything but the credential, and whether it can be repeated.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use ops_core::object_store::ByteStream;
+use ops_core::{Error, ErrorKind, Result};
+use url::Url;
+
+use crate::client::Inner;
+use crate::errors::ErrorBody;
+use crate::operation::{Idempotency, Operation};
+use crate::request::{ApiRequest, Body};
+
+/// What is expected of the answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Expected {
+    pub(crate) class: Idempotency,
+    pub(crate) max_body: usize,
+    pub(crate) absent_is_none: bool,
+    pub(crate) under_success: Option<fn(&[u8]) -> Option<ErrorBody>>,
+}
+
+pub(crate) struct Outgoing {
+    pub(crate) operation: &'static Operation,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) expected: Expected,
+    url: Url,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    content: Content,
+}
+
+enum Content {
+    Bytes {
+        content_type: Option<HeaderValue>,
+        bytes: Bytes,
+    },
+    /// Read once: `None` after that.
+    Stream {
+        content_type: HeaderValue,
+        length: Option<u64>,
+        stream: Option<ByteStream>,
+    },
+}
+
+impl Outgoing {
+    /// Checks a request and takes it apart.
+    pub(crate) fn new<T>(inner: &Inner, request: ApiRequest<T>) -> Result<Self> {
+        let url = match &request.absolute {
+            Some(url) => url.clone(),
+            None => inner.base.join(&request.checked_path_and_query()?)?,
+        };
+        let content = match request.body {
+            Body::Empty => Content::bytes(None, Bytes::new()),
+            Body::Json(bytes) => Content::bytes(Some("application/json"), bytes),
+            Body::Form(bytes) => {
+                Content::bytes(Some("application/x-www-form-urlencoded"), bytes)
+            }
+            Body::Raw {
+                content_type,
+                bytes,
+            } => Content::bytes(Some(&content_type), bytes),
+            Body::Stream {
+                content_type,
+                length,
+                stream,
+            } => header(&content_type).map(|content_type| Content::Stream {
+                content_type,
+                length,
+                stream: Some(stream),
+            }),
+        };
+        Ok(Self {
+            operation: request.operation,
+            timeout: request.timeout,
+            expected: Expected {
+                class: request.class,
+                max_body: request.max_body,
+                absent_is_none: request.absent_is_none,
+                under_success: request.under_success,
+            },
+            url,
+            headers: request.headers,
+            content: content?,
+        })
+    }
+
+    /// Whether the body is still there.
+    pub(crate) fn can_repeat(&self) -> bool {
+        !matches!(&self.content, Content::Stream { stream: None, .. })
+    }
+
+    pub(crate) fn span_name(&self) -> String {
+        format!("{} {}", self.operation.method(), self.operation.template())
+    }
+
+    /// The request as the transport takes it, with headers that hold the credential. The
+    /// first call takes a stream.
+    pub(crate) fn request(&mut self, inner: &Inner, headers: HeaderMap) -> Result<reqwest::Request> {
+        let mut request = reqwest::Request::new(self.operation.method().clone(), self.url.clone());
+        let target = request.headers_mut();
+        *target = headers;
+        target
+            .entry(ACCEPT)
+            .or_insert(HeaderValue::from_static("application/json"));
+        for (name, value) in &self.headers {
+            target.insert(name.clone(), value.clone());
+        }
+        match &mut self.content {
+            Content::Bytes {
+                content_type,
+                bytes,
+            } => {
+                if let Some(content_type) = content_type {
+                    target.insert(CONTENT_TYPE, content_type.clone());
+                    *request.body_mut() = Some(bytes.clone().into());
+                }
+            }
+            Content::Stream {
+                content_type,
+                length,
+                stream,
+            } => {
+                target.insert(CONTENT_TYPE, content_type.clone());
+                if let Some(length) = *length {
+                    target.insert(CONTENT_LENGTH, HeaderValue::from(length));
+                }
+                let stream = stream.take().ok_or_else(|| {
+                    Error::new(ErrorKind::Internal, "a stream can be sent once alone")
+                        .with_provider(inner.provider.clone())
+                })?;
+                *request.body_mut() = Some(reqwest::Body::wrap_stream(stream));
+            }
+        }
+        Ok(request)
+    }
+}
+
+impl Content {
+    fn bytes(content_type: Option<&str>, bytes: Bytes) -> Result<Self> {
+        Ok(Self::Bytes {
+            content_type: content_type.map(header).transpose()?,
+            bytes,
+        })
+    }
+}
+
+fn header(value: &str) -> Result<HeaderValue> {
+    HeaderValue::from_str(value)
+        .map_err(|_| Error::new(ErrorKind::InvalidInput, "the content type is not valid"))
+}
