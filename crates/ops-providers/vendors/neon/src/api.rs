@@ -3,8 +3,7 @@
 
 use ops_core::Timestamp;
 use ops_core::id::{BranchId, DatabaseId, NativeBackupId};
-use ops_http::page::PagedRequest;
-use ops_http::{ApiRequest, Operation, Paging};
+use ops_http::{ApiRequest, Operation, PagedRequest, Paging};
 
 use crate::model::body::{
     BranchCreateRequest, BranchRestoreRequest, BranchUpdateRequest, EndpointUpdateRequest,
@@ -12,134 +11,67 @@ use crate::model::body::{
 };
 use crate::model::{self, Consumption, History};
 
-/// Every operation that this crate can send.
-pub static OPERATIONS: &[&Operation] = &[
-    &CREATE_BRANCH,
-    &CREATE_PROJECT,
-    &CREATE_SNAPSHOT,
-    &DELETE_BRANCH,
-    &DELETE_PROJECT,
-    &GET_BRANCH,
-    &GET_CONNECTION_URI,
-    &GET_CONSUMPTION,
-    &GET_PROJECT,
-    &LIST_BRANCHES,
-    &LIST_DATABASES,
-    &LIST_ENDPOINTS,
-    &LIST_OPERATIONS,
-    &LIST_PROJECTS,
-    &LIST_SNAPSHOTS,
-    &RESTORE_BRANCH,
-    &RESTORE_SNAPSHOT,
-    &UPDATE_BRANCH,
-    &UPDATE_ENDPOINT,
-];
-
-static CREATE_BRANCH: Operation =
-    Operation::post("createProjectBranch", "/projects/{project_id}/branches")
+ops_http::operations! {
+    /// Makes a branch, with a compute.
+    CREATE_BRANCH = Operation::post("createProjectBranch", "/projects/{project_id}/branches")
         .serves(&["Database/Branching"]);
-
-static CREATE_PROJECT: Operation =
-    Operation::post("createProject", "/projects").serves(&["Database/Provision"]);
-
-static CREATE_SNAPSHOT: Operation = Operation::post(
-    "createSnapshot",
-    "/projects/{project_id}/branches/{branch_id}/snapshot",
-)
-.serves(&["Database/NativeBackups"]);
-
-static DELETE_BRANCH: Operation = Operation::delete(
-    "deleteProjectBranch",
-    "/projects/{project_id}/branches/{branch_id}",
-)
-.serves(&["Database/Branching"]);
-
-static DELETE_PROJECT: Operation =
-    Operation::delete("deleteProject", "/projects/{project_id}").serves(&["Database/Provision"]);
-
-static GET_BRANCH: Operation = Operation::get(
-    "getProjectBranch",
-    "/projects/{project_id}/branches/{branch_id}",
-)
-.serves(&["Database/Branching"]);
-
-static GET_CONNECTION_URI: Operation =
-    Operation::get("getConnectionURI", "/projects/{project_id}/connection_uri").serves(&[
-        "Database",
-        "Database/Branching",
-        "Database/Provision",
-    ]);
-
-static GET_CONSUMPTION: Operation = Operation::get(
-    "getConsumptionHistoryPerProject",
-    "/consumption_history/projects",
-)
-.serves(&["Database/Usage"]);
-
-static GET_PROJECT: Operation = Operation::get("getProject", "/projects/{project_id}").serves(&[
-    "Database",
-    "Database/NativeBackups",
-    "Database/Provision",
-    "Database/Usage",
-]);
-
-static LIST_BRANCHES: Operation =
-    Operation::get("listProjectBranches", "/projects/{project_id}/branches").serves(&[
-        "Database",
-        "Database/Branching",
-        "Database/NativeBackups",
-        "Database/Provision",
-    ]);
-
-static LIST_DATABASES: Operation = Operation::get(
-    "listProjectBranchDatabases",
-    "/projects/{project_id}/branches/{branch_id}/databases",
-)
-.serves(&["Database", "Database/Branching", "Database/Provision"]);
-
-static LIST_ENDPOINTS: Operation = Operation::get(
-    "listProjectBranchEndpoints",
-    "/projects/{project_id}/branches/{branch_id}/endpoints",
-)
-.serves(&["Database", "Database/Provision"]);
-
-static LIST_OPERATIONS: Operation =
-    Operation::get("listProjectOperations", "/projects/{project_id}/operations")
+    /// Makes a project, with a branch, a compute, a role and a database.
+    CREATE_PROJECT = Operation::post("createProject", "/projects")
+        .serves(&["Database/Provision"]);
+    /// Takes a snapshot of a branch.
+    CREATE_SNAPSHOT = Operation::post("createSnapshot", "/projects/{project_id}/branches/{branch_id}/snapshot")
         .serves(&["Database/NativeBackups"]);
-
-static LIST_PROJECTS: Operation =
-    Operation::get("listProjects", "/projects").serves(&["Database/Provision"]);
-
-static LIST_SNAPSHOTS: Operation =
-    Operation::get("listSnapshots", "/projects/{project_id}/snapshots")
+    /// Deletes a branch.
+    DELETE_BRANCH = Operation::delete("deleteProjectBranch", "/projects/{project_id}/branches/{branch_id}")
+        .serves(&["Database/Branching"]);
+    /// Deletes a project and all that is in it.
+    DELETE_PROJECT = Operation::delete("deleteProject", "/projects/{project_id}")
+        .serves(&["Database/Provision"]);
+    /// Answers a branch with its annotations.
+    GET_BRANCH = Operation::get("getProjectBranch", "/projects/{project_id}/branches/{branch_id}")
+        .serves(&["Database/Branching"]);
+    /// Answers a connection URI, with the password.
+    GET_CONNECTION_URI = Operation::get("getConnectionURI", "/projects/{project_id}/connection_uri")
+        .serves(&["Database", "Database/Branching", "Database/Provision"]);
+    /// Answers what a project used, by hour, day or month.
+    GET_CONSUMPTION = Operation::get("getConsumptionHistoryPerProject", "/consumption_history/projects")
+        .serves(&["Database/Usage"]);
+    /// Answers a project, with what it used in the billing period.
+    GET_PROJECT = Operation::get("getProject", "/projects/{project_id}")
+        .serves(&["Database", "Database/NativeBackups", "Database/Provision", "Database/Usage"]);
+    /// Lists branches.
+    LIST_BRANCHES = Operation::get("listProjectBranches", "/projects/{project_id}/branches")
+        .serves(&["Database", "Database/Branching", "Database/NativeBackups", "Database/Provision"]);
+    /// Lists the databases of a branch and their owners.
+    LIST_DATABASES = Operation::get("listProjectBranchDatabases", "/projects/{project_id}/branches/{branch_id}/databases")
+        .serves(&["Database", "Database/Branching", "Database/Provision"]);
+    /// Lists the computes of a branch.
+    LIST_ENDPOINTS = Operation::get("listProjectBranchEndpoints", "/projects/{project_id}/branches/{branch_id}/endpoints")
+        .serves(&["Database", "Database/Provision"]);
+    /// Lists what Neon does and did with a project.
+    LIST_OPERATIONS = Operation::get("listProjectOperations", "/projects/{project_id}/operations")
         .serves(&["Database/NativeBackups"]);
-
-static RESTORE_BRANCH: Operation = Operation::post(
-    "restoreProjectBranch",
-    "/projects/{project_id}/branches/{branch_id}/restore",
-)
-.serves(&["Database/NativeBackups"]);
-
-static RESTORE_SNAPSHOT: Operation = Operation::post(
-    "restoreSnapshot",
-    "/projects/{project_id}/snapshots/{snapshot_id}/restore",
-)
-.serves(&["Database/NativeBackups"]);
-
-// Names and sizes are set, not added to: twice is the same as once.
-static UPDATE_BRANCH: Operation = Operation::patch(
-    "updateProjectBranch",
-    "/projects/{project_id}/branches/{branch_id}",
-)
-.idempotent()
-.serves(&["Database/NativeBackups"]);
-
-static UPDATE_ENDPOINT: Operation = Operation::patch(
-    "updateProjectEndpoint",
-    "/projects/{project_id}/endpoints/{endpoint_id}",
-)
-.idempotent()
-.serves(&["Database/Provision"]);
+    /// Lists projects.
+    LIST_PROJECTS = Operation::get("listProjects", "/projects")
+        .serves(&["Database/Provision"]);
+    /// Lists the snapshots of a project.
+    LIST_SNAPSHOTS = Operation::get("listSnapshots", "/projects/{project_id}/snapshots")
+        .serves(&["Database/NativeBackups"]);
+    /// Takes a branch back to an instant of its history.
+    RESTORE_BRANCH = Operation::post("restoreProjectBranch", "/projects/{project_id}/branches/{branch_id}/restore")
+        .serves(&["Database/NativeBackups"]);
+    /// Makes a branch of a snapshot, in the place of another.
+    RESTORE_SNAPSHOT = Operation::post("restoreSnapshot", "/projects/{project_id}/snapshots/{snapshot_id}/restore")
+        .serves(&["Database/NativeBackups"]);
+    /// Renames a branch: twice is the same as once.
+    UPDATE_BRANCH = Operation::patch("updateProjectBranch", "/projects/{project_id}/branches/{branch_id}")
+        .idempotent()
+        .serves(&["Database/NativeBackups"]);
+    /// Sets the size of a compute: twice is the same as once.
+    UPDATE_ENDPOINT = Operation::patch("updateProjectEndpoint", "/projects/{project_id}/endpoints/{endpoint_id}")
+        .idempotent()
+        .serves(&["Database/Provision"]);
+}
 
 /// The most that one page of each listing may hold.
 const PROJECTS_PER_PAGE: u32 = 400;
@@ -261,7 +193,7 @@ pub(crate) fn list_branches(
         .query("sort_order", "asc")
         .query("limit", BRANCHES_PER_PAGE)
         .json::<model::Branches>()
-        .paged(Paging::Cursor("cursor"), model::Branches::split)
+        .paged(Paging::Cursor("cursor"), |page| Ok(page.into()))
 }
 
 pub(crate) fn list_databases(
@@ -292,7 +224,7 @@ pub(crate) fn list_projects(
         .query("limit", PROJECTS_PER_PAGE)
         .query_opt("org_id", organization)
         .json::<model::Projects>()
-        .paged(Paging::Cursor("cursor"), model::Projects::split)
+        .paged(Paging::Cursor("cursor"), |page| Ok(page.into()))
 }
 
 pub(crate) fn list_snapshots(project: &DatabaseId) -> ApiRequest<model::Snapshots> {

@@ -227,8 +227,7 @@ impl NeonBuilder {
         let project = DatabaseId::new(self.project)
             .map_err(|err| problems.push(format!("the project: {}", err.message())))
             .ok();
-        let mut limits = Limits::new(REQUESTS_PER_MINUTE, Duration::from_secs(60));
-        limits.burst = BURST;
+        let limits = Limits::new(REQUESTS_PER_MINUTE, Duration::from_secs(60)).with_burst(BURST);
         let mut api = ApiClient::builder(PROVIDER, self.base_url)
             .auth(Auth::bearer(self.token))
             .errors(error::RULES)

@@ -10,14 +10,15 @@ use ops_core::database::{
     NativeBackup, NativeBackupState,
 };
 use ops_core::id::{BranchId, DatabaseId, NativeBackupId, Region};
-use ops_core::{Result, Secret, Timestamp};
+use ops_core::{Secret, Timestamp};
+use ops_http::decode::or_default;
 use ops_http::{Next, PageOf};
 use serde::Deserialize;
 
 pub(crate) mod body;
 mod usage;
 
-pub(crate) use usage::{Consumption, Granularity, History};
+pub(crate) use usage::{Consumption, History};
 
 /// What a listing, a creation and `getProject` tell of a project. The counters are those of
 /// the present billing period; a listing has none.
@@ -40,7 +41,7 @@ pub(crate) struct ProjectAnswer {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Projects {
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "or_default")]
     projects: Vec<Project>,
     pagination: Option<Pagination>,
 }
@@ -50,18 +51,18 @@ struct Pagination {
     cursor: Option<String>,
 }
 
-impl Projects {
-    pub(crate) fn split(self) -> Result<PageOf<Project>> {
-        let cursor = self.pagination.and_then(|it| it.cursor);
+impl From<Projects> for PageOf<Project> {
+    fn from(page: Projects) -> Self {
+        let cursor = page.pagination.and_then(|it| it.cursor);
         // Neon hands out a cursor with the last page, too; what follows it is empty.
         let next = match cursor {
-            Some(cursor) if !self.projects.is_empty() => Next::Cursor(cursor),
+            Some(cursor) if !page.projects.is_empty() => Next::Cursor(cursor),
             _ => Next::End,
         };
-        Ok(PageOf {
-            items: self.projects,
+        Self {
+            items: page.projects,
             next,
-        })
+        }
     }
 }
 
@@ -70,9 +71,9 @@ impl Projects {
 pub(crate) struct CreatedProject {
     pub(crate) project: Project,
     pub(crate) branch: Branch,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) endpoints: Vec<Endpoint>,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) connection_uris: Vec<ConnectionDetails>,
 }
 
@@ -112,7 +113,7 @@ struct Annotation {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Branches {
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "or_default")]
     branches: Vec<Branch>,
     pagination: Option<CursorPagination>,
 }
@@ -122,14 +123,14 @@ struct CursorPagination {
     next: Option<String>,
 }
 
-impl Branches {
-    pub(crate) fn split(self) -> Result<PageOf<Branch>> {
-        let next = self.pagination.and_then(|it| it.next);
+impl From<Branches> for PageOf<Branch> {
+    fn from(page: Branches) -> Self {
+        let next = page.pagination.and_then(|it| it.next);
         let next = next.filter(|cursor| !cursor.is_empty());
-        Ok(PageOf {
-            items: self.branches,
+        Self {
+            items: page.branches,
             next: next.map_or(Next::End, Next::Cursor),
-        })
+        }
     }
 }
 
@@ -182,7 +183,7 @@ pub(crate) struct Endpoint {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Endpoints {
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "or_default")]
     pub(crate) endpoints: Vec<Endpoint>,
 }
 
@@ -277,7 +278,7 @@ pub(crate) struct Database {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Databases {
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "or_default")]
     pub(crate) databases: Vec<Database>,
 }
 
@@ -295,7 +296,7 @@ pub(crate) struct Snapshot {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Snapshots {
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "or_default")]
     pub(crate) snapshots: Vec<Snapshot>,
 }
 
@@ -332,7 +333,7 @@ pub(crate) struct Operation {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Operations {
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "or_default")]
     operations: Vec<Operation>,
 }
 
@@ -355,15 +356,6 @@ impl Operations {
         let mut running = self.operations.iter().filter(|it| it.is_running());
         running.any(|it| it.branch_id.as_ref() == Some(branch))
     }
-}
-
-/// A list that Neon answers as null is empty.
-fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]
