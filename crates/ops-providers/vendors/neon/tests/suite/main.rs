@@ -1,1 +1,5 @@
-//! Neon as a provider.
+//! Neon as a provider: its behavior, its contract, and what it does with nonsense.
+
+mod conformance;
+mod fake;
+mod server;
