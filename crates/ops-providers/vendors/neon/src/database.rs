@@ -165,7 +165,8 @@ impl Neon {
                 is_pooled: settings.is_pooled,
             },
         );
-        self.read_uri(&self.inner.api.execute(call).await?.uri)
+        let answer = self.inner.api.execute(call).await?;
+        self.read_uri("uri", &answer.uri)
     }
 
     /// A database of a branch by its name, else the oldest.
@@ -188,9 +189,10 @@ impl Neon {
 
     /// Reads a connection URI, which says `sslmode=require` and so leaves open whom one
     /// talks to: our own settings take the place of that.
-    fn read_uri(&self, uri: &Secret) -> Result<(ConnectInfo, ConnectOptions)> {
+    fn read_uri(&self, field: &str, uri: &Secret) -> Result<(ConnectInfo, ConnectOptions)> {
         let (info, options) = parse_with_options(uri.expose()).map_err(|err| {
-            Error::new(ErrorKind::Decode, "the connection URI is not understood")
+            let message = format!("the field {field} is not what it should be");
+            Error::new(ErrorKind::Decode, message)
                 .with_provider(PROVIDER)
                 .with_source(err)
         })?;

@@ -9,7 +9,7 @@ use ops_core::id::DatabaseId;
 use ops_core::{DeleteOutcome, Error, ItemStream, Result};
 
 use crate::model::body::{ComputeSize, EndpointUpdateRequest, ProjectCreateRequest};
-use crate::model::{Endpoint, Instance};
+use crate::model::{ConnectionDetails, Endpoint, Instance};
 use crate::{Neon, PROVIDER, api};
 
 #[async_trait]
@@ -30,7 +30,10 @@ impl Provision for Neon {
         };
         let created = CreatedDatabase::new(instance.into());
         Ok(match uri {
-            Some(details) => created.with_connect_info(self.read_uri(&details.connection_uri)?.0),
+            Some(ConnectionDetails { connection_uri }) => {
+                let (info, _) = self.read_uri("connection_uris[0].connection_uri", &connection_uri)?;
+                created.with_connect_info(info)
+            }
             None => created,
         })
     }

@@ -19,11 +19,6 @@ const QUIRKS: &[Quirk] = &[
     Quirk::skip("D-021", "Neon has no idempotency keys for projects: one is refused", PROJECTS),
     Quirk::skip("D-022", "Neon makes a second project of the same name", PROJECTS),
     Quirk::skip("D-023", "Neon makes a second project of the same name", PROJECTS),
-    Quirk::skip(
-        "D-042",
-        "Neon has no idempotency keys for snapshots: one is refused",
-        "https://neon.com/docs/reference/api/snapshots/create-snapshot.md",
-    ),
 ];
 
 struct NeonFixture {

@@ -5,7 +5,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ops_conformance::contract::{Description, Descriptions, Place, Request, Rule, Violation, lines};
+use ops_conformance::contract::{
+    Answer, Description, Descriptions, Place, Request, Rule, Violation, lines,
+};
 use ops_http::RetryPolicy;
 use ops_http::test_util::{MockServer, Recorded, Reply, respond};
 use ops_neon::{Neon, NeonBuilder};
@@ -76,6 +78,12 @@ impl Fake {
         self.builder().build().unwrap()
     }
 
+    /// Forgets everything, and begins again with what is there at the start.
+    pub(crate) fn reset(&self) {
+        let clock = self.clock.clone();
+        *self.state() = State::new(clock);
+    }
+
     /// The requests so far, as `POST /projects`.
     pub(crate) fn requests(&self) -> Vec<String> {
         let path = |it: &Recorded| it.path().trim_start_matches("/api/v2").to_owned();
@@ -124,6 +132,12 @@ fn reply(state: &mut State, description: Option<&Description>, request: &Recorde
         Some(Ok(checked)) => Some(checked.operation_id),
         None => None,
     };
+    if let Some(operation) = &operation {
+        state.sent.push(contract_request(request));
+        if let Some(answer) = state.planned.take_if(|(planned, _)| planned == operation) {
+            return planned(&answer.1);
+        }
+    }
     let (status, body) = routes::answer(state, request);
     let bytes = match &body {
         Value::Null => Vec::new(),
@@ -135,6 +149,10 @@ fn reply(state: &mut State, description: Option<&Description>, request: &Recorde
         state.violations.push(format!("{operation} {status}: {}", lines(&violations)));
     }
     respond(status).body("application/json", bytes)
+}
+
+fn planned(answer: &Answer) -> Reply {
+    respond(answer.status).body("application/json", answer.body.clone())
 }
 
 fn contract_request(request: &Recorded) -> Request {

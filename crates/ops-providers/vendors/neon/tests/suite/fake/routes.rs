@@ -113,22 +113,28 @@ fn on_branch(
     }
 }
 
+/// Where a page begins; behind the end for a cursor that this fake never gave.
+fn cursor(request: &Recorded) -> usize {
+    let cursor = request.query("cursor");
+    cursor.map_or(0, |it| it.parse().unwrap_or(usize::MAX))
+}
+
 fn list_projects(state: &State, request: &Recorded) -> Answer {
-    let from: usize = request.query("cursor").map_or(0, |it| it.parse().unwrap());
+    let from = cursor(request);
     let projects = state.projects.iter().skip(from).take(PAGE);
     let items: Vec<Value> = projects.map(answers::listed_project).collect();
     // There is a cursor as long as there are items, also behind the last one.
-    let cursor = (!items.is_empty()).then(|| json!({ "cursor": (from + items.len()).to_string() }));
+    let cursor = (!items.is_empty()).then(|| json!({ "cursor": from.saturating_add(items.len()).to_string() }));
     (200, answers::page("projects", items, cursor))
 }
 
 fn list_branches(project: &Project, request: &Recorded) -> Answer {
-    let from: usize = request.query("cursor").map_or(0, |it| it.parse().unwrap());
+    let from = cursor(request);
     let search = request.query("search").unwrap_or_default();
     let found = project.branches.iter().filter(|it| it.name.contains(&search));
     let found: Vec<Value> = found.map(|it| answers::branch(project, it)).collect();
     let items: Vec<Value> = found.iter().skip(from).take(PAGE).cloned().collect();
-    let until = from + items.len();
+    let until = from.saturating_add(items.len());
     let next = (until < found.len()).then(|| json!({ "next": until.to_string() }));
     let mut page = answers::page("branches", items, next);
     page["annotations"] = json!({});

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ops_conformance::contract::{Answer, Request};
 use ops_core::{Clock, Timestamp};
 use ops_testkit::ManualClock;
 
@@ -17,6 +18,10 @@ pub(crate) struct State {
     /// Where a real server answers for the default branch of [`PROJECT`].
     pub(crate) server: Option<u16>,
     pub(super) violations: Vec<String>,
+    /// The requests that keep to the description.
+    pub(crate) sent: Vec<Request>,
+    /// What the next request of an operation is answered with, whatever it asks for.
+    pub(crate) planned: Option<(String, Answer)>,
     next: u32,
 }
 
@@ -83,6 +88,8 @@ impl State {
             projects: Vec::new(),
             server: None,
             violations: Vec::new(),
+            sent: Vec::new(),
+            planned: None,
             next: 0,
         };
         let now = state.clock.now();
@@ -142,6 +149,24 @@ impl State {
             work,
             looks: LOOKS,
         }
+    }
+
+    /// Adds a branch and a snapshot of the default one to the first project; their ids.
+    pub(crate) fn seed(&mut self) -> (String, String) {
+        let now = self.clock.now();
+        let main = self.projects[0].default_branch().clone();
+        let branch = self.new_branch("dev", Some(&main), now);
+        let snapshot = Snapshot {
+            id: self.id("snap"),
+            name: "nightly".to_owned(),
+            source: main.id,
+            created_at: now,
+            log: main.log,
+        };
+        let ids = (branch.id.clone(), snapshot.id.clone());
+        self.projects[0].branches.push(branch);
+        self.projects[0].snapshots.push(snapshot);
+        ids
     }
 
     pub(crate) fn project(&mut self, id: &str) -> Option<&mut Project> {
