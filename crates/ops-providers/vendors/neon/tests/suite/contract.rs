@@ -127,12 +127,12 @@ fn project() -> DatabaseId {
     DatabaseId::new(PROJECT).unwrap()
 }
 
-/// A fresh project with a branch and a snapshot, and a provider of it.
-fn scene(fake: &Fake, neon: &Neon) -> Scene {
+/// A fresh project with a branch and a snapshot, and a provider whose limits are fresh, too.
+fn scene(fake: &Fake) -> Scene {
     fake.reset();
     let (branch, snapshot) = fake.state().seed();
     Scene {
-        neon: neon.clone(),
+        neon: fake.neon(),
         now: fake.clock.now(),
         branch: BranchId::new(branch).unwrap(),
         snapshot: NativeBackupId::new(snapshot).unwrap(),
@@ -140,8 +140,8 @@ fn scene(fake: &Fake, neon: &Neon) -> Scene {
 }
 
 /// An answer is understood, or refused by the name of what is not.
-async fn answered(fake: &Fake, neon: &Neon, drive: Drive, id: &str, answer: Answer) {
-    let scene = scene(fake, neon);
+async fn answered(fake: &Fake, drive: Drive, id: &str, answer: Answer) {
+    let scene = scene(fake);
     let (status, allowed) = (answer.status, answer.allowed);
     let what = format!("{id}: {}: {}", answer.label, String::from_utf8_lossy(&answer.body));
     fake.state().planned = Some((id.to_owned(), answer));
@@ -178,14 +178,13 @@ async fn every_operation_is_sent_and_every_answer_is_understood_or_refused_by_na
     });
     let coverage = Coverage::new("neon", sends);
     let fake = Fake::start();
-    let neon = fake.neon();
     for (id, drive) in DRIVES {
-        drive(&scene(&fake, &neon)).await.unwrap();
+        drive(&scene(&fake)).await.unwrap();
         for request in &std::mem::take(&mut fake.state().sent) {
             coverage.check(&description, request).unwrap();
         }
         for answer in description.answers(id) {
-            answered(&fake, &neon, *drive, id, answer).await;
+            answered(&fake, *drive, id, answer).await;
             coverage.answered(id).unwrap();
         }
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ops_conformance::contract::{
     Answer, Description, Descriptions, Place, Request, Rule, Violation, lines,
 };
-use ops_http::RetryPolicy;
+use ops_http::{HttpClient, RetryPolicy};
 use ops_http::test_util::{MockServer, Recorded, Reply, respond};
 use ops_neon::{Neon, NeonBuilder};
 use ops_testkit::ManualClock;
@@ -35,6 +35,7 @@ pub(crate) const DATABASE: &str = "neondb";
 pub(crate) struct Fake {
     server: MockServer,
     state: Arc<Mutex<State>>,
+    http: HttpClient,
     pub(crate) clock: ManualClock,
 }
 
@@ -52,6 +53,7 @@ impl Fake {
         Self {
             server,
             state,
+            http: HttpClient::builder().build().unwrap(),
             clock,
         }
     }
@@ -66,10 +68,16 @@ impl Fake {
 
     /// A provider of the project, which waits next to nothing before it sends again.
     pub(crate) fn builder(&self) -> NeonBuilder {
+        self.builder_of(PROJECT)
+    }
+
+    /// As [`builder`](Self::builder), of another project.
+    pub(crate) fn builder_of(&self, project: &str) -> NeonBuilder {
         let backoff = std::time::Duration::from_millis(1);
-        Neon::builder(TOKEN, PROJECT)
+        Neon::builder(TOKEN, project)
             .base_url(self.base_url())
             .allow_http(true)
+            .http_client(self.http.clone())
             .clock(Arc::new(self.clock.clone()))
             .retry(RetryPolicy::default().with_max_attempts(8).with_backoff(backoff, backoff))
     }

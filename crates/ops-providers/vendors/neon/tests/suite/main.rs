@@ -1,6 +1,10 @@
 //! Neon as a provider: its behavior, its contract, and what it does with nonsense.
 
+mod bad_input;
+mod behavior;
 mod conformance;
 mod contract;
 mod fake;
+mod leak;
+mod ping;
 mod server;
