@@ -58,7 +58,6 @@ impl fmt::Debug for Neon {
 }
 
 /// Builds [`Neon`].
-#[derive(Debug)]
 #[must_use]
 pub struct NeonBuilder {
     token: Secret,
@@ -69,6 +68,16 @@ pub struct NeonBuilder {
     http_client: Option<HttpClient>,
     retry: Option<RetryPolicy>,
     clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for NeonBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A base URL can hold credentials.
+        f.debug_struct("NeonBuilder")
+            .field("project", &self.project)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Neon {

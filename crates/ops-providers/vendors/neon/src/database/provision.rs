@@ -31,7 +31,8 @@ impl Provision for Neon {
         let created = CreatedDatabase::new(instance.into());
         Ok(match uri {
             Some(ConnectionDetails { connection_uri }) => {
-                let (info, _) = self.read_uri("connection_uris[0].connection_uri", &connection_uri)?;
+                let (info, _) =
+                    self.read_uri("connection_uris[0].connection_uri", &connection_uri)?;
                 created.with_connect_info(info)
             }
             None => created,

@@ -46,7 +46,11 @@ async fn a_refused_key_is_unauthenticated_and_not_tried_again() {
 
 #[test]
 fn what_cannot_work_is_refused_with_all_problems() {
-    let err = Neon::builder("", "").base_url("nowhere").branch("").build().unwrap_err();
+    let err = Neon::builder("", "")
+        .base_url("nowhere")
+        .branch("")
+        .build()
+        .unwrap_err();
     assert_eq!(err.kind(), ErrorKind::InvalidConfig);
     let text = err.to_string();
     for part in ["API key", "the project", "branch", "URL"] {
@@ -54,7 +58,9 @@ fn what_cannot_work_is_refused_with_all_problems() {
     }
     let err = Neon::builder("napi\nkey", PROJECT).build().unwrap_err();
     assert_eq!(err.kind(), ErrorKind::InvalidConfig);
-    let err = Neon::builder(TOKEN, PROJECT).base_url("http://neon.example").build();
+    let err = Neon::builder(TOKEN, PROJECT)
+        .base_url("http://neon.example")
+        .build();
     assert_eq!(err.unwrap_err().kind(), ErrorKind::InvalidConfig);
 }
 
@@ -63,7 +69,13 @@ async fn a_slash_at_the_end_of_the_base_url_changes_nothing() {
     let fake = Fake::start();
     for slash in ["", "/"] {
         let base_url = format!("{}{slash}", fake.base_url());
-        fake.builder().base_url(base_url).build().unwrap().describe().await.unwrap();
+        fake.builder()
+            .base_url(base_url)
+            .build()
+            .unwrap()
+            .describe()
+            .await
+            .unwrap();
     }
     let requests = fake.requests();
     let (one, other) = requests.split_at(requests.len() / 2);
@@ -84,7 +96,12 @@ async fn an_awkward_id_stays_one_segment_and_is_not_found() {
             neon.branch(&branch).await.unwrap_err(),
             neon.branch_connect_info(&branch).await.unwrap_err(),
             neon.backup(&backup).await.unwrap_err(),
-            fake.builder_of(awkward).build().unwrap().describe().await.unwrap_err(),
+            fake.builder_of(awkward)
+                .build()
+                .unwrap()
+                .describe()
+                .await
+                .unwrap_err(),
         ];
         for err in errors {
             assert_eq!(err.kind(), ErrorKind::NotFound, "{awkward}: {err:?}");
@@ -107,15 +124,24 @@ async fn what_neon_does_not_have_is_refused_before_anything_is_sent() {
     let key = IdempotencyKey::new("k").unwrap();
     let size = DatabaseSize::default;
     let cases = [
-        (CreateDatabaseRequest::new("shop", Engine::Redis), ErrorKind::Unsupported),
+        (
+            CreateDatabaseRequest::new("shop", Engine::Redis),
+            ErrorKind::Unsupported,
+        ),
         (new().with_dimensions(3), ErrorKind::Unsupported),
         (new().with_idempotency_key(key), ErrorKind::Unsupported),
         (new().with_version("16.2"), ErrorKind::InvalidInput),
         (sized(size().with_plan("large")), ErrorKind::Unsupported),
         (sized(size().with_storage_bytes(1)), ErrorKind::Unsupported),
         (sized(size().with_replicas(1)), ErrorKind::Unsupported),
-        (sized(size().with_max_cpu_millis(100)), ErrorKind::InvalidInput),
-        (sized(size().with_max_cpu_millis(0)), ErrorKind::InvalidInput),
+        (
+            sized(size().with_max_cpu_millis(100)),
+            ErrorKind::InvalidInput,
+        ),
+        (
+            sized(size().with_max_cpu_millis(0)),
+            ErrorKind::InvalidInput,
+        ),
     ];
     for (request, kind) in cases {
         let told = format!("{request:?}");
@@ -128,15 +154,22 @@ async fn what_neon_does_not_have_is_refused_before_anything_is_sent() {
 
 #[tokio::test]
 async fn a_page_of_html_is_no_answer() {
-    assert_eq!(described(respond(200).html()).await.kind(), ErrorKind::Decode);
+    assert_eq!(
+        described(respond(200).html()).await.kind(),
+        ErrorKind::Decode
+    );
     let err = described(respond(502).html()).await;
-    assert_eq!((err.kind(), err.status()), (ErrorKind::Unavailable, Some(502)));
+    assert_eq!(
+        (err.kind(), err.status()),
+        (ErrorKind::Unavailable, Some(502))
+    );
     assert!(!err.to_string().contains('<'), "{err}");
 }
 
 #[tokio::test]
 async fn an_empty_a_broken_and_an_endless_body_are_refused() {
-    let project = json!({ "project": { "id": PROJECT, "name": "x".repeat(9 << 20), "pg_version": 17 } });
+    let project =
+        json!({ "project": { "id": PROJECT, "name": "x".repeat(9 << 20), "pg_version": 17 } });
     for reply in [
         respond(200),
         respond(200).body("application/json", ""),

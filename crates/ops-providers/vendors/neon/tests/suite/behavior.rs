@@ -32,7 +32,10 @@ async fn a_project_that_was_made_starts_and_answers_after_several_looks() {
     let seen = neon.instance(&made.instance.id).await.unwrap();
     assert_eq!(seen.description.state, DatabaseState::Starting);
     let other = fake.builder_of(made.instance.id.as_str()).build().unwrap();
-    let seen = other.wait_until_available(options(), tokio::time::sleep).await.unwrap();
+    let seen = other
+        .wait_until_available(options(), tokio::time::sleep)
+        .await
+        .unwrap();
     assert_eq!(seen.state, DatabaseState::Available);
 }
 
@@ -40,10 +43,15 @@ async fn a_project_that_was_made_starts_and_answers_after_several_looks() {
 async fn a_locked_project_is_a_conflict_that_is_safe_to_repeat() {
     let fake = Fake::start();
     let neon = fake.builder().retry(RetryPolicy::never()).build().unwrap();
-    neon.create_branch(CreateBranchRequest::new("one")).await.unwrap();
+    neon.create_branch(CreateBranchRequest::new("one"))
+        .await
+        .unwrap();
     let request = CreateBranchRequest::new("two");
     let err = neon.create_branch(request.clone()).await.unwrap_err();
-    assert_eq!((err.kind(), err.retry()), (ErrorKind::Conflict, Retry::Safe));
+    assert_eq!(
+        (err.kind(), err.retry()),
+        (ErrorKind::Conflict, Retry::Safe)
+    );
     assert_eq!(err.status(), Some(423));
 
     // With the usual policy the transport sends even the create again.
@@ -60,7 +68,10 @@ async fn a_create_is_not_sent_again_when_its_outcome_is_unknown() {
         .unwrap();
     let request = CreateDatabaseRequest::new("blog", Engine::Postgres);
     let err = neon.create_database(request).await.unwrap_err();
-    assert_eq!((err.kind(), err.retry()), (ErrorKind::Timeout, Retry::OutcomeUnknown));
+    assert_eq!(
+        (err.kind(), err.retry()),
+        (ErrorKind::Timeout, Retry::OutcomeUnknown)
+    );
     server.assert_requests(["POST /projects"]);
 }
 
@@ -92,10 +103,15 @@ async fn a_restore_to_an_instant_keeps_the_former_state_under_a_name() {
     fake.clock.advance(Duration::from_secs(60));
     let point = RestorePoint::Time(begin.saturating_add(Duration::from_secs(30)));
 
-    let restored = neon.restore_backup(RestoreBackupRequest::in_place(point)).await.unwrap();
+    let restored = neon
+        .restore_backup(RestoreBackupRequest::in_place(point))
+        .await
+        .unwrap();
 
     assert_eq!(restored.state, DatabaseState::Updating);
-    neon.wait_until_available(options(), tokio::time::sleep).await.unwrap();
+    neon.wait_until_available(options(), tokio::time::sleep)
+        .await
+        .unwrap();
     let mut state = fake.state();
     let project = state.project(PROJECT).unwrap();
     assert_eq!(project.default_branch().read().as_deref(), Some("old"));
@@ -118,7 +134,10 @@ async fn an_instant_outside_the_window_changes_nothing() {
         let err = neon.restore_backup(request).await.unwrap_err();
         assert_eq!(err.kind(), ErrorKind::InvalidInput);
     }
-    assert_eq!(neon.describe().await.unwrap().state, DatabaseState::Available);
+    assert_eq!(
+        neon.describe().await.unwrap().state,
+        DatabaseState::Available
+    );
 }
 
 #[tokio::test]
@@ -131,31 +150,46 @@ async fn the_window_begins_with_the_branch_and_slides_with_the_retention() {
     assert_eq!((window.earliest, window.latest), (born, fake.clock.now()));
     fake.clock.advance(Duration::from_secs(86_400));
     let window = neon.recovery_window().await.unwrap().unwrap();
-    assert_eq!(window.earliest, born.saturating_add(Duration::from_secs(3_600)));
+    assert_eq!(
+        window.earliest,
+        born.saturating_add(Duration::from_secs(3_600))
+    );
 }
 
 #[tokio::test]
 async fn a_snapshot_cannot_be_restored_while_it_is_made() {
     let fake = Fake::start();
     let neon = fake.builder().retry(RetryPolicy::never()).build().unwrap();
-    let made = neon.create_backup(CreateBackupRequest::default()).await.unwrap();
+    let made = neon
+        .create_backup(CreateBackupRequest::default())
+        .await
+        .unwrap();
     let point = RestorePoint::Backup(made.id);
     let request = RestoreBackupRequest::in_place(point);
     let err = neon.restore_backup(request).await.unwrap_err();
-    assert_eq!((err.kind(), err.retry()), (ErrorKind::Conflict, Retry::Safe));
+    assert_eq!(
+        (err.kind(), err.retry()),
+        (ErrorKind::Conflict, Retry::Safe)
+    );
 }
 
 #[tokio::test]
 async fn a_former_state_that_keeps_its_name_is_told_where_the_rename_fails() {
     let fake = Fake::start();
     let (_, snapshot) = fake.state().seed();
-    let main = fake.state().project(PROJECT).unwrap().default_branch().id.clone();
+    let main = fake
+        .state()
+        .project(PROJECT)
+        .unwrap()
+        .default_branch()
+        .id
+        .clone();
     // The project is locked by the restore itself, and nothing is sent again.
     let neon = fake.builder().retry(RetryPolicy::never()).build().unwrap();
     let preserve_as = Some("kept".to_owned());
     let point = RestorePoint::Backup(snapshot.parse().unwrap());
-    let request = RestoreBackupRequest::in_place(point)
-        .with_target(RestoreTarget::InPlace { preserve_as });
+    let request =
+        RestoreBackupRequest::in_place(point).with_target(RestoreTarget::InPlace { preserve_as });
     let err = neon.restore_backup(request).await.unwrap_err();
     assert_eq!(err.retry(), Retry::Never);
     assert_eq!(err.resource(), Some(main.as_str()));
@@ -169,24 +203,47 @@ async fn a_former_state_that_keeps_its_name_is_told_where_the_rename_fails() {
 async fn a_named_branch_is_still_the_one_after_its_restore() {
     let fake = Fake::start();
     let neon = fake.builder().branch("main").build().unwrap();
-    let before = fake.state().project(PROJECT).unwrap().default_branch().id.clone();
-    let made = neon.create_backup(CreateBackupRequest::default()).await.unwrap();
+    let before = fake
+        .state()
+        .project(PROJECT)
+        .unwrap()
+        .default_branch()
+        .id
+        .clone();
+    let made = neon
+        .create_backup(CreateBackupRequest::default())
+        .await
+        .unwrap();
     let request = RestoreBackupRequest::in_place(RestorePoint::Backup(made.id));
     neon.restore_backup(request).await.unwrap();
-    let after = fake.state().project(PROJECT).unwrap().default_branch().id.clone();
+    let after = fake
+        .state()
+        .project(PROJECT)
+        .unwrap()
+        .default_branch()
+        .id
+        .clone();
     assert_ne!(before, after);
-    neon.wait_until_available(options(), tokio::time::sleep).await.unwrap();
+    neon.wait_until_available(options(), tokio::time::sleep)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn a_branch_with_branches_of_its_own_is_not_deleted() {
     let fake = Fake::start();
     let neon = fake.neon();
-    let parent = neon.create_branch(CreateBranchRequest::new("parent")).await.unwrap();
+    let parent = neon
+        .create_branch(CreateBranchRequest::new("parent"))
+        .await
+        .unwrap();
     let request = CreateBranchRequest::new("child").with_parent(parent.id.clone());
     neon.create_branch(request).await.unwrap();
     let err = neon.delete_branch(&parent.id).await.unwrap_err();
-    assert_eq!((err.kind(), err.retry()), (ErrorKind::Conflict, Retry::Never));
+    assert_eq!(
+        (err.kind(), err.retry()),
+        (ErrorKind::Conflict, Retry::Never)
+    );
 }
 
 #[tokio::test]
@@ -196,9 +253,15 @@ async fn the_oldest_database_and_its_owner_are_the_ones_unless_others_are_named(
     assert_eq!(info.database.as_deref(), Some("neondb"));
     assert_eq!(info.user.as_deref(), Some("casey"));
     let later = fake.builder().database("later").build().unwrap();
-    assert_eq!(later.connect_info().await.unwrap().database.as_deref(), Some("later"));
+    assert_eq!(
+        later.connect_info().await.unwrap().database.as_deref(),
+        Some("later")
+    );
     let missing = fake.builder().database("nope").build().unwrap();
-    assert_eq!(missing.connect_info().await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        missing.connect_info().await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
 }
 
 #[tokio::test]
@@ -207,11 +270,19 @@ async fn the_branch_of_another_project_is_its_default_one_whatever_was_named_her
     let request = CreateDatabaseRequest::new("blog", Engine::Postgres);
     let made = fake.neon().create_database(request).await.unwrap();
     let (branch, _) = fake.state().seed();
-    let neon = fake.builder().branch("dev").database("later").build().unwrap();
+    let neon = fake
+        .builder()
+        .branch("dev")
+        .database("later")
+        .build()
+        .unwrap();
     let ours = neon.connect_info().await.unwrap();
     assert_eq!(
         ours.to_string(),
-        neon.branch_connect_info(&BranchId::new(branch).unwrap()).await.unwrap().to_string()
+        neon.branch_connect_info(&BranchId::new(branch).unwrap())
+            .await
+            .unwrap()
+            .to_string()
     );
     let other = neon.connect_info_of(&made.instance.id).await.unwrap();
     assert_eq!(other.database.as_deref(), Some("neondb"));
@@ -222,8 +293,15 @@ async fn the_billing_period_is_told_without_the_history() {
     let fake = Fake::start();
     let report = fake.neon().usage(UsageQuery::default()).await.unwrap();
     assert_eq!(report.period.start.to_string(), "2026-11-01T00:00:00Z");
-    let storage = report.items.iter().find(|item| item.name == "data_storage").unwrap();
-    assert!((storage.used - 1_040.0 * 3_600.0).abs() < 1.0, "{storage:?}");
+    let storage = report
+        .items
+        .iter()
+        .find(|item| item.name == "data_storage")
+        .unwrap();
+    assert!(
+        (storage.used - 1_040.0 * 3_600.0).abs() < 1.0,
+        "{storage:?}"
+    );
     assert_eq!(fake.requests(), [format!("GET /projects/{PROJECT}")]);
 }
 
@@ -238,5 +316,9 @@ async fn a_project_of_no_name_known_is_not_deleted() {
 fn write(fake: &Fake, text: &str) {
     let now = fake.clock.now();
     let mut state = fake.state();
-    state.project(PROJECT).unwrap().default_branch().write(now, text);
+    state
+        .project(PROJECT)
+        .unwrap()
+        .default_branch()
+        .write(now, text);
 }

@@ -16,9 +16,21 @@ use crate::server;
 const PROJECTS: &str = "https://neon.com/docs/reference/api/projects/create-project.md";
 
 const QUIRKS: &[Quirk] = &[
-    Quirk::skip("D-021", "Neon has no idempotency keys for projects: one is refused", PROJECTS),
-    Quirk::skip("D-022", "Neon makes a second project of the same name", PROJECTS),
-    Quirk::skip("D-023", "Neon makes a second project of the same name", PROJECTS),
+    Quirk::skip(
+        "D-021",
+        "Neon has no idempotency keys for projects: one is refused",
+        PROJECTS,
+    ),
+    Quirk::skip(
+        "D-022",
+        "Neon makes a second project of the same name",
+        PROJECTS,
+    ),
+    Quirk::skip(
+        "D-023",
+        "Neon makes a second project of the same name",
+        PROJECTS,
+    ),
 ];
 
 struct NeonFixture {
@@ -34,7 +46,12 @@ impl NeonFixture {
         // The real server on loopback speaks plain text.
         let tls = TlsSettings::new(TlsMode::Disable);
         Self {
-            neon: fake.builder().tls(tls).ping_timeout(Duration::from_secs(60)).build().unwrap(),
+            neon: fake
+                .builder()
+                .tls(tls)
+                .ping_timeout(Duration::from_secs(60))
+                .build()
+                .unwrap(),
             has_server: !Pg::available_majors().await.is_empty(),
             fake,
         }
@@ -71,11 +88,20 @@ impl DatabaseFixture for NeonFixture {
     }
 
     fn abilities(&self) -> &'static [&'static str] {
-        &["as_provision", "as_native_backups", "as_branching", "as_usage"]
+        &[
+            "as_provision",
+            "as_native_backups",
+            "as_branching",
+            "as_usage",
+        ]
     }
 
     fn size(&self) -> Option<DatabaseSize> {
-        Some(DatabaseSize::default().with_min_cpu_millis(500).with_max_cpu_millis(1_000))
+        Some(
+            DatabaseSize::default()
+                .with_min_cpu_millis(500)
+                .with_max_cpu_millis(1_000),
+        )
     }
 
     async fn write(&self, place: &Place, text: &str) -> bool {

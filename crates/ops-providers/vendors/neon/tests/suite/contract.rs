@@ -31,7 +31,9 @@ type Drive = fn(&Scene) -> BoxFuture<'_, Result<()>>;
 /// A call of the provider that sends the operation.
 const DRIVES: &[(&str, Drive)] = &[
     ("createProject", |it| {
-        let size = DatabaseSize::default().with_min_cpu_millis(0).with_max_cpu_millis(2_000);
+        let size = DatabaseSize::default()
+            .with_min_cpu_millis(0)
+            .with_max_cpu_millis(2_000);
         let request = CreateDatabaseRequest::new("shop/2?#%é", Engine::Postgres)
             .with_version("16")
             .with_region(Region::new("aws-eu-central-1").unwrap())
@@ -143,7 +145,11 @@ fn scene(fake: &Fake) -> Scene {
 async fn answered(fake: &Fake, drive: Drive, id: &str, answer: Answer) {
     let scene = scene(fake);
     let (status, allowed) = (answer.status, answer.allowed);
-    let what = format!("{id}: {}: {}", answer.label, String::from_utf8_lossy(&answer.body));
+    let what = format!(
+        "{id}: {}: {}",
+        answer.label,
+        String::from_utf8_lossy(&answer.body)
+    );
     fake.state().planned = Some((id.to_owned(), answer));
     let outcome = drive(&scene).await;
     assert!(fake.state().planned.is_none(), "{what}: never asked for");

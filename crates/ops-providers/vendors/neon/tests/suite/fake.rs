@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ops_conformance::contract::{
     Answer, Description, Descriptions, Place, Request, Rule, Violation, lines,
 };
-use ops_http::{HttpClient, RetryPolicy};
 use ops_http::test_util::{MockServer, Recorded, Reply, respond};
+use ops_http::{HttpClient, RetryPolicy};
 use ops_neon::{Neon, NeonBuilder};
 use ops_testkit::ManualClock;
 use serde_json::Value;
@@ -79,7 +79,11 @@ impl Fake {
             .allow_http(true)
             .http_client(self.http.clone())
             .clock(Arc::new(self.clock.clone()))
-            .retry(RetryPolicy::default().with_max_attempts(8).with_backoff(backoff, backoff))
+            .retry(
+                RetryPolicy::default()
+                    .with_max_attempts(8)
+                    .with_backoff(backoff, backoff),
+            )
     }
 
     pub(crate) fn neon(&self) -> Neon {
@@ -96,7 +100,10 @@ impl Fake {
     pub(crate) fn requests(&self) -> Vec<String> {
         let path = |it: &Recorded| it.path().trim_start_matches("/api/v2").to_owned();
         let requests = self.server.requests();
-        requests.iter().map(|it| format!("{} {}", it.method, path(it))).collect()
+        requests
+            .iter()
+            .map(|it| format!("{} {}", it.method, path(it)))
+            .collect()
     }
 }
 
@@ -134,7 +141,9 @@ fn reply(state: &mut State, description: Option<&Description>, request: &Recorde
         }
         Some(Err(violations)) => {
             let line = format!("{} {}", request.method, request.path_and_query);
-            state.violations.push(format!("{line}: {}", lines(&violations)));
+            state
+                .violations
+                .push(format!("{line}: {}", lines(&violations)));
             return respond(400).json(&answers::failure("", "against the description"));
         }
         Some(Ok(checked)) => Some(checked.operation_id),
@@ -154,7 +163,9 @@ fn reply(state: &mut State, description: Option<&Description>, request: &Recorde
     if let (Some(description), Some(operation)) = (description, operation)
         && let Err(violations) = description.check_answer(&operation, status, &bytes)
     {
-        state.violations.push(format!("{operation} {status}: {}", lines(&violations)));
+        state
+            .violations
+            .push(format!("{operation} {status}: {}", lines(&violations)));
     }
     respond(status).body("application/json", bytes)
 }

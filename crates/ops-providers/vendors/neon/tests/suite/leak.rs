@@ -29,7 +29,10 @@ async fn what_works(texts: &Texts) {
     let fake = Fake::start();
     fake.state().server = Some(server::on_demand().await);
     let tls = TlsSettings::new(TlsMode::Disable);
-    let builder = fake.builder().tls(tls).ping_timeout(Duration::from_secs(60));
+    let builder = fake
+        .builder()
+        .tls(tls)
+        .ping_timeout(Duration::from_secs(60));
     texts.debug("the builder", &builder);
     let neon = builder.build().unwrap();
     let info = neon.connect_info().await.unwrap();
@@ -37,7 +40,10 @@ async fn what_works(texts: &Texts) {
     texts.text("the address", &info.to_string());
     texts.debug("the address", &info);
     let request = CreateDatabaseRequest::new("blog", Engine::Postgres);
-    texts.debug("what was made", &neon.create_database(request).await.unwrap());
+    texts.debug(
+        "what was made",
+        &neon.create_database(request).await.unwrap(),
+    );
     match neon.ping().await {
         Ok(ping) => texts.debug("a ping", &ping),
         Err(err) => texts.error("a ping", &err),
@@ -72,7 +78,8 @@ async fn what_fails(texts: &Texts) {
             .unwrap();
         texts.error("an address", &neon.connect_info().await.unwrap_err());
     }
-    let bad = Neon::builder(format!("{TOKEN}\n"), PROJECT).base_url(format!("https://{PASSWORD}:x"));
+    let bad =
+        Neon::builder(format!("{TOKEN}\n"), PROJECT).base_url(format!("https://{PASSWORD}:x"));
     texts.debug("a builder", &bad);
     texts.error("a bad builder", &bad.build().unwrap_err());
     // Nobody listens there.

@@ -12,7 +12,10 @@ use crate::server;
 
 fn neon(fake: &Fake) -> Neon {
     let builder = fake.builder().tls(TlsSettings::new(TlsMode::Disable));
-    builder.ping_timeout(Duration::from_secs(60)).build().unwrap()
+    builder
+        .ping_timeout(Duration::from_secs(60))
+        .build()
+        .unwrap()
 }
 
 #[tokio::test]

@@ -29,10 +29,10 @@ pub(crate) async fn on_demand() -> u16 {
 }
 
 async fn start() -> Option<Pg> {
-    let pg = Pg::builder().tcp(true).start().await?;
+    let builder = Pg::builder().tcp(true);
+    let builder = builder.with(|server| server.superuser(ROLE).password(PASSWORD));
+    let pg = builder.start().await?;
     pg.create_database(DATABASE).await;
-    let role = format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'");
-    pg.client("postgres").await.batch_execute(&role).await.unwrap();
     Some(pg)
 }
 
@@ -41,7 +41,9 @@ async fn forward(mut client: TcpStream, pg: &Pg) {
     let Host::Tcp(host) = info.host else {
         return;
     };
-    let mut server = TcpStream::connect((host.as_str(), info.port)).await.unwrap();
+    let mut server = TcpStream::connect((host.as_str(), info.port))
+        .await
+        .unwrap();
     // A side that closes ends it.
     let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
 }

@@ -86,7 +86,10 @@ pub(super) fn branch(project: &Project, branch: &Branch) -> Value {
         "updated_at": branch.created_at.to_string(),
         "init_source": "parent-data",
     });
-    let optional = [("parent_id", &branch.parent), ("expires_at", &branch.expires_at)];
+    let optional = [
+        ("parent_id", &branch.parent),
+        ("expires_at", &branch.expires_at),
+    ];
     for (name, value) in optional {
         if let Some(value) = value {
             told[name] = json!(value);
@@ -186,7 +189,11 @@ pub(super) fn snapshot(snapshot: &Snapshot) -> Value {
 }
 
 fn operation(project: &Project, operation: &Operation) -> Value {
-    let status = if operation.looks > 0 { "running" } else { "finished" };
+    let status = if operation.looks > 0 {
+        "running"
+    } else {
+        "finished"
+    };
     json!({
         "id": operation.id,
         "project_id": project.id,

@@ -38,7 +38,8 @@ pub(super) fn answer(state: &mut State, request: &Recorded) -> Answer {
             project.step();
             if was_locked && method != "GET" {
                 state.projects.insert(at, project);
-                let message = "project already has running operations, scheduling of new ones is prohibited";
+                let message =
+                    "project already has running operations, scheduling of new ones is prohibited";
                 return (423, failure("", message));
             }
             if (method, rest) == ("DELETE", &[][..]) {
@@ -92,11 +93,17 @@ fn on_branch(
     match (request.method.as_str(), path) {
         ("GET", []) => {
             let told = answers::branch(project, branch);
-            (200, json!({ "branch": told, "annotation": answers::annotation(branch) }))
+            (
+                200,
+                json!({ "branch": told, "annotation": answers::annotation(branch) }),
+            )
         }
         ("DELETE", []) => delete_branch(state, project, branch),
         ("PATCH", []) => {
-            let name = body["branch"]["name"].as_str().unwrap_or_default().to_owned();
+            let name = body["branch"]["name"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
             let renamed = project.branch(&branch.id).unwrap();
             renamed.name = name;
             let renamed = renamed.clone();
@@ -104,9 +111,10 @@ fn on_branch(
             (200, json!({ "branch": told, "operations": [] }))
         }
         ("GET", ["databases"]) => (200, json!({ "databases": answers::databases(branch) })),
-        ("GET", ["endpoints"]) => {
-            (200, json!({ "endpoints": answers::endpoints(project, branch) }))
-        }
+        ("GET", ["endpoints"]) => (
+            200,
+            json!({ "endpoints": answers::endpoints(project, branch) }),
+        ),
         ("POST", ["restore"]) => restore_branch(state, project, branch, &body),
         ("POST", ["snapshot"]) => create_snapshot(state, project, branch, request.query("name")),
         _ => (404, failure("", "no such route")),
@@ -124,14 +132,18 @@ fn list_projects(state: &State, request: &Recorded) -> Answer {
     let projects = state.projects.iter().skip(from).take(PAGE);
     let items: Vec<Value> = projects.map(answers::listed_project).collect();
     // There is a cursor as long as there are items, also behind the last one.
-    let cursor = (!items.is_empty()).then(|| json!({ "cursor": from.saturating_add(items.len()).to_string() }));
+    let cursor = (!items.is_empty())
+        .then(|| json!({ "cursor": from.saturating_add(items.len()).to_string() }));
     (200, answers::page("projects", items, cursor))
 }
 
 fn list_branches(project: &Project, request: &Recorded) -> Answer {
     let from = cursor(request);
     let search = request.query("search").unwrap_or_default();
-    let found = project.branches.iter().filter(|it| it.name.contains(&search));
+    let found = project
+        .branches
+        .iter()
+        .filter(|it| it.name.contains(&search));
     let found: Vec<Value> = found.map(|it| answers::branch(project, it)).collect();
     let items: Vec<Value> = found.iter().skip(from).take(PAGE).cloned().collect();
     let until = from.saturating_add(items.len());
@@ -215,7 +227,10 @@ fn create_branch(state: &mut State, project: &mut Project, body: &Value) -> Answ
     if let Some(at) = asked["parent_timestamp"].as_str() {
         let at: Timestamp = at.parse().unwrap();
         if !is_kept(&parent, at, now) {
-            return (400, failure("", "parent_timestamp lies outside the history"));
+            return (
+                400,
+                failure("", "parent_timestamp lies outside the history"),
+            );
         }
         branch.log = parent.until(at);
     }
@@ -253,7 +268,10 @@ fn delete_branch(state: &mut State, project: &mut Project, branch: &Branch) -> A
     project.branches.retain(|it| it.id != branch.id);
     let operation = state.operation(&branch.id, Work::Other);
     project.operations.push(operation);
-    (200, json!({ "branch": told, "operations": answers::operations(project) }))
+    (
+        200,
+        json!({ "branch": told, "operations": answers::operations(project) }),
+    )
 }
 
 fn restore_branch(
@@ -272,7 +290,10 @@ fn restore_branch(
         return (409, failure("", "branch already exists"));
     }
     if !is_kept(branch, at, now) {
-        return (400, failure("", "source_timestamp lies outside the history"));
+        return (
+            400,
+            failure("", "source_timestamp lies outside the history"),
+        );
     }
     let kept = state.new_branch(preserve, Some(branch), now);
     project.branches.push(kept);
@@ -282,7 +303,10 @@ fn restore_branch(
     let operation = state.operation(&branch.id, Work::Restore);
     project.operations.push(operation);
     let told = answers::branch(project, &restored);
-    (200, json!({ "branch": told, "operations": answers::operations(project) }))
+    (
+        200,
+        json!({ "branch": told, "operations": answers::operations(project) }),
+    )
 }
 
 fn create_snapshot(
@@ -303,16 +327,14 @@ fn create_snapshot(
     project.operations.push(operation);
     let told = answers::snapshot(&snapshot);
     project.snapshots.push(snapshot);
-    (200, json!({ "snapshot": told, "operations": answers::operations(project) }))
+    (
+        200,
+        json!({ "snapshot": told, "operations": answers::operations(project) }),
+    )
 }
 
 /// The restored branch takes name, compute and place of the one that it replaces.
-fn restore_snapshot(
-    state: &mut State,
-    project: &mut Project,
-    id: &str,
-    body: &Value,
-) -> Answer {
+fn restore_snapshot(state: &mut State, project: &mut Project, id: &str, body: &Value) -> Answer {
     let Some(snapshot) = project.snapshots.iter().find(|it| it.id == id) else {
         return (404, failure("", "snapshot not found"));
     };
@@ -332,15 +354,13 @@ fn restore_snapshot(
     project.operations.push(operation);
     project.branches.push(restored.clone());
     let told = answers::branch(project, &restored);
-    (200, json!({ "branch": told, "operations": answers::operations(project) }))
+    (
+        200,
+        json!({ "branch": told, "operations": answers::operations(project) }),
+    )
 }
 
-fn update_endpoint(
-    state: &mut State,
-    project: &mut Project,
-    id: &str,
-    body: &Value,
-) -> Answer {
+fn update_endpoint(state: &mut State, project: &mut Project, id: &str, body: &Value) -> Answer {
     let has_it = |it: &&mut Branch| it.endpoint.as_ref().is_some_and(|it| it.id == id);
     let Some(branch) = project.branches.iter_mut().find(has_it) else {
         return (404, failure("", "endpoint not found"));
@@ -358,5 +378,8 @@ fn update_endpoint(
     let operation = state.operation(&branch.id, Work::Resize);
     project.operations.push(operation);
     let endpoint = answers::endpoints(project, &branch)[0].take();
-    (200, json!({ "endpoint": endpoint, "operations": answers::operations(project) }))
+    (
+        200,
+        json!({ "endpoint": endpoint, "operations": answers::operations(project) }),
+    )
 }

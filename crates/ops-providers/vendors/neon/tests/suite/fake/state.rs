@@ -122,7 +122,12 @@ impl State {
     }
 
     /// A branch with a compute; without a parent it is the default one.
-    pub(super) fn new_branch(&mut self, name: &str, parent: Option<&Branch>, now: Timestamp) -> Branch {
+    pub(super) fn new_branch(
+        &mut self,
+        name: &str,
+        parent: Option<&Branch>,
+        now: Timestamp,
+    ) -> Branch {
         let endpoint = Endpoint {
             id: self.id("ep"),
             min_cu: 0.25,
