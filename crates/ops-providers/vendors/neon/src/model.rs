@@ -359,4 +359,83 @@ impl Operations {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use serde_json::{Value, from_value, json};
+
+    use super::*;
+
+    fn branch(told: &Value) -> Branch {
+        let mut branch = json!({ "id": "br-1", "name": "main" });
+        branch
+            .as_object_mut()
+            .unwrap()
+            .extend(told.as_object().unwrap().clone());
+        from_value(branch).unwrap()
+    }
+
+    fn state(branch_told: &Value, endpoint: Option<Value>) -> DatabaseState {
+        let project = json!({ "id": "p-1", "name": "shop", "pg_version": 17 });
+        let endpoint = endpoint.map(|mut told| {
+            told["id"] = json!("ep-1");
+            from_value(told).unwrap()
+        });
+        let instance = Instance {
+            project: from_value(project).unwrap(),
+            branch: branch(branch_told),
+            endpoint,
+        };
+        instance.state()
+    }
+
+    #[test]
+    fn branch_and_compute_together_tell_the_state() {
+        let ready = json!({ "current_state": "ready" });
+        let compute = |told: Value| state(&ready, Some(told));
+        assert_eq!(
+            compute(json!({ "current_state": "active" })),
+            DatabaseState::Available
+        );
+        assert_eq!(
+            compute(json!({ "current_state": "idle" })),
+            DatabaseState::Suspended
+        );
+        assert_eq!(
+            compute(json!({ "current_state": "init" })),
+            DatabaseState::Starting
+        );
+        let changing = json!({ "current_state": "idle", "pending_state": "active" });
+        assert_eq!(compute(changing), DatabaseState::Updating);
+        let disabled = json!({ "current_state": "idle", "disabled": true });
+        assert_eq!(compute(disabled), DatabaseState::Stopped);
+        let new = DatabaseState::Other("dreaming".to_owned());
+        assert_eq!(compute(json!({ "current_state": "dreaming" })), new);
+        assert_eq!(state(&ready, None), DatabaseState::Stopped);
+        let active = || Some(json!({ "current_state": "active" }));
+        let told = |word: &str| state(&json!({ "current_state": word }), active());
+        assert_eq!(told("init"), DatabaseState::Starting);
+        assert_eq!(told("resetting"), DatabaseState::Updating);
+        assert_eq!(told("archived"), DatabaseState::Suspended);
+    }
+
+    #[test]
+    fn the_last_page_is_told_from_the_others() {
+        let page = |told: Value| PageOf::from(from_value::<Branches>(told).unwrap()).next;
+        assert_eq!(page(json!({ "branches": [] })), Next::End);
+        assert_eq!(
+            page(json!({ "branches": null, "pagination": { "next": "" } })),
+            Next::End
+        );
+        let next = json!({ "branches": [], "pagination": { "next": "c" } });
+        assert_eq!(page(next), Next::Cursor("c".to_owned()));
+        let page = |told: Value| PageOf::from(from_value::<Projects>(told).unwrap()).next;
+        let last = json!({ "projects": [], "pagination": { "cursor": "c" } });
+        assert_eq!(page(last), Next::End);
+    }
+
+    #[test]
+    fn a_password_is_a_secret_from_the_first_byte() {
+        let told = json!({ "uri": "postgres://casey:hunter2@h/d" });
+        let answer: ConnectionUri = from_value(told).unwrap();
+        assert!(!format!("{answer:?}").contains("hunter2"));
+    }
+}

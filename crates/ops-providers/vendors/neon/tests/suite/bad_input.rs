@@ -5,7 +5,7 @@ use ops_core::database::{
     Branching, CreateDatabaseRequest, Database, DatabaseSize, Engine, NativeBackups, Provision,
 };
 use ops_core::id::{BranchId, DatabaseId, IdempotencyKey, NativeBackupId};
-use ops_core::{Error, ErrorKind};
+use ops_core::{Error, ErrorKind, ProviderId};
 use ops_http::RetryPolicy;
 use ops_http::test_util::{MockServer, Reply, respond};
 use ops_neon::Neon;
@@ -147,7 +147,11 @@ async fn what_neon_does_not_have_is_refused_before_anything_is_sent() {
         let told = format!("{request:?}");
         let err = neon.create_database(request).await.unwrap_err();
         assert_eq!(err.kind(), kind, "{told}: {err:?}");
-        assert_eq!(err.provider().map(|it| it.as_str()), Some("neon"), "{told}");
+        assert_eq!(
+            err.provider().map(ProviderId::as_str),
+            Some("neon"),
+            "{told}"
+        );
     }
     assert_eq!(fake.requests(), [""; 0]);
 }

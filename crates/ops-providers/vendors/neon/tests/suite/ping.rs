@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ops_core::ErrorKind;
 use ops_core::database::{Database, Role, TlsMode, TlsSettings};
+use ops_core::{ErrorKind, ProviderId};
 use ops_neon::Neon;
 use ops_testkit::{Pg, fixture};
 
@@ -45,7 +45,7 @@ async fn neon_is_asked_anew_after_a_ping_that_failed() {
     let err = neon.ping().await.unwrap_err();
     assert_eq!(err.kind(), ErrorKind::Unavailable);
     assert_eq!(err.operation(), Some("database.ping"));
-    assert_eq!(err.provider().map(|it| it.as_str()), Some("neon"));
+    assert_eq!(err.provider().map(ProviderId::as_str), Some("neon"));
     fake.state().server = Some(server::on_demand().await);
     neon.ping().await.unwrap();
 }
