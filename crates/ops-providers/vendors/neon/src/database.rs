@@ -7,8 +7,8 @@
 //! done, and while it runs other changes of the project are refused with 423, which is
 //! `Conflict` and safe to repeat.
 //!
-//! There is no restore into a new project, no backup by somebody else's idempotency key, and no
-//! state in a listing of projects.
+//! Neon restores in place only, tells no state in a listing of projects, and takes no
+//! idempotency keys: what that means stands at the methods.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
