@@ -152,7 +152,10 @@ impl<W, T> Pager<W, T> {
         let operation = request.operation().id();
         let (page, headers) = execute::execute(&self.client.inner, request).await?;
         let provider = self.client.provider().clone();
-        let named = |err: Error| err.with_provider(provider.clone()).with_operation(operation);
+        let named = |err: Error| {
+            err.with_provider(provider.clone())
+                .with_operation(operation)
+        };
         let page = (self.request.split)(page).map_err(named)?;
         let items = page.items.len();
         self.pages += 1;
@@ -173,7 +176,9 @@ impl<W, T> Pager<W, T> {
             return Ok(None);
         }
         if self.pages >= MAX_PAGES {
-            return Err(circles(format!("the listing has more than {MAX_PAGES} pages")));
+            return Err(circles(format!(
+                "the listing has more than {MAX_PAGES} pages"
+            )));
         }
         let Some(mut request) = self.request.first.again() else {
             let message = "a listing cannot be asked for by a stream";
@@ -230,7 +235,9 @@ impl<W, T> Pager<W, T> {
         if url.origin() == base.origin() {
             Ok(url)
         } else {
-            Err(circles("the next page is at another host, which is not followed"))
+            Err(circles(
+                "the next page is at another host, which is not followed",
+            ))
         }
     }
 }
