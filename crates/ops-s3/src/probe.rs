@@ -458,17 +458,18 @@ impl Probe {
     /// Asked for only: a probe does not change the settings of a bucket.
     async fn bucket_abilities(&mut self) -> Result<()> {
         let answer = self.requests.get_versioning().await;
-        self.report.profile.versions = self.readable("GetBucketVersioning", answer)?;
+        self.report.profile.versions = self.readable("GetBucketVersioning", &answer)?;
         let answer = self.requests.get_lifecycle().await;
-        self.report.profile.lifecycle = self.readable("GetBucketLifecycleConfiguration", answer)?;
+        self.report.profile.lifecycle =
+            self.readable("GetBucketLifecycleConfiguration", &answer)?;
         let answer = self.requests.get_object_lock().await;
-        self.report.profile.object_lock = self.readable("GetObjectLockConfiguration", answer)?;
+        self.report.profile.object_lock = self.readable("GetObjectLockConfiguration", &answer)?;
         Ok(())
     }
 
     /// Refused permission is taken for an ability that others may use.
-    fn readable(&mut self, tried: &'static str, answer: Result<()>) -> Result<bool> {
-        let denied = matches!(&answer, Err(err) if err.kind() == ErrorKind::PermissionDenied);
+    fn readable(&mut self, tried: &'static str, answer: &Result<()>) -> Result<bool> {
+        let denied = matches!(answer, Err(err) if err.kind() == ErrorKind::PermissionDenied);
         if denied {
             self.report.findings.push(Finding {
                 tried,
@@ -477,7 +478,7 @@ impl Probe {
             });
             return Ok(true);
         }
-        self.record(tried, &answer, Expected::Success)
+        self.record(tried, answer, Expected::Success)
     }
 }
 

@@ -314,10 +314,10 @@ impl Requests {
             .delete(delete.map_err(unusable)?);
         let sent = self.shared.checked(&self.operation, request.send()).await;
         let (answer, _) = sent?;
-        match answer.deleted().iter().any(|one| one.key() == Some(key)) {
-            true => Ok(()),
-            false => Err(Error::new(ErrorKind::Decode, "the key is not answered")),
+        if answer.deleted().iter().any(|one| one.key() == Some(key)) {
+            return Ok(());
         }
+        Err(Error::new(ErrorKind::Decode, "the key is not answered"))
     }
 
     pub(super) async fn get_versioning(&self) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ops_core::object_store::{ListOptions, PutOptions};
 use ops_core::{ErrorKind, ObjectStore};
 use ops_s3::{ChecksumKind, EtagForm, S3Credentials, S3Store, S3StoreBuilder, StoreProfile};
 use ops_testkit::s3::{Condition, Fault, S3Fake};
@@ -27,7 +28,7 @@ async fn abilities_are_found_by_trying_and_nothing_is_left() {
     assert!(profile.to_string().contains("checksum: Crc32c"));
 
     assert!(
-        crate::support::keys(&store, Default::default())
+        crate::support::keys(&store, ListOptions::default())
             .await
             .is_empty()
     );
@@ -85,7 +86,7 @@ async fn a_store_that_refuses_checksums_is_used_with_md5() {
     assert!(profile.delete_many && profile.complete_if_none_match);
     server.inject(Fault::corrupt_upload(0).on("PutObject"));
     let written = store
-        .put(&key("a"), "content".into(), Default::default())
+        .put(&key("a"), "content".into(), PutOptions::default())
         .await;
     assert_eq!(written.unwrap_err().kind(), ErrorKind::Integrity);
 }
@@ -109,7 +110,7 @@ async fn only_uploads_that_are_old_and_ours_are_swept() {
         let data = pieces(noise(12 << 20), 1 << 20);
         server.inject(Fault::error(403, "AccessDenied").on("CompleteMultipartUpload"));
         let err = store
-            .put_stream(&key("big"), data, Default::default())
+            .put_stream(&key("big"), data, PutOptions::default())
             .await
             .unwrap_err();
         assert_eq!(err.kind(), ErrorKind::PermissionDenied);
@@ -119,9 +120,7 @@ async fn only_uploads_that_are_old_and_ours_are_swept() {
     begin("theirs/").await;
     assert_eq!(server.open_uploads().len(), 2);
     assert_eq!(
-        ours.sweep_uploads(Duration::from_secs(3_600))
-            .await
-            .unwrap(),
+        ours.sweep_uploads(Duration::from_hours(1)).await.unwrap(),
         0
     );
     server.behave(|it| it.clock_ahead_seconds = -60);
@@ -168,21 +167,21 @@ async fn a_probe_that_is_dropped_cleans_up_behind_itself() {
     let store = server.store().await;
     let clean = async {
         while store.head(&key("x")).await.is_ok()
-            || !crate::support::keys(&store, Default::default())
+            || !crate::support::keys(&store, ListOptions::default())
                 .await
                 .is_empty()
         {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), clean)
+    tokio::time::timeout(Duration::from_secs(10), clean)
         .await
         .unwrap();
 }
 
 #[tokio::test]
 async fn all_problems_of_a_configuration_are_named_at_once() {
-    let err = ops_s3::S3Store::builder("no/bucket")
+    let err = S3Store::builder("no/bucket")
         .endpoint("ftp://user:pw@host/?x")
         .part_bytes(0)
         .concurrency(0)
