@@ -419,10 +419,11 @@ async fn a_listing_that_does_not_move_on_ends_with_an_error() {
         )
     };
     let next = "<NextContinuationToken>t</NextContinuationToken>";
+    let other = "<NextContinuationToken>u</NextContinuationToken>";
     for pages in [
         vec![page(next, "a"), page(next, "b")],
         vec![page(next, "a"), page(next, "a")],
-        vec![page(next, "b"), page(next, "a")],
+        vec![page(next, "b"), page(other, "a")],
         vec![page("", "a")],
     ] {
         for fault in pages {
