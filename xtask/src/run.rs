@@ -6,6 +6,9 @@ use crate::{setup, workspace};
 
 const BENCHES: &str = "ops-benches";
 
+/// The benchmark that needs S3 servers.
+const OBJECT_STORE: &str = "object-store";
+
 /// Runs the demo, with everything it needs installed first.
 pub(crate) fn demo(args: &[String]) -> Result {
     let args = args.strip_prefix(&["--".to_owned()]).unwrap_or(args);
@@ -31,9 +34,12 @@ pub(crate) fn bench(args: &[String]) -> Result {
     let known = benches()?;
     let (names, quick) = chosen(args, &known)?;
     setup::ensure()?;
+    if names.contains(&OBJECT_STORE) {
+        setup::ensure_s3()?;
+    }
     for name in names {
-        let mut cmd =
-            setup::with_majors(Cmd::cargo()).args(["bench", "-p", BENCHES, "--bench", name]);
+        let mut cmd = setup::with_s3(setup::with_majors(Cmd::cargo()))
+            .args(["bench", "-p", BENCHES, "--bench", name]);
         if quick {
             cmd = cmd.args(["--", "--quick"]);
         }

@@ -9,6 +9,7 @@ use crate::workspace;
 mod find;
 mod install;
 mod majors;
+mod s3;
 
 use find::Found;
 use install::Manager;
@@ -21,8 +22,14 @@ pub(crate) fn command(args: &[String]) -> Result {
     print!("{found}");
     let manager = Manager::detect(&command::search_path(), find::is_root());
     let missing = found.missing();
+    let target = workspace::target();
+    if options.print || s3::find(&target).is_some() {
+        println!("{}", s3::describe(&target));
+    }
     if missing.is_empty() {
-        println!("nothing to install");
+        if s3::find(&target).is_some() {
+            println!("nothing to install");
+        }
     } else if options.print {
         println!("{}", install::plan(manager, &missing)?);
     } else {
@@ -34,7 +41,19 @@ pub(crate) fn command(args: &[String]) -> Result {
         }
         return Ok(());
     }
-    majors::unpack(&options.majors, &workspace::target())
+    s3::ensure(&target, manager)?;
+    majors::unpack(&options.majors, &target)
+}
+
+/// Finds or installs the S3 servers that are not ours.
+pub(crate) fn ensure_s3() -> Result {
+    let manager = Manager::detect(&command::search_path(), find::is_root());
+    s3::ensure(&workspace::target(), manager)
+}
+
+/// Tells a command where the S3 servers are.
+pub(crate) fn with_s3(cmd: Cmd) -> Cmd {
+    s3::with_localstack(cmd, &workspace::target())
 }
 
 /// Finds or installs everything, and says little when all is there.

@@ -26,6 +26,9 @@ pub(crate) fn command(args: &[String]) -> Result {
     let (quick, filters) = parse(args)?;
     let start = Instant::now();
     setup::ensure()?;
+    if !quick {
+        setup::ensure_s3()?;
+    }
     let nextest = command::find("cargo-nextest").is_some();
     let mut failures = Vec::new();
     let mut run = |cmd: Cmd, read: fn(&str) -> Option<Tally>| {
@@ -97,7 +100,7 @@ fn parse(args: &[String]) -> Result<(bool, &[String])> {
 /// What every command that runs tests has in common: the same packages and features
 /// everywhere, so that everything is compiled once.
 fn with_everything(cmd: Cmd) -> Cmd {
-    setup::with_majors(cmd)
+    setup::with_s3(setup::with_majors(cmd))
         .args(["--workspace", "--all-features"])
         .env("OPS_TESTKIT_REQUIRE", "1")
         .env("INSTA_UPDATE", "no")

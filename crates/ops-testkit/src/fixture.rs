@@ -70,6 +70,24 @@ pub fn run_as() -> Option<String> {
     variable("OPS_TESTKIT_RUN_AS")
 }
 
+/// The URL of a LocalStack that runs already: `OPS_S3_LOCALSTACK_URL`.
+#[cfg(feature = "s3")]
+pub(crate) fn localstack_url() -> Option<String> {
+    variable("OPS_S3_LOCALSTACK_URL")
+}
+
+/// The virtual environment of Python in which LocalStack is: `OPS_S3_LOCALSTACK`.
+#[cfg(feature = "s3")]
+pub(crate) fn localstack() -> Option<PathBuf> {
+    variable("OPS_S3_LOCALSTACK").map(PathBuf::from)
+}
+
+/// The program of the server `s3s-fs`: `OPS_S3_S3S_FS`.
+#[cfg(feature = "s3")]
+pub(crate) fn s3s_fs() -> Option<PathBuf> {
+    variable("OPS_S3_S3S_FS").map(PathBuf::from)
+}
+
 /// The PostgreSQL major that tests get when they do not ask for one.
 #[must_use]
 pub fn pg_major() -> Option<u32> {

@@ -35,6 +35,8 @@ pub(crate) const EXPLICIT: &str = "OPS_PG_BIN_DIRS";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
     Postgres,
+    /// With what makes virtual environments.
+    Python,
     Tool(&'static str),
     UnprivilegedUser,
 }
@@ -46,6 +48,7 @@ impl Need {
                 let (first, last) = (MAJORS.start(), MAJORS.end());
                 format!("PostgreSQL {first} to {last} with {}", PROGRAMS.join(", "))
             }
+            Self::Python => "Python 3 with the module venv".to_owned(),
             Self::Tool(name) => name.to_owned(),
             Self::UnprivilegedUser => {
                 format!(

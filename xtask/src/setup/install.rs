@@ -62,7 +62,7 @@ pub(crate) fn plan(manager: Manager, missing: &[Need]) -> Result<Plan> {
     };
     match manager {
         Manager::Apt { sudo } => {
-            let packages = packages(missing, "postgresql");
+            let packages = packages(missing, "postgresql", "python3-venv");
             let install = apt(sudo)
                 .args(["install", "--yes", "--no-install-recommends"])
                 .args(packages.iter().copied());
@@ -74,7 +74,7 @@ pub(crate) fn plan(manager: Manager, missing: &[Need]) -> Result<Plan> {
             })
         }
         Manager::Brew => {
-            let packages = packages(missing, "postgresql@17");
+            let packages = packages(missing, "postgresql@17", "python");
             let install = Cmd::new("brew")
                 .arg("install")
                 .args(packages.iter().copied());
@@ -100,12 +100,13 @@ const APT_NOTE: &str = "\
 note: the server package may create and start a cluster of its own, as the distribution
       decides; it is neither used nor stopped here";
 
-fn packages(missing: &[Need], postgres: &'static str) -> Vec<&'static str> {
+fn packages(missing: &[Need], postgres: &'static str, python: &'static str) -> Vec<&'static str> {
     let mut packages = Vec::new();
     for need in missing {
         let package = match need {
             // The server package also makes the user that servers run as.
             Need::Postgres | Need::UnprivilegedUser => postgres,
+            Need::Python => python,
             Need::Tool("age-keygen") => "age",
             Need::Tool(name) => name,
         };

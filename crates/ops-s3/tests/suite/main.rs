@@ -11,4 +11,5 @@ mod faults;
 mod probe;
 mod secrets;
 mod support;
+mod tls;
 mod transfer;

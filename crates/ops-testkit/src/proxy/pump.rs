@@ -20,7 +20,7 @@ const UNDER_WAY: usize = 64;
 const STEPS_PER_SECOND: u64 = 20;
 
 /// Further away than any test lasts.
-const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+const FAR: Duration = Duration::from_hours(365 * 24);
 
 /// What arrived, and when.
 struct Arrival {

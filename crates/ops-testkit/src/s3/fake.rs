@@ -15,6 +15,7 @@ mod log;
 mod multipart;
 mod objects;
 mod payload;
+mod read;
 mod request;
 mod server;
 mod service;
@@ -43,6 +44,7 @@ pub use fault::{Fault, Injected};
 pub use log::{CAPTURED, RecordedRequest};
 pub use stats::S3Stats;
 
+use super::client::S3Client;
 use conditions::Write;
 use server::Shared;
 use store::{Attributes, Bucket, Object, Segments, Store};
@@ -154,6 +156,13 @@ impl S3Fake {
     #[must_use]
     pub fn secret_key(&self) -> String {
         self.shared.backend.credentials().1.clone()
+    }
+
+    /// A client of this server for raw requests.
+    #[must_use]
+    pub fn client(&self) -> S3Client {
+        let (access_key, secret_key) = self.shared.backend.credentials().clone();
+        S3Client::new(&self.endpoint(), REGION, &access_key, &secret_key)
     }
 
     /// Makes the server know other keys, and none but these.

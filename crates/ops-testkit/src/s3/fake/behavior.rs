@@ -19,6 +19,10 @@ pub enum Condition {
 /// stores do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a trait of a store of its own"
+)]
 pub struct Behavior {
     /// `If-None-Match` on `PutObject`.
     pub if_none_match: Condition,
@@ -35,6 +39,12 @@ pub struct Behavior {
     /// `x-amz-sdk-checksum-algorithm` and a payload with a trailer are answered with 501
     /// `NotImplemented`, as some stores do to the present defaults of the SDKs. Defaults to yes.
     pub accepts_request_checksums: bool,
+    /// Whether payloads may come signed chunk by chunk, or with a trailer (`STREAMING-…` in
+    /// `x-amz-content-sha256`); 501 where not. Defaults to yes.
+    pub accepts_chunked_payloads: bool,
+    /// Whether an upload may ask for a checksum of the full object by CRC32 or CRC32C; 501
+    /// where not. Defaults to yes.
+    pub full_object_crc32: bool,
     /// Whether all parts of an upload but the last must have one size. Defaults to no.
     pub equal_part_sizes: bool,
     /// The least size in bytes of a part that is not the last. Defaults to 5 MiB.
@@ -48,6 +58,9 @@ pub struct Behavior {
     /// Whether versioning, object lock, lifecycle, CORS, tagging and policies are there; 501
     /// where not. Defaults to yes.
     pub bucket_features: bool,
+    /// Further operations that are answered with 501, by Amazon's names: `PutBucketPolicy`.
+    /// Defaults to none.
+    pub unknown_operations: Vec<&'static str>,
     /// How many seconds the server's clock goes ahead of the true one. Signatures made more
     /// than 15 minutes away from the server's clock are answered with 403
     /// `RequestTimeTooSkewed`, and the `Date` of each answer shows the server's clock.
@@ -64,12 +77,15 @@ impl Default for Behavior {
             returns_checksums: true,
             verifies_checksums: true,
             accepts_request_checksums: true,
+            accepts_chunked_payloads: true,
+            full_object_crc32: true,
             equal_part_sizes: false,
             min_part_size: 5 << 20,
             max_parts: 10_000,
             lists_uploads: true,
             copies: true,
             bucket_features: true,
+            unknown_operations: Vec::new(),
             clock_ahead_seconds: 0,
         }
     }

@@ -13,7 +13,8 @@ use s3s::{S3Error, S3Response, S3Result, s3_error};
 
 use super::Backend;
 use super::errors::no_such_key;
-use super::objects::{find, shown};
+use super::objects::shown;
+use super::read::find;
 use super::store::{Bucket, Configurations, Versioning, etag, size, timestamp};
 
 impl Backend {
@@ -89,10 +90,7 @@ impl Backend {
         }))
     }
 
-    pub(super) fn buckets(
-        &self,
-        input: ListBucketsInput,
-    ) -> S3Result<S3Response<ListBucketsOutput>> {
+    pub(super) fn buckets(&self, input: ListBucketsInput) -> S3Response<ListBucketsOutput> {
         let store = self.store();
         let prefix = input.prefix.clone().unwrap_or_default();
         let after = input.continuation_token.unwrap_or_default();
@@ -111,12 +109,12 @@ impl Backend {
             })
             .collect();
         let last = buckets.last().and_then(|bucket| bucket.name.clone());
-        Ok(S3Response::new(ListBucketsOutput {
+        S3Response::new(ListBucketsOutput {
             continuation_token: all.next().and(last),
             buckets: Some(buckets),
             owner: Some(Owner::default()),
             prefix: input.prefix,
-        }))
+        })
     }
 
     pub(super) fn set_versioning(

@@ -10,7 +10,8 @@ use super::behavior::Condition;
 use super::errors::no_such_key;
 use super::store::etag;
 
-/// The conditions of a request that reads.
+/// The conditions of a request that reads, each named after its header.
+#[expect(clippy::struct_field_names, reason = "the headers are called so")]
 #[derive(Debug, Default)]
 pub(super) struct Read {
     pub(super) if_match: Option<ETagCondition>,
@@ -84,6 +85,7 @@ pub(super) fn precondition_failed() -> S3Error {
 }
 
 /// The conditions of a request that writes, and what the store makes of them.
+#[expect(clippy::struct_field_names, reason = "the headers are called so")]
 #[derive(Debug)]
 pub(super) struct Write<'a> {
     pub(super) if_match: Option<&'a ETagCondition>,

@@ -1,16 +1,17 @@
 //! Copies within the server.
 
 use s3s::dto::{
-    CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult, CopySource,
-    MetadataDirective, TaggingDirective, UploadPartCopyInput, UploadPartCopyOutput,
+    ChecksumAlgorithm, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult,
+    CopySource, MetadataDirective, TaggingDirective, UploadPartCopyInput, UploadPartCopyOutput,
 };
 use s3s::{S3Response, S3Result, s3_error};
 
 use super::Backend;
 use super::conditions::{Read, Write, precondition_failed};
 use super::multipart::check_number;
-use super::objects::{attributes, find, legal_hold, parse_tags, retention, shown};
+use super::objects::{attributes, legal_hold, parse_tags, retention, shown};
 use super::payload::{algorithm, checksum_of, hex, set_checksums};
+use super::read::find;
 use super::store::{Attributes, Bucket, Object, StoredPart, Version, etag, timestamp};
 use s3s::crypto::{Checksum as _, Md5};
 
@@ -75,7 +76,9 @@ impl Backend {
         };
         if behavior.returns_checksums {
             set_checksums!(result, &copied.checksum);
-            result.checksum_type = copied.checksum.checksum_type.clone();
+            result
+                .checksum_type
+                .clone_from(&copied.checksum.checksum_type);
         }
         let unconditional = Write {
             if_match: None,
@@ -178,7 +181,10 @@ fn copied(input: &CopyObjectInput, from: Source<'_>, object: &Object) -> S3Resul
     let data = object.data.clone();
     let mut md5 = Md5::new();
     data.0.iter().for_each(|piece| md5.update(piece));
-    let wanted = input.checksum_algorithm.as_ref().map(|it| it.as_str());
+    let wanted = input
+        .checksum_algorithm
+        .as_ref()
+        .map(ChecksumAlgorithm::as_str);
     let kind = wanted
         .or_else(|| algorithm(&object.checksum))
         .unwrap_or("CRC64NVME");

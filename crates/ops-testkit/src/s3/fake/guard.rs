@@ -38,33 +38,38 @@ pub(super) fn refusal(
     let copies = ["CopyObject", "UploadPartCopy"].contains(&operation);
     let unknown = (!behavior.lists_uploads && operation == "ListMultipartUploads")
         || (!behavior.copies && copies)
-        || (!behavior.bucket_features && FEATURES.iter().any(|it| operation.ends_with(it)));
+        || (!behavior.bucket_features && FEATURES.iter().any(|it| operation.ends_with(it)))
+        || behavior.unknown_operations.contains(&operation);
     if unknown {
         let said = "This operation is not implemented.";
         return Some(error(501, "NotImplemented", said));
     }
-    if !behavior.accepts_request_checksums
-        && let Some(said) = carries_checksum(&head.headers)
-    {
+    if let Some(said) = unknown_header(behavior, &head.headers) {
         return Some(error(501, "NotImplemented", &said));
     }
     skewed(head, now)
 }
 
-/// The header by which a request has a checksum of its payload, with what a store says of it.
-fn carries_checksum(headers: &HeaderMap) -> Option<String> {
-    let header = headers.iter().find(|(name, value)| {
-        let name = name.as_str();
-        let asks = name == "x-amz-checksum-mode";
-        let trailer = value.as_bytes().ends_with(b"-TRAILER");
-        (name.starts_with("x-amz-checksum-") && !asks)
-            || name == "x-amz-sdk-checksum-algorithm"
-            || (name == "x-amz-content-sha256" && trailer)
-    })?;
-    let value = String::from_utf8_lossy(header.1.as_bytes());
+/// What the store says of a header that it does not know.
+fn unknown_header(behavior: &Behavior, headers: &HeaderMap) -> Option<String> {
+    let full = headers
+        .get("x-amz-checksum-type")
+        .is_some_and(|it| it == "FULL_OBJECT");
+    let refused = |name: &str, value: &[u8]| {
+        let hash = name == "x-amz-content-sha256";
+        let trailer = hash && value.ends_with(b"-TRAILER");
+        let checksum = name.starts_with("x-amz-checksum-") && name != "x-amz-checksum-mode";
+        let announced = name == "x-amz-sdk-checksum-algorithm";
+        let crc32 = name == "x-amz-checksum-algorithm" && value.starts_with(b"CRC32");
+        (!behavior.accepts_request_checksums && (checksum || announced || trailer))
+            || (!behavior.accepts_chunked_payloads && hash && value.starts_with(b"STREAMING-"))
+            || (!behavior.full_object_crc32 && full && crc32)
+    };
+    let mut all = headers.iter();
+    let (name, value) = all.find(|(name, value)| refused(name.as_str(), value.as_bytes()))?;
+    let value = String::from_utf8_lossy(value.as_bytes());
     Some(format!(
-        "Header '{}' with value '{value}' not implemented",
-        header.0
+        "Header '{name}' with value '{value}' not implemented"
     ))
 }
 

@@ -14,7 +14,7 @@ use super::Backend;
 use super::errors::no_such_key;
 use super::store::{Bucket, Configurations, Object};
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 /// The retention that the headers of a request ask for.
 pub(super) fn retention(

@@ -7,7 +7,8 @@ use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, Checksum, ChecksumAlgorithm,
     ChecksumType, CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart,
-    CreateMultipartUploadInput, CreateMultipartUploadOutput, UploadPartInput, UploadPartOutput,
+    CreateMultipartUploadInput, CreateMultipartUploadOutput, ETag, UploadPartInput,
+    UploadPartOutput,
 };
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
@@ -257,13 +258,13 @@ fn chosen<'a>(
             ));
         }
         let part = upload.parts.get(&number).ok_or_else(invalid_part)?;
-        let same_tag = named.e_tag.as_ref().map(|tag| tag.value()) == Some(&*hex(&part.md5));
+        let same_tag = named.e_tag.as_ref().map(ETag::value) == Some(&*hex(&part.md5));
         if !same_tag || !same_checksum(named, part) {
             return Err(invalid_part());
         }
         parts.push((number, part));
     }
-    let (_, inner) = parts.split_last().unwrap_or((&parts[0], &[]));
+    let inner = parts.split_last().map_or(&[][..], |(_, inner)| inner);
     if inner
         .iter()
         .any(|(_, part)| (part.data.len() as u64) < behavior.min_part_size)
@@ -344,17 +345,16 @@ fn whole_checksum(upload: &Upload, parts: &[(i32, &StoredPart)], data: &[Bytes])
         .filter_map(|sum| payload::from_base64(sum).map(Bytes::from))
         .collect();
     let mut checksum = checksum_of(&sums, algorithm);
-    for sum in [
+    let of_parts = [
         &mut checksum.checksum_crc32,
         &mut checksum.checksum_crc32c,
         &mut checksum.checksum_sha1,
         &mut checksum.checksum_sha256,
-    ] {
-        if let Some(sum) = sum {
-            sum.push_str(&format!("-{}", parts.len()));
-        }
+    ];
+    for sum in of_parts.into_iter().flatten() {
+        *sum = format!("{sum}-{}", parts.len());
     }
-    checksum.checksum_type = upload.checksum_type.clone();
+    checksum.checksum_type.clone_from(&upload.checksum_type);
     checksum
 }
 

@@ -1,5 +1,7 @@
 //! The content of a request, and whether it is what the client says it is.
 
+use std::fmt::Write;
+
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode};
@@ -248,30 +250,12 @@ fn decoded_md5(text: &str) -> S3Result<[u8; 16]> {
 
 /// Decodes base64 with padding.
 pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
-    let digits = text.trim_end_matches('=');
-    if text.len() % 4 != 0 || text.len() - digits.len() > 2 {
-        return None;
-    }
-    let (mut out, mut bits, mut held) = (Vec::new(), 0_u32, 0_u32);
-    for digit in digits.bytes() {
-        let digit = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        held = (held << 6) | u32::from(digit);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            out.push(((held >> bits) & 0xFF) as u8);
-        }
-    }
-    Some(out)
+    base64_simd::STANDARD.decode_to_vec(text).ok()
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -102,15 +102,12 @@ async fn answer(
             shared.backend.now(),
         )
     });
-    let answer = match refused {
-        Some(refused) => {
-            drain(body).await?;
-            refused
-        }
-        None => {
-            let request = Request::from_parts(head, s3s::Body::http_body_unsync(body));
-            shared.service.call(request).await.map_err(|_| Broken)?
-        }
+    let answer = if let Some(refused) = refused {
+        drain(body).await?;
+        refused
+    } else {
+        let request = Request::from_parts(head, s3s::Body::http_body_unsync(body));
+        shared.service.call(request).await.map_err(|_| Broken)?
     };
     match fault {
         Some(Kind::LoseAnswer | Kind::ResetUpload { .. }) => {

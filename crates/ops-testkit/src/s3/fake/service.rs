@@ -66,7 +66,7 @@ impl S3 for Backend {
         &self,
         req: S3Request<ListBucketsInput>,
     ) -> S3Result<S3Response<ListBucketsOutput>> {
-        self.buckets(req.input)
+        Ok(self.buckets(req.input))
     }
 
     async fn get_bucket_location(
