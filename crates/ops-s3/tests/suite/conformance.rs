@@ -11,7 +11,7 @@ use ops_conformance::object_store::ObjectStoreFixture;
 use ops_conformance::{Fixture, async_trait};
 use ops_core::{Error, ErrorKind, ObjectStore, Result, Secret};
 use ops_s3::{S3Credentials, S3Store, S3StoreBuilder, StoreProfile};
-use ops_testkit::s3::{Condition, S3Fake};
+use ops_testkit::s3::{Condition, S3Fake, S3Server};
 use tokio::net::TcpStream;
 use url::Url;
 
@@ -132,4 +132,100 @@ mod r2 {
     use super::AtFake;
 
     ops_conformance::object_store!(AtFake::r2().await);
+}
+
+/// A store at a server that somebody else has written; none where it is not installed.
+struct AtServer {
+    name: &'static str,
+    store: Option<S3Store>,
+    abilities: &'static [&'static str],
+    _server: Option<S3Server>,
+}
+
+impl AtServer {
+    async fn localstack() -> Self {
+        let abilities = &[
+            "as_presign",
+            "as_lifecycle",
+            "as_versions",
+            "as_bucket_admin",
+        ];
+        Self::new("LocalStack", S3Server::localstack().await, abilities).await
+    }
+
+    async fn s3s_fs() -> Self {
+        Self::new(
+            "s3s-fs",
+            S3Server::s3s_fs().await,
+            &["as_presign", "as_bucket_admin"],
+        )
+        .await
+    }
+
+    async fn new(
+        name: &'static str,
+        server: Option<S3Server>,
+        abilities: &'static [&'static str],
+    ) -> Self {
+        let store = match &server {
+            None => None,
+            Some(server) => {
+                let store = S3Store::builder(server.create_bucket().await)
+                    .endpoint(server.endpoint())
+                    .region(server.region())
+                    .allow_http(true)
+                    .credentials(S3Credentials::new(server.access_key(), server.secret_key()));
+                Some(store.open().await.unwrap())
+            }
+        };
+        Self {
+            name,
+            store,
+            abilities,
+            _server: server,
+        }
+    }
+}
+
+#[async_trait]
+impl Fixture for AtServer {
+    fn unavailable(&self) -> Option<String> {
+        let missing = self.store.is_none();
+        missing.then(|| format!("{} is not installed", self.name))
+    }
+
+    async fn pause(&self) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[async_trait]
+impl ObjectStoreFixture for AtServer {
+    fn store(&self) -> Arc<dyn ObjectStore> {
+        Arc::new(self.store.clone().unwrap())
+    }
+
+    fn abilities(&self) -> &'static [&'static str] {
+        self.abilities
+    }
+
+    async fn fetch(&self, url: &Secret) -> Option<Result<Bytes>> {
+        Some(browse("GET", url, Bytes::new()).await)
+    }
+
+    async fn send(&self, url: &Secret, data: Bytes) -> Option<Result<()>> {
+        Some(browse("PUT", url, data).await.map(drop))
+    }
+}
+
+mod localstack {
+    use super::AtServer;
+
+    ops_conformance::object_store!(AtServer::localstack().await);
+}
+
+mod s3s_fs {
+    use super::AtServer;
+
+    ops_conformance::object_store!(AtServer::s3s_fs().await);
 }

@@ -37,7 +37,8 @@ async fn serve(version: &'static SupportedProtocolVersion) -> (u16, String) {
             };
             let mut request = [0; 4096];
             let _ = socket.read(&mut request).await;
-            let answer = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let answer =
+                b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
             let _ = socket.write_all(answer).await;
             let _ = socket.shutdown().await;
         }
@@ -76,6 +77,10 @@ async fn a_server_that_nobody_vouches_for_is_not_spoken_to() {
     let (_, other) = serve(&TLS13).await;
     let deceived = at(port).root_certificates(other);
     assert_eq!(kind_of_head(deceived).await, ErrorKind::Unavailable);
-    let err = at(port).root_certificates("no PEM").open().await.unwrap_err();
+    let err = at(port)
+        .root_certificates("no PEM")
+        .open()
+        .await
+        .unwrap_err();
     assert_eq!(err.kind(), ErrorKind::InvalidConfig);
 }
