@@ -58,13 +58,14 @@ impl Listing {
     }
 
     async fn turn(&mut self) -> Result<()> {
+        let encoding = self.shared.profile.encodes_listings;
         let request = self
             .shared
             .client
             .list_objects_v2()
             .bucket(&self.shared.bucket)
             .prefix(&self.prefix)
-            .encoding_type(EncodingType::Url)
+            .set_encoding_type(encoding.then_some(EncodingType::Url))
             .set_start_after(self.start_after.clone())
             .set_continuation_token(self.continuation.clone());
         let shared = Arc::clone(&self.shared);
@@ -74,7 +75,8 @@ impl Listing {
     }
 
     fn take(&mut self, answer: &ListObjectsV2Output) -> Result<()> {
-        let encoded = answer.encoding_type() == Some(&EncodingType::Url);
+        let encoded = self.shared.profile.encodes_listings
+            && answer.encoding_type() == Some(&EncodingType::Url);
         for object in answer.contents() {
             let key = object.key().unwrap_or_default();
             let key = if encoded {

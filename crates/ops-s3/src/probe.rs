@@ -99,6 +99,7 @@ impl Probe {
         self.copies().await?;
         self.uploads().await?;
         self.upload_part_copy().await?;
+        self.listing().await?;
         self.listing_of_uploads().await?;
         self.delete_many().await?;
         self.bucket_abilities().await
@@ -243,6 +244,20 @@ impl Probe {
         let answer = self.requests.part_copy(&from, &to).await;
         self.report.profile.upload_part_copy =
             self.record("UploadPartCopy", &answer, Expected::Success)?;
+        Ok(())
+    }
+
+    /// Some stores say that they encode keys, and do not.
+    async fn listing(&mut self) -> Result<()> {
+        let awkward = self.scratch.awkward_key();
+        let put = self.requests.put(&awkward, CONTENT, None, Condition::None);
+        put.await?;
+        let answer = self.requests.lists_encoded(&awkward).await;
+        self.report.profile.encodes_listings = self.record(
+            "ListObjectsV2 encoding-type=url",
+            &answer,
+            Expected::Success,
+        )?;
         Ok(())
     }
 
