@@ -53,7 +53,7 @@ pub(crate) enum Body {
 /// ```
 /// use ops_http::{ApiRequest, Operation};
 ///
-/// const SHOW: Operation = Operation::get("Apps_show", "/apps/{app_name}");
+/// static SHOW: Operation = Operation::get("Apps_show", "/apps/{app_name}");
 ///
 /// #[derive(serde::Deserialize)]
 /// struct App {

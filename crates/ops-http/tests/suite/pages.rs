@@ -9,6 +9,8 @@ use serde_json::json;
 
 use crate::support::client;
 
+type Split = fn(Page) -> Result<PageOf<u32>>;
+
 static LIST: Operation = Operation::get("list", "/things");
 static SEARCH: Operation = Operation::post("search", "/search").safe();
 
@@ -20,6 +22,7 @@ struct Page {
     more: bool,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "taking a page apart may fail")]
 fn by_cursor(page: Page) -> Result<PageOf<u32>> {
     let next = match page.next {
         Some(cursor) => Next::Cursor(cursor),
@@ -32,6 +35,7 @@ fn by_cursor(page: Page) -> Result<PageOf<u32>> {
     })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "taking a page apart may fail")]
 fn by_number(page: Page) -> Result<PageOf<u32>> {
     let next = if page.more { Next::More } else { Next::End };
     Ok(PageOf {
@@ -40,6 +44,7 @@ fn by_number(page: Page) -> Result<PageOf<u32>> {
     })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "taking a page apart may fail")]
 fn by_url(page: Page) -> Result<PageOf<u32>> {
     let next = page.next.map_or(Next::End, Next::Url);
     Ok(PageOf {
@@ -164,7 +169,7 @@ async fn a_cursor_may_stand_in_the_body() {
 async fn a_vendor_that_goes_round_in_circles_is_an_error() {
     let elsewhere = MockServer::start([]);
     let foreign = format!("{}/things", elsewhere.base_url());
-    let cases: [(Paging, fn(Page) -> Result<PageOf<u32>>, Reply, &str); 5] = [
+    let cases: [(Paging, Split, Reply, &str); 5] = [
         (
             Paging::Cursor("cursor"),
             by_cursor,
@@ -211,8 +216,13 @@ async fn a_listing_ends_somewhere() {
         parameter: "page",
         first: 1,
     };
-    let err = list(&server, paging, by_number).await.unwrap_err();
-    assert_eq!(err.message(), "the listing has more than 10000 pages");
+    let request = ApiRequest::new(&LIST)
+        .json::<Page>()
+        .paged(paging, by_number);
+    let items = client(&server).pages(request.max_pages(5));
+    let err = items.try_collect::<Vec<_>>().await.unwrap_err();
+    assert_eq!(err.message(), "the listing has more than 5 pages");
+    assert_eq!(server.requests().len(), 5);
 }
 
 #[tokio::test]

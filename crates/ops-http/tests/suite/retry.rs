@@ -177,7 +177,7 @@ async fn an_observer_is_told_of_each_retry() {
     let server = MockServer::start([respond(429), respond(504), respond(200).json(&"done")]);
     let observer = Arc::new(Counting::default());
     let client = builder(server.base_url())
-        .retry_observer(observer.clone())
+        .retry_observer(Arc::<Counting>::clone(&observer))
         .build()
         .unwrap();
     client.execute(call(&GET)).await.unwrap();

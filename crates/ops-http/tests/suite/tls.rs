@@ -10,6 +10,7 @@ use rcgen::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, pem::PemObject as _};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{ServerConfig, SupportedProtocolVersion};
@@ -51,7 +52,7 @@ async fn serve(setup: &Setup) -> Server {
     }
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, &issuer).unwrap();
-    let provider = tokio_rustls::rustls::crypto::ring::default_provider();
+    let provider = ring::default_provider();
     let config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(setup.versions)
         .unwrap()
