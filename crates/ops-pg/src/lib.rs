@@ -4,6 +4,8 @@ pub mod binaries;
 pub mod connect;
 pub mod conninfo;
 pub mod error;
+pub mod ping;
 pub mod process;
+pub mod query;
 pub mod server;
 pub mod tls;

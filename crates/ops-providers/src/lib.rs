@@ -4,5 +4,7 @@
 pub use ops_aws;
 #[cfg(feature = "local")]
 pub use ops_local;
+#[cfg(feature = "neon")]
+pub use ops_neon;
 #[cfg(feature = "postgres")]
 pub use ops_postgres;

@@ -9,13 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ops_core::database::{ConnectInfo, Database, DatabaseDescription, DatabaseState, Engine, Ping};
-use ops_core::{Error, ErrorKind, ProviderId, Result, Retry, async_trait};
+use ops_core::{Error, ErrorKind, ProviderId, Result, async_trait};
 use ops_pg::connect::{ConnectOptions, connect};
-use ops_pg::error::from_driver;
-use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+use ops_pg::ping::Pinger;
+use ops_pg::query::{cell, query_row, within};
+use tokio_postgres::{Client, SimpleQueryRow};
 use tracing::{Instrument, debug_span};
-
-use crate::ping::Pinger;
 
 /// The majors that this crate knows.
 const MAJORS: RangeInclusive<u32> = 13..=18;
@@ -104,48 +103,9 @@ async fn describe(client: &Client) -> Result<DatabaseDescription> {
     )
 }
 
-/// The first row of a query, in one round trip.
-pub(crate) async fn query_row(client: &Client, sql: &str) -> Result<SimpleQueryRow> {
-    let messages = client.simple_query(sql).await.map_err(reading)?;
-    messages
-        .into_iter()
-        .find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        })
-        .ok_or_else(|| Error::new(ErrorKind::Decode, "the server answered without a row"))
-}
-
-/// Reading never leaves an unknown outcome.
-fn reading(source: tokio_postgres::Error) -> Error {
-    let err = from_driver(source);
-    match err.retry() {
-        Retry::OutcomeUnknown => err.with_retry(Retry::Safe),
-        _ => err,
-    }
-}
-
-pub(crate) fn cell(row: &SimpleQueryRow, column: usize) -> Result<&str> {
-    let found = row.try_get(column).ok().flatten();
-    found.ok_or_else(|| Error::new(ErrorKind::Decode, "the server's answer lacks a column"))
-}
-
 fn parse<T: std::str::FromStr>(row: &SimpleQueryRow, column: usize) -> Result<T> {
     let strange = |_| Error::new(ErrorKind::Decode, "the server's answer is not a number");
     cell(row, column)?.parse().map_err(strange)
-}
-
-/// Runs something that only reads within a deadline.
-pub(crate) async fn within<T>(
-    timeout: Duration,
-    work: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    tokio::time::timeout(timeout, work)
-        .await
-        .unwrap_or_else(|_| {
-            let message = format!("the server did not answer within {timeout:?}");
-            Err(Error::new(ErrorKind::Timeout, message).with_retry(Retry::Safe))
-        })
 }
 
 /// The span of an operation, and what its errors have in common.

@@ -2,7 +2,6 @@
 
 mod config;
 mod database;
-mod ping;
 
 pub use config::PostgresBuilder;
 pub use database::Postgres;

@@ -9,19 +9,20 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use ops_core::database::{ConnectInfo, Ping, Role};
 use ops_core::{Error, ErrorKind, Report, Result};
-use ops_pg::connect::{ConnectOptions, connect};
 use tokio::time::Instant;
 use tokio_postgres::Client;
 
-use crate::database::{cell, query_row, within};
+use crate::connect::{ConnectOptions, connect};
+use crate::query::{cell, query_row, within};
 
 const ROLE: &str = "SELECT pg_catalog.pg_is_in_recovery()";
 
 type Outcome = Result<Ping, Arc<Error>>;
 type Flight = BoxFuture<'static, Outcome>;
 
-/// Pings one server. Whoever asks while a ping is under way gets the answer of that one.
-pub(crate) struct Pinger {
+/// Pings one server over a connection that it keeps. Whoever asks while a ping is under way
+/// gets the answer of that one.
+pub struct Pinger {
     line: Arc<Line>,
     /// The ping that is under way. It ends with the last of those who wait for it.
     flight: Mutex<Option<WeakShared<Flight>>>,
@@ -36,8 +37,19 @@ struct Line {
     kept: Mutex<Option<Client>>,
 }
 
+impl fmt::Debug for Pinger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pinger")
+            .field(&self.line.info.to_string())
+            .finish()
+    }
+}
+
 impl Pinger {
-    pub(crate) fn new(info: ConnectInfo, options: ConnectOptions, timeout: Duration) -> Self {
+    /// A pinger that connects with the first ping. Each ping may take `timeout`, connecting
+    /// included.
+    #[must_use]
+    pub fn new(info: ConnectInfo, options: ConnectOptions, timeout: Duration) -> Self {
         let line = Line {
             info,
             options,
@@ -50,7 +62,14 @@ impl Pinger {
         }
     }
 
-    pub(crate) async fn ping(&self) -> Result<Ping> {
+    /// How long one round trip takes on a connection that is open, and which role answers.
+    ///
+    /// # Errors
+    /// As [`connect`], and `Timeout` where the time is up; nothing is changed by it.
+    ///
+    /// # Cancel safety
+    /// Reading changes nothing.
+    pub async fn ping(&self) -> Result<Ping> {
         self.board().await.map_err(own)
     }
 
