@@ -25,6 +25,10 @@ pub(super) fn find(target: &Path) -> Option<PathBuf> {
     if let Some(named) = std::env::var_os(EXPLICIT) {
         return Some(PathBuf::from(named));
     }
+    find_in(target)
+}
+
+fn find_in(target: &Path) -> Option<PathBuf> {
     let folder = target.join(FOLDER);
     let installed = fs::read_to_string(folder.join(INSTALLED)).ok()?;
     (installed == REQUIREMENTS).then_some(folder)
@@ -134,7 +138,7 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let found = |text: &str| {
             fs::write(folder.join(INSTALLED), text).unwrap();
-            find(&target)
+            find_in(&target)
         };
         let outcomes = [found("boto3==0"), found(REQUIREMENTS)];
         fs::remove_dir_all(&target).unwrap();

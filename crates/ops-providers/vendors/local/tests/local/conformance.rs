@@ -1,6 +1,7 @@
 //! What every object store does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ops_conformance::object_store::ObjectStoreFixture;
 use ops_conformance::{Fixture, async_trait};
@@ -10,7 +11,13 @@ use crate::support::Scratch;
 
 struct LocalFixture(Scratch);
 
-impl Fixture for LocalFixture {}
+#[async_trait]
+impl Fixture for LocalFixture {
+    /// What is abandoned is removed by another thread.
+    async fn pause(&self) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
 
 #[async_trait]
 impl ObjectStoreFixture for LocalFixture {
