@@ -175,7 +175,7 @@ mod tests {
             .with_kind(RecordType::Txt);
         assert_sends(
             list_records(&zone, &query).first(),
-            "GET /zones/z%2F1%3F/dns_records?order=name&per_page=100&name.exact=*.shop.example&type=TXT",
+            "GET /zones/z%2F1%3F/dns_records?order=name&per_page=100&name.exact=%2A.shop.example&type=TXT",
             "",
         );
         assert_sends(list_zones().first(), "GET /zones?per_page=50", "");
