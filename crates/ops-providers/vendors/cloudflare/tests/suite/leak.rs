@@ -20,7 +20,7 @@ fn the_token_is_in_no_log_and_no_error() {
         respond(400).json(&echo),
         respond(401).json(&echo),
         respond(403).html(),
-        respond(200).json(&json!({"success": true, "result": {"id": TOKEN, "name": TOKEN}})),
+        respond(200).json(&json!({"success": true, "result": {"id": "z1", "name": [TOKEN]}})),
         respond(200).body("application/json", "{"),
         respond(503).header("retry-after", "0"),
         respond(200).json(&echo).reset(),
