@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::aws::AmazonS3Builder;
-use object_store::{ClientOptions, ObjectStore as _, ObjectStoreExt as _, WriteMultipart};
-use ops_core::object_store::{ByteStream, GetOptions, ObjectKey, PutOptions};
+use object_store::{ClientOptions, ObjectStoreExt as _, WriteMultipart};
+use ops_core::object_store::{ByteStream, GetOptions, ListOptions, ObjectKey, PutOptions};
 use ops_core::{ObjectStore, Secret};
 use ops_s3::{S3Credentials, S3Store};
 use ops_testkit::peak_rss_bytes;
@@ -39,27 +39,44 @@ pub(crate) async fn run(name: &str, job: &Job) -> Result<Measured> {
     })
 }
 
-async fn ours(job: &Job) -> Result<Duration> {
+/// Removes what a contender has put.
+pub(crate) async fn clean(job: &Job) -> Result<()> {
+    let store = store(job).await?;
+    let objects: Vec<_> = store.list(ListOptions::default()).try_collect().await?;
+    let keys = objects.into_iter().map(|it| it.key).collect();
+    for deleted in store.delete_many(keys).await? {
+        deleted?;
+    }
+    Ok(())
+}
+
+async fn store(job: &Job) -> Result<Arc<dyn ObjectStore>> {
     let credentials = S3Credentials::new(job.access.as_str(), Secret::from(job.signing.as_str()));
-    let store: Arc<dyn ObjectStore> = Arc::new(
-        S3Store::builder(job.bucket.as_str())
-            .endpoint(job.endpoint.as_str())
-            .region(job.region.as_str())
-            .credentials(credentials)
-            .allow_http(true)
-            .open()
-            .await?,
-    );
+    let store = S3Store::builder(job.bucket.as_str())
+        .endpoint(job.endpoint.as_str())
+        .region(job.region.as_str())
+        .credentials(credentials)
+        .allow_http(true)
+        .open()
+        .await?;
+    Ok(Arc::new(store))
+}
+
+async fn ours(job: &Job) -> Result<Duration> {
+    let store = store(job).await?;
     let key = |number: usize| ObjectKey::new(format!("small/{number:05}"));
     let begun = Instant::now();
     match job.kind {
         Kind::PutLarge => {
             let file = tokio::fs::File::open(&job.source).await?;
-            let options = PutOptions::default().with_size_hint(job.bytes);
-            store.put_stream(&ObjectKey::new(LARGE)?, chunks(file), options).await?;
+            store
+                .put_stream(&ObjectKey::new(LARGE)?, chunks(file), PutOptions::default())
+                .await?;
         }
         Kind::GetLarge => {
-            let got = store.get(&ObjectKey::new(LARGE)?, GetOptions::default()).await?;
+            let got = store
+                .get(&ObjectKey::new(LARGE)?, GetOptions::default())
+                .await?;
             let read = drain(got.body.map_ok(|chunk| chunk.len())).await?;
             assert_eq!(read, job.bytes, "a whole object");
         }
@@ -68,7 +85,12 @@ async fn ours(job: &Job) -> Result<Duration> {
             stream::iter((0..job.objects).map(Ok))
                 .try_for_each_concurrent(AT_ONCE, |number| {
                     let (store, data) = (Arc::clone(&store), data.clone());
-                    async move { store.put(&key(number)?, data, PutOptions::default()).await.map(drop) }
+                    async move {
+                        store
+                            .put(&key(number)?, data, PutOptions::default())
+                            .await
+                            .map(drop)
+                    }
                 })
                 .await?;
         }
@@ -88,6 +110,8 @@ async fn ours(job: &Job) -> Result<Duration> {
 }
 
 async fn peer(job: &Job) -> Result<Duration> {
+    // Its HTTP client asks for the default of the process, also where no TLS is spoken.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let store = AmazonS3Builder::new()
         .with_endpoint(job.endpoint.as_str())
         .with_region(job.region.as_str())
@@ -143,7 +167,8 @@ fn chunks(file: tokio::fs::File) -> ByteStream {
         let mut chunk = Vec::with_capacity(1 << 20);
         let read = (&mut file).take(1 << 20).read_to_end(&mut chunk).await;
         let read = read.map_err(|err| {
-            ops_core::Error::new(ops_core::ErrorKind::Internal, "the source cannot be read").with_source(err)
+            ops_core::Error::new(ops_core::ErrorKind::Internal, "the source cannot be read")
+                .with_source(err)
         })?;
         Ok((read > 0).then(|| (Bytes::from(chunk), file)))
     });

@@ -18,7 +18,12 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// In an order in which what is read was written before.
-    pub(crate) const ALL: [Self; 4] = [Self::PutLarge, Self::GetLarge, Self::PutSmall, Self::GetSmall];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::PutLarge,
+        Self::GetLarge,
+        Self::PutSmall,
+        Self::GetSmall,
+    ];
 
     pub(crate) fn title(self) -> &'static str {
         match self {

@@ -41,7 +41,11 @@ const MEMORY_LIMIT: &str = "limit";
 #[tokio::main]
 async fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(("--contender", name)) = args.first().map(String::as_str).zip(args.get(1).map(String::as_str)) {
+    if let Some(("--contender", name)) = args
+        .first()
+        .map(String::as_str)
+        .zip(args.get(1).map(String::as_str))
+    {
         let job: Job = serde_json::from_reader(std::io::stdin())?;
         let measured = contender::run(name, &job).await?;
         println!("{}", serde_json::to_string(&measured)?);
@@ -85,14 +89,24 @@ async fn main() -> Result<()> {
         for name in contenders {
             let bucket = server.create_bucket().await;
             for kind in Kind::ALL {
-                let job = Job { bucket: bucket.clone(), ..job(kind) };
+                let job = Job {
+                    bucket: bucket.clone(),
+                    ..job(kind)
+                };
                 let measured = contend(name, &job)?;
-                println!("round {round}: {name}: {kind:?}: {:.2} s, {:.1} MiB", measured.seconds, measured.peak_mib);
+                println!(
+                    "round {round}: {name}: {kind:?}: {:.2} s, {:.1} MiB",
+                    measured.seconds, measured.peak_mib
+                );
                 if round > 0 {
                     samples.entry((kind, name)).or_default().push(measured);
                 }
             }
-            server.client().empty_bucket(&bucket).await;
+            contender::clean(&Job {
+                bucket,
+                ..job(Kind::PutLarge)
+            })
+            .await?;
         }
     }
     Ok(report(rounds, bytes, &samples).publish()?)
@@ -110,7 +124,10 @@ fn contend(name: &str, job: &Job) -> Result<Measured> {
         command.args(["--contender", name]);
         command
     };
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(&serde_json::to_vec(job)?)?;
     }
@@ -121,7 +138,11 @@ fn contend(name: &str, job: &Job) -> Result<Measured> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-fn report(rounds: usize, bytes: u64, samples: &BTreeMap<(Kind, &'static str), Vec<Measured>>) -> Report {
+fn report(
+    rounds: usize,
+    bytes: u64,
+    samples: &BTreeMap<(Kind, &'static str), Vec<Measured>>,
+) -> Report {
     let of = |kind: Kind, value: fn(&Measured) -> f64| -> BTreeMap<&'static str, Vec<f64>> {
         let chosen = samples.iter().filter(|((of, _), _)| *of == kind);
         chosen
@@ -139,11 +160,18 @@ fn report(rounds: usize, bytes: u64, samples: &BTreeMap<(Kind, &'static str), Ve
         seconds.insert(BEST, best.unwrap_or_default());
         cases.push(Case::new(kind.title(), "s", &seconds, &[(BEST, 1.0)]));
     }
-    for (kind, title) in [(Kind::PutLarge, "peak memory, put of a large object"), (Kind::GetLarge, "peak memory, get of a large object")] {
+    for (kind, title) in [
+        (Kind::PutLarge, "peak memory, put of a large object"),
+        (Kind::GetLarge, "peak memory, get of a large object"),
+    ] {
         let mut memory = of(kind, |it| it.peak_mib);
         memory.insert(MEMORY_LIMIT, vec![96.0]);
         cases.push(Case::new(title, "MiB", &memory, &[(MEMORY_LIMIT, 1.0)]));
     }
     println!("large object: {} MiB", bytes / MIB);
-    Report { name: "object-store", rounds, cases }
+    Report {
+        name: "object-store",
+        rounds,
+        cases,
+    }
 }

@@ -81,8 +81,9 @@ pub(crate) fn refusal(
         || kind == ErrorKind::RateLimited;
     let (again, retry) = match (row.and_then(|row| row.retry), delay) {
         (Some(Retry::Safe), None) => (Again::Backoff, Retry::Safe),
-        (Some(Retry::Safe), Some(delay)) => (Again::NotBefore(delay), Retry::After(delay)),
-        (Some(Retry::After(delay)), _) => (Again::NotBefore(delay), Retry::After(delay)),
+        (Some(Retry::Safe), Some(delay)) | (Some(Retry::After(delay)), _) => {
+            (Again::NotBefore(delay), Retry::After(delay))
+        }
         (Some(retry), _) => (Again::No, retry),
         (None, Some(delay)) if not_executed => (Again::NotBefore(delay), Retry::After(delay)),
         (None, None) if not_executed => (Again::Backoff, Retry::Safe),
@@ -134,14 +135,22 @@ fn message(refusal: &Refusal<'_>, body: &ErrorBody) -> String {
         // The path and the query may hold what nobody else should see.
         let to = refusal.headers.get(http::header::LOCATION);
         let to = to.and_then(|value| url::Url::parse(value.to_str().ok()?).ok());
-        return match to.as_ref().and_then(|url| Some((url.scheme(), url.host_str()?))) {
+        return match to
+            .as_ref()
+            .and_then(|url| Some((url.scheme(), url.host_str()?)))
+        {
             Some((scheme, host)) => format!(
                 "the server redirects to {scheme}://{host}, which is not followed: check the base URL"
             ),
             None => "the server redirects, which is not followed: check the base URL".to_owned(),
         };
     }
-    match body.message.as_deref().map(str::trim).filter(|it| !it.is_empty()) {
+    match body
+        .message
+        .as_deref()
+        .map(str::trim)
+        .filter(|it| !it.is_empty())
+    {
         Some(message) => scrubbed(message, MAX_MESSAGE),
         None => format!("the server answered {status}"),
     }

@@ -71,7 +71,11 @@ impl Base {
             _ => Some("the base URL is neither https nor http"),
         };
         let problem = problem
-            .or_else(|| url.host_str().is_none().then_some("the base URL has no host"))
+            .or_else(|| {
+                url.host_str()
+                    .is_none()
+                    .then_some("the base URL has no host")
+            })
             .or_else(|| {
                 let user = !url.username().is_empty() || url.password().is_some();
                 user.then_some("the base URL holds a user; credentials are given apart")

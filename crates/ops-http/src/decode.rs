@@ -30,13 +30,18 @@ pub(crate) fn json_or_absent<T: DeserializeOwned>(response: &Response) -> Result
 
 fn not_understood(response: &Response, path: &str, err: &serde_json::Error) -> Error {
     let content_type = response.headers.get(CONTENT_TYPE);
-    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = content_type
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let message = if response.body.is_empty() {
         "the answer has no body".to_owned()
     } else if content_type.starts_with("text/html") {
         "the answer is a page in HTML, not JSON: check the base URL".to_owned()
     } else {
         match err.classify() {
+            serde_json::error::Category::Data if path == "." => {
+                format!("the answer {}", problem(err))
+            }
             serde_json::error::Category::Data => format!("the field {path} {}", problem(err)),
             _ => "the answer is not JSON".to_owned(),
         }
@@ -48,7 +53,10 @@ fn not_understood(response: &Response, path: &str, err: &serde_json::Error) -> E
 /// may quote it.
 fn problem(err: &serde_json::Error) -> String {
     let text = err.to_string();
-    match text.strip_prefix("missing field `").and_then(|rest| rest.split_once('`')) {
+    match text
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split_once('`'))
+    {
         Some((name, _)) => format!("lacks {name}"),
         None => "is not what it should be".to_owned(),
     }
@@ -90,7 +98,10 @@ pub fn timestamp_opt<'de, D: Deserializer<'de>>(
             match Option::<serde_json::Value>::deserialize(deserializer)? {
                 None => Ok(Self(None)),
                 Some(serde_json::Value::String(text)) if text.is_empty() => Ok(Self(None)),
-                Some(value) => timestamp(value).map(Some).map(Self).map_err(D::Error::custom),
+                Some(value) => timestamp(value)
+                    .map(Some)
+                    .map(Self)
+                    .map_err(D::Error::custom),
             }
         }
     }
@@ -193,7 +204,10 @@ mod tests {
             refused(json, r#"{"inner": [{"size": 1}, {"size": "hunter2"}]}"#),
             "the field inner[1].size is not what it should be"
         );
-        assert_eq!(refused(json, r#"{"inner": [{}]}"#), "the field inner[0] lacks size");
+        assert_eq!(
+            refused(json, r#"{"inner": [{}]}"#),
+            "the field inner[0] lacks size"
+        );
         assert_eq!(refused(json, ""), "the answer has no body");
         assert_eq!(refused(json, "{\"inner"), "the answer is not JSON");
         assert_eq!(

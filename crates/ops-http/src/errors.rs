@@ -41,6 +41,9 @@ impl ErrorBody {
     }
 }
 
+/// Reads a body; `None` where it tells of no failure.
+pub type ParseError = fn(&[u8]) -> Option<ErrorBody>;
+
 /// One override of the table of statuses. A row applies where everything that it names
 /// matches; the first that applies wins.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +122,7 @@ pub enum ResetHeader {
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorRules {
     /// Reads an error body; `None` where it is not one.
-    pub parse: fn(&[u8]) -> Option<ErrorBody>,
+    pub parse: ParseError,
     /// The overrides, most specific first.
     pub rows: &'static [ErrorRow],
     /// How the vendor says when a limit is over.
@@ -129,13 +132,13 @@ pub struct ErrorRules {
     /// The header that holds the vendor's id of the request.
     pub request_id_header: Option<&'static str>,
     /// Finds the failure in a body under a status of success; `None` where it is none.
-    pub under_success: Option<fn(&[u8]) -> Option<ErrorBody>>,
+    pub under_success: Option<ParseError>,
 }
 
 impl ErrorRules {
     /// Rules that read bodies and override nothing.
     #[must_use]
-    pub const fn new(parse: fn(&[u8]) -> Option<ErrorBody>) -> Self {
+    pub const fn new(parse: ParseError) -> Self {
         Self {
             parse,
             rows: &[],
@@ -169,10 +172,7 @@ impl ErrorRules {
 
     /// Says how to find a failure that comes under a status of success.
     #[must_use]
-    pub const fn with_failures_under_success(
-        mut self,
-        find: fn(&[u8]) -> Option<ErrorBody>,
-    ) -> Self {
+    pub const fn with_failures_under_success(mut self, find: ParseError) -> Self {
         self.under_success = Some(find);
         self
     }

@@ -44,7 +44,10 @@ pub(crate) async fn execute<T>(inner: &Inner, request: ApiRequest<T>) -> Result<
         let mut outgoing = Outgoing::new(inner, request)?;
         let (answer, attempts) = run(inner, &mut outgoing, Want::Whole).await?;
         let Answer::Whole(response) = answer else {
-            return Err(Error::new(ErrorKind::Internal, "an answer without its body"));
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "an answer without its body",
+            ));
         };
         let value = decoded(&response, decode, class, inner);
         let value = value.map_err(|err| err.with_attempts(attempts))?;
@@ -182,23 +185,27 @@ async fn run(inner: &Inner, outgoing: &mut Outgoing, want: Want) -> Result<(Answ
         let unauthenticated = verdict.error.status() == Some(401);
         if unauthenticated && !refreshed && outgoing.can_repeat() && inner.auth.refused().await {
             refreshed = true;
-            debug!(ops.attempts = attempts, "credential refused, fetching another");
+            debug!(
+                ops.attempts = attempts,
+                "credential refused, fetching another"
+            );
             continue;
         }
-        let wait = match wait(inner, outgoing, &verdict, attempts, deadline) {
-            Ok(wait) => wait,
-            Err(retry) => {
+        let delay = match next_delay(inner, outgoing, &verdict, attempts, deadline) {
+            Ok(delay) => delay,
+            Err(advice) => {
                 let error = verdict.error.with_attempts(attempts);
-                return Err(error.with_retry(retry));
+                return Err(error.with_retry(advice));
             }
         };
-        observe(inner, outgoing.operation, attempts, wait, verdict.error.kind());
-        tokio::time::sleep(wait).await;
+        let kind = verdict.error.kind();
+        observe(inner, outgoing.operation, attempts, delay, kind);
+        tokio::time::sleep(delay).await;
     }
 }
 
 /// How long to wait before the next attempt, or the advice to give up with.
-fn wait(
+fn next_delay(
     inner: &Inner,
     outgoing: &Outgoing,
     verdict: &Verdict,
@@ -212,7 +219,9 @@ fn wait(
         Again::Backoff => backoff,
         Again::NotBefore(delay) => {
             // Nobody else of this client should run into the same limit.
-            inner.limiter.hold_back(delay.min(inner.policy.max_retry_after));
+            inner
+                .limiter
+                .hold_back(delay.min(inner.policy.max_retry_after));
             if delay > inner.policy.max_retry_after {
                 return Err(Retry::After(delay));
             }
@@ -307,7 +316,10 @@ async fn attempt(
     let outcome = tokio::time::timeout_at(ends, exchange.instrument(span.clone())).await;
     let outcome = outcome.unwrap_or_else(|_| {
         let message = "the server did not answer in time";
-        Err(lost(Error::new(ErrorKind::Timeout, message), expected.class))
+        Err(lost(
+            Error::new(ErrorKind::Timeout, message),
+            expected.class,
+        ))
     });
     match &outcome {
         Ok(_) => {}

@@ -64,11 +64,16 @@ fn data<T: DeserializeOwned>(response: &Response) -> Result<T> {
 fn errors(body: &[u8]) -> Option<ErrorBody> {
     let Errors { errors } = serde_json::from_slice(body).ok()?;
     let first = errors.into_iter().next()?;
-    let message = first.message.unwrap_or_else(|| "the call failed".to_owned());
-    let code = first.extensions.and_then(|it| it.code).map(|code| match code {
-        serde_json::Value::String(code) => code,
-        other => other.to_string(),
-    });
+    let message = first
+        .message
+        .unwrap_or_else(|| "the call failed".to_owned());
+    let code = first
+        .extensions
+        .and_then(|it| it.code)
+        .map(|code| match code {
+            serde_json::Value::String(code) => code,
+            other => other.to_string(),
+        });
     Some(match code {
         Some(code) => ErrorBody::new(message).with_code(code),
         None => ErrorBody::new(message),

@@ -23,7 +23,7 @@ mod token;
 
 pub use auth::{Auth, Token, TokenSource};
 pub use client::{ApiClient, ApiClientBuilder};
-pub use errors::{ErrorBody, ErrorRow, ErrorRules, ResetHeader};
+pub use errors::{ErrorBody, ErrorRow, ErrorRules, ParseError, ResetHeader};
 pub use http::{Method, StatusCode, header};
 pub use limit::Limits;
 pub use observe::{RetryEvent, RetryObserver};

@@ -63,7 +63,9 @@ impl Limits {
 
 /// Leave to have one request on the way. It is given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Permit(#[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit);
+pub(crate) struct Permit(
+    #[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit,
+);
 
 #[derive(Debug)]
 pub(crate) struct Limiter {
@@ -224,8 +226,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_is_dropped_while_it_waits_gives_back_its_place() {
-        let limits = Limits::new(number(1), Duration::from_secs(10))
-            .with_concurrency(number(1));
+        let limits = Limits::new(number(1), Duration::from_secs(10)).with_concurrency(number(1));
         let limiter = Limiter::new(&limits);
         drop(limiter.acquire().await.unwrap());
         let waited = tokio::time::timeout(Duration::from_secs(1), limiter.acquire()).await;
@@ -233,7 +234,11 @@ mod tests {
         assert_eq!(limiter.free_slots(), 1);
         let begun = Instant::now();
         drop(limiter.acquire().await.unwrap());
-        assert!(begun.elapsed() <= Duration::from_secs(10), "{:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() <= Duration::from_secs(10),
+            "{:?}",
+            begun.elapsed()
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -249,7 +254,9 @@ mod tests {
     #[test]
     fn the_retry_budget_ends_and_successes_fill_it() {
         let budget = RetryBudget::new();
-        let paid = std::iter::repeat_with(|| budget.pay()).take_while(|it| *it).count();
+        let paid = std::iter::repeat_with(|| budget.pay())
+            .take_while(|it| *it)
+            .count();
         assert_eq!(paid, 100);
         for _ in 0..5 {
             assert!(!budget.pay());

@@ -10,7 +10,7 @@ use ops_core::{Error, ErrorKind, Result};
 use url::Url;
 
 use crate::client::Inner;
-use crate::errors::ErrorBody;
+use crate::errors::ParseError;
 use crate::operation::{Idempotency, Operation};
 use crate::request::{ApiRequest, Body};
 
@@ -20,7 +20,7 @@ pub(crate) struct Expected {
     pub(crate) class: Idempotency,
     pub(crate) max_body: usize,
     pub(crate) absent_is_none: bool,
-    pub(crate) under_success: Option<fn(&[u8]) -> Option<ErrorBody>>,
+    pub(crate) under_success: Option<ParseError>,
 }
 
 pub(crate) struct Outgoing {
@@ -55,9 +55,7 @@ impl Outgoing {
         let content = match request.body {
             Body::Empty => Content::bytes(None, Bytes::new()),
             Body::Json(bytes) => Content::bytes(Some("application/json"), bytes),
-            Body::Form(bytes) => {
-                Content::bytes(Some("application/x-www-form-urlencoded"), bytes)
-            }
+            Body::Form(bytes) => Content::bytes(Some("application/x-www-form-urlencoded"), bytes),
             Body::Raw {
                 content_type,
                 bytes,
@@ -98,7 +96,11 @@ impl Outgoing {
 
     /// The request as the transport takes it, with headers that hold the credential. The
     /// first call takes a stream.
-    pub(crate) fn request(&mut self, inner: &Inner, headers: HeaderMap) -> Result<reqwest::Request> {
+    pub(crate) fn request(
+        &mut self,
+        inner: &Inner,
+        headers: HeaderMap,
+    ) -> Result<reqwest::Request> {
         let mut request = reqwest::Request::new(self.operation.method().clone(), self.url.clone());
         let target = request.headers_mut();
         *target = headers;

@@ -15,7 +15,7 @@ use crate::execute;
 use crate::request::ApiRequest;
 
 /// More pages than this are taken for a vendor that goes round in circles.
-const MAX_PAGES: usize = 10_000;
+const DEFAULT_MAX_PAGES: usize = 10_000;
 
 /// What one page holds, and where the next is.
 #[derive(Clone, Debug)]
@@ -68,6 +68,7 @@ pub struct PagedRequest<W, T> {
     first: ApiRequest<W>,
     paging: Paging,
     split: fn(W) -> Result<PageOf<T>>,
+    max_pages: usize,
 }
 
 impl<W, T> fmt::Debug for PagedRequest<W, T> {
@@ -90,11 +91,20 @@ impl<W> ApiRequest<W> {
             first: self,
             paging,
             split,
+            max_pages: DEFAULT_MAX_PAGES,
         }
     }
 }
 
 impl<W, T> PagedRequest<W, T> {
+    /// Sets the number of pages beyond which the listing ends with an error. Defaults to
+    /// 10 000.
+    #[must_use]
+    pub fn max_pages(mut self, pages: usize) -> Self {
+        self.max_pages = pages;
+        self
+    }
+
     /// The request of the first page.
     pub fn first(&self) -> &ApiRequest<W> {
         &self.first
@@ -152,7 +162,10 @@ impl<W, T> Pager<W, T> {
         let operation = request.operation().id();
         let (page, headers) = execute::execute(&self.client.inner, request).await?;
         let provider = self.client.provider().clone();
-        let named = |err: Error| err.with_provider(provider.clone()).with_operation(operation);
+        let named = |err: Error| {
+            err.with_provider(provider.clone())
+                .with_operation(operation)
+        };
         let page = (self.request.split)(page).map_err(named)?;
         let items = page.items.len();
         self.pages += 1;
@@ -172,8 +185,9 @@ impl<W, T> Pager<W, T> {
         if next == Next::End {
             return Ok(None);
         }
-        if self.pages >= MAX_PAGES {
-            return Err(circles(format!("the listing has more than {MAX_PAGES} pages")));
+        let max = self.request.max_pages;
+        if self.pages >= max {
+            return Err(circles(format!("the listing has more than {max} pages")));
         }
         let Some(mut request) = self.request.first.again() else {
             let message = "a listing cannot be asked for by a stream";
@@ -230,7 +244,9 @@ impl<W, T> Pager<W, T> {
         if url.origin() == base.origin() {
             Ok(url)
         } else {
-            Err(circles("the next page is at another host, which is not followed"))
+            Err(circles(
+                "the next page is at another host, which is not followed",
+            ))
         }
     }
 }

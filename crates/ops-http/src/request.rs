@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::encode;
-use crate::errors::ErrorBody;
+use crate::errors::ParseError;
 use crate::operation::{Idempotency, Operation};
 
 /// An answer whose body has been read.
@@ -53,7 +53,7 @@ pub(crate) enum Body {
 /// ```
 /// use ops_http::{ApiRequest, Operation};
 ///
-/// const SHOW: Operation = Operation::get("Apps_show", "/apps/{app_name}");
+/// static SHOW: Operation = Operation::get("Apps_show", "/apps/{app_name}");
 ///
 /// #[derive(serde::Deserialize)]
 /// struct App {
@@ -74,7 +74,7 @@ pub struct ApiRequest<T = ()> {
     pub(crate) max_body: usize,
     pub(crate) timeout: Option<Duration>,
     pub(crate) absent_is_none: bool,
-    pub(crate) under_success: Option<fn(&[u8]) -> Option<ErrorBody>>,
+    pub(crate) under_success: Option<ParseError>,
     /// Instead of the base URL, the path and the query.
     pub(crate) absolute: Option<Url>,
     pub(crate) resource: Option<String>,
@@ -179,7 +179,11 @@ impl<T> ApiRequest<T> {
 
     /// Sends bytes as they are.
     #[must_use]
-    pub fn body_raw(mut self, content_type: impl Into<Cow<'static, str>>, bytes: impl Into<Bytes>) -> Self {
+    pub fn body_raw(
+        mut self,
+        content_type: impl Into<Cow<'static, str>>,
+        bytes: impl Into<Bytes>,
+    ) -> Self {
         self.body = Body::Raw {
             content_type: content_type.into(),
             bytes: bytes.into(),

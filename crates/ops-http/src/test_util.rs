@@ -60,7 +60,11 @@ impl Recorded {
     pub fn segments(&self) -> Vec<String> {
         let segments = self.path().trim_start_matches('/').split('/');
         segments
-            .map(|it| percent_encoding::percent_decode_str(it).decode_utf8_lossy().into_owned())
+            .map(|it| {
+                percent_encoding::percent_decode_str(it)
+                    .decode_utf8_lossy()
+                    .into_owned()
+            })
             .collect()
     }
 
@@ -174,7 +178,9 @@ impl MockServer {
             .expect("a runtime of its own");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a loopback address");
         let address = listener.local_addr().expect("the address of the listener");
-        listener.set_nonblocking(true).expect("a listener that does not block");
+        listener
+            .set_nonblocking(true)
+            .expect("a listener that does not block");
         let shared = Arc::new(Shared {
             source,
             requests: Mutex::default(),
@@ -224,14 +230,15 @@ impl MockServer {
 }
 
 impl Drop for MockServer {
-    #[expect(clippy::panic, reason = "a script that was not followed fails the test")]
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
         let complaints = self.complaints();
-        if !complaints.is_empty() && !std::thread::panicking() {
-            panic!("{}", complaints.join("; "));
-        }
+        assert!(
+            complaints.is_empty() || std::thread::panicking(),
+            "{}",
+            complaints.join("; ")
+        );
     }
 }

@@ -65,7 +65,9 @@ impl TokenCache {
             }
             Err(err) => {
                 state.not_before = Some(Instant::now() + RETRY_PAUSE);
-                valid.map(|cached| cached.secret).ok_or_else(|| refused(err))
+                valid
+                    .map(|cached| cached.secret)
+                    .ok_or_else(|| refused(err))
             }
         }
     }
@@ -132,7 +134,10 @@ mod tests {
             if self.fails.load(Ordering::SeqCst) {
                 return Err(Error::new(ErrorKind::Unavailable, "no answer"));
             }
-            Ok(Token::new(format!("token-{number}"), Duration::from_secs(600)))
+            Ok(Token::new(
+                format!("token-{number}"),
+                Duration::from_secs(600),
+            ))
         }
     }
 
@@ -176,7 +181,10 @@ mod tests {
         }
         assert_eq!(source.fetched.load(Ordering::SeqCst), 2);
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert_eq!(cache.get().await.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(
+            cache.get().await.unwrap_err().kind(),
+            ErrorKind::Unavailable
+        );
     }
 
     #[tokio::test(start_paused = true)]

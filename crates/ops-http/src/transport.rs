@@ -143,7 +143,12 @@ fn root_store(pem: Option<&[u8]>) -> Result<RootCertStore> {
         store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         return Ok(store);
     };
-    let unusable = || Error::new(ErrorKind::InvalidConfig, "the root certificates are not PEM");
+    let unusable = || {
+        Error::new(
+            ErrorKind::InvalidConfig,
+            "the root certificates are not PEM",
+        )
+    };
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|_| unusable())?;
         store.add(certificate).map_err(|_| unusable())?;
@@ -170,7 +175,8 @@ pub(crate) fn failure(err: reqwest::Error) -> Failure {
         return Failure::NotSent(refused_tls(tls));
     }
     if err.is_builder() {
-        let err = Error::new(ErrorKind::InvalidInput, "the request cannot be built").with_source(err);
+        let err =
+            Error::new(ErrorKind::InvalidInput, "the request cannot be built").with_source(err);
         return Failure::NotSent(err);
     }
     if err.is_connect() {
@@ -186,7 +192,10 @@ pub(crate) fn failure(err: reqwest::Error) -> Failure {
     let (kind, message) = if err.is_timeout() {
         (ErrorKind::Timeout, "the server did not answer in time")
     } else {
-        (ErrorKind::Unavailable, "the connection broke before the whole answer came")
+        (
+            ErrorKind::Unavailable,
+            "the connection broke before the whole answer came",
+        )
     };
     Failure::Lost(Error::new(kind, message).with_source(err))
 }
@@ -198,15 +207,14 @@ fn tls_error<'a>(err: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error>
         if let Some(tls) = err.downcast_ref::<rustls::Error>() {
             return Some(tls);
         }
-        // An I/O error hides what it was made of from `source`.
-        if let Some(tls) = err
+        // An I/O error leaves out of `source` what it was made of.
+        let inner = err
             .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        {
-            return Some(tls);
-        }
-        cause = err.source();
+            .and_then(std::io::Error::get_ref);
+        cause = match inner {
+            Some(inner) => Some(inner),
+            None => err.source(),
+        };
     }
     None
 }

@@ -348,14 +348,13 @@ impl S3StoreBuilder {
         if self.byte_budget == 0 {
             problems.push("byte_budget is zero".to_owned());
         }
-        if let Some(profile) = &self.profile {
-            if self.part_bytes < profile.min_part_bytes || self.part_bytes > profile.max_part_bytes
-            {
-                problems.push(format!(
-                    "part_bytes is not between the {} and {} of the store",
-                    profile.min_part_bytes, profile.max_part_bytes
-                ));
-            }
+        if let Some(profile) = &self.profile
+            && !(profile.min_part_bytes..=profile.max_part_bytes).contains(&self.part_bytes)
+        {
+            problems.push(format!(
+                "part_bytes is not between the {} and {} of the store",
+                profile.min_part_bytes, profile.max_part_bytes
+            ));
         }
     }
 }

@@ -52,18 +52,18 @@ pub(crate) async fn many(
             _ => batches.push(vec![(index, key)]),
         }
     }
-    let batched = stream::iter(batches)
+    let by_batch = stream::iter(batches)
         .map(|keys| batch(shared, operation, keys))
         .buffer_unordered(shared.concurrency)
         .flat_map(stream::iter);
-    let single = stream::iter(singles)
+    let one_by_one = stream::iter(singles)
         .map(|(index, key)| async move {
             let operation = operation.clone().on(&key);
             let outcome = one(shared, &operation, &key).await;
             (index, outcome.map_err(|err| operation.decorate(err)))
         })
         .buffer_unordered(shared.concurrency.saturating_mul(4));
-    let outcomes: HashMap<usize, _> = batched.chain(single).collect().await;
+    let outcomes: HashMap<usize, _> = by_batch.chain(one_by_one).collect().await;
     in_order(outcomes, count)
 }
 

@@ -93,7 +93,7 @@ pub(crate) async fn get(
         None => None,
         Some(range) => Some(source.first_range(range, part).await?),
     };
-    let answer = source.request(first.map(|range| range.header())).await?;
+    let answer = source.request(first.map(Wanted::header)).await?;
     let meta = meta_of(&answer, key)?;
     let sent = sent_range(&answer, first.is_some(), meta.size_bytes)?;
     if source.etag.is_some() && source.etag != meta.etag {

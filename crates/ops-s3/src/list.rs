@@ -24,7 +24,7 @@ pub(crate) fn objects(shared: &Arc<Shared>, options: ListOptions) -> ItemStream<
         operation: shared.reading("object_store.list"),
         prefix: format!("{}{}", shared.prefix, options.prefix),
         start_after: options.start_after.map(|key| shared.full_key(&key)),
-        token: None,
+        continuation: None,
         last: None,
         page: VecDeque::new(),
         ended: false,
@@ -40,7 +40,7 @@ struct Listing {
     operation: Operation,
     prefix: String,
     start_after: Option<String>,
-    token: Option<String>,
+    continuation: Option<String>,
     /// The key that was listed last: keys only ever grow.
     last: Option<String>,
     page: VecDeque<ObjectMeta>,
@@ -58,15 +58,16 @@ impl Listing {
     }
 
     async fn turn(&mut self) -> Result<()> {
+        let encoding = self.shared.profile.encodes_listings;
         let request = self
             .shared
             .client
             .list_objects_v2()
             .bucket(&self.shared.bucket)
             .prefix(&self.prefix)
-            .encoding_type(EncodingType::Url)
+            .set_encoding_type(encoding.then_some(EncodingType::Url))
             .set_start_after(self.start_after.clone())
-            .set_continuation_token(self.token.clone());
+            .set_continuation_token(self.continuation.clone());
         let shared = Arc::clone(&self.shared);
         let list = shared.call(&self.operation, request.send());
         let (answer, _) = list.await?;
@@ -74,7 +75,8 @@ impl Listing {
     }
 
     fn take(&mut self, answer: &ListObjectsV2Output) -> Result<()> {
-        let encoded = answer.encoding_type() == Some(&EncodingType::Url);
+        let encoded = self.shared.profile.encodes_listings
+            && answer.encoding_type() == Some(&EncodingType::Url);
         for object in answer.contents() {
             let key = object.key().unwrap_or_default();
             let key = if encoded {
@@ -96,10 +98,10 @@ impl Listing {
             (true, None) => {
                 return Err(decode("the listing goes on without saying where"));
             }
-            (true, Some(next)) if self.token.as_deref() == Some(next) => {
+            (true, Some(next)) if self.continuation.as_deref() == Some(next) => {
                 return Err(decode("the listing does not move on"));
             }
-            (true, Some(next)) => self.token = Some(next.to_owned()),
+            (true, Some(next)) => self.continuation = Some(next.to_owned()),
         }
         Ok(())
     }

@@ -7,18 +7,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ops_core::object_store::Checksum;
 use ops_core::{Error, ErrorKind, Result};
 
 use crate::condition::new_write_id;
 use crate::digest::of;
 use crate::operation::Operation;
-use crate::profile::{ChecksumKind, EtagForm, StoreProfile};
+use crate::profile::{ChecksumKind, StoreProfile};
 use crate::store::Shared;
 
+mod checksums;
+mod conditions;
 mod requests;
 mod scratch;
 
+use checksums::repeated;
 use requests::{Condition, Requests};
 use scratch::Scratch;
 
@@ -86,9 +88,6 @@ struct Probe {
     report: ProbeReport,
 }
 
-/// How many writers race for one key.
-const RACERS: usize = 16;
-
 /// The content of scratch objects.
 const CONTENT: Bytes = Bytes::from_static(b"what a store can do is found by doing it");
 
@@ -100,6 +99,7 @@ impl Probe {
         self.copies().await?;
         self.uploads().await?;
         self.upload_part_copy().await?;
+        self.listing().await?;
         self.listing_of_uploads().await?;
         self.delete_many().await?;
         self.bucket_abilities().await
@@ -143,155 +143,6 @@ impl Probe {
             answer,
         });
         Ok(holds)
-    }
-
-    async fn checksums(&mut self) -> Result<()> {
-        for (kind, right, wrong) in [
-            (
-                ChecksumKind::Crc32c,
-                "PutObject with a CRC-32C, repeated",
-                "PutObject with a wrong CRC-32C",
-            ),
-            (
-                ChecksumKind::Sha256,
-                "PutObject with a SHA-256, repeated",
-                "PutObject with a wrong SHA-256",
-            ),
-        ] {
-            let key = self.scratch.key();
-            let sum = of(kind, &CONTENT);
-            let answer = self.requests.put(&key, CONTENT, sum, Condition::None).await;
-            if self.report.findings.is_empty() {
-                // The very first request: whatever is wrong with it is wrong with the store.
-                answer.as_ref().map_err(clone_of)?;
-            }
-            let repeated = answer.and_then(|put| repeated(put.checksum, sum));
-            let repeats = self.record(right, &repeated, Expected::Success)?;
-            let sum = of(kind, b"something else");
-            let answer = self.requests.put(&key, CONTENT, sum, Condition::None).await;
-            let refuses = self.record(wrong, &answer.map(drop), Expected::Refusal)?;
-            if repeats && refuses {
-                self.report.profile.checksum = kind;
-                break;
-            }
-        }
-        self.md5().await
-    }
-
-    async fn md5(&mut self) -> Result<()> {
-        let key = self.scratch.key();
-        let sum = of(ChecksumKind::Md5, &CONTENT);
-        let answer = self.requests.put(&key, CONTENT, sum, Condition::None).await;
-        let etag_is_md5 = answer.and_then(|put| repeated(put.md5(), sum));
-        let is_md5 = self.record("ETag is the MD5", &etag_is_md5, Expected::Success)?;
-        self.report.profile.etag_is_md5 = is_md5;
-        if self.report.profile.checksum != ChecksumKind::None {
-            return Ok(());
-        }
-        let wrong = Some(Checksum::Md5([7; 16]));
-        let answer = self
-            .requests
-            .put(&key, CONTENT, wrong, Condition::None)
-            .await;
-        let tried = "PutObject with a wrong Content-MD5";
-        let refuses = self.record(tried, &answer.map(drop), Expected::Refusal)?;
-        if refuses || is_md5 {
-            self.report.profile.checksum = ChecksumKind::Md5;
-        }
-        Ok(())
-    }
-
-    async fn put_conditions(&mut self) -> Result<()> {
-        let key = self.scratch.key();
-        let first = self.requests.put(&key, CONTENT, None, Condition::NoneMatch);
-        let first = first.await;
-        let etag = first.as_ref().ok().and_then(|put| put.etag.clone());
-        let makes = self.record(
-            "PutObject If-None-Match, nothing there",
-            &first.map(drop),
-            Expected::Success,
-        )?;
-        let again = self.requests.put(&key, CONTENT, None, Condition::NoneMatch);
-        let again = again.await.map(drop);
-        let refuses = self.record(
-            "PutObject If-None-Match, object there",
-            &again,
-            Expected::PreconditionFailed,
-        )?;
-        self.report.profile.put_if_none_match = makes && refuses && self.race().await?;
-        let Some(etag) = etag else {
-            return Ok(());
-        };
-        for (form, matching, other) in [
-            (
-                EtagForm::Quoted,
-                "PutObject If-Match, same version",
-                "PutObject If-Match, another version",
-            ),
-            (
-                EtagForm::Bare,
-                "PutObject If-Match, same version, no quotes",
-                "PutObject If-Match, another version, no quotes",
-            ),
-        ] {
-            let condition = Condition::Match(&etag, form);
-            let same = self.requests.put(&key, CONTENT, None, condition).await;
-            let swaps = self.record(matching, &same.map(drop), Expected::Success)?;
-            let stale = ops_core::object_store::ETag::new("0123456789abcdef0123456789abcdef");
-            let condition = Condition::Match(&stale, form);
-            let stale = self.requests.put(&key, CONTENT, None, condition).await;
-            let refuses = self.record(other, &stale.map(drop), Expected::PreconditionFailed)?;
-            if swaps && refuses {
-                self.report.profile.put_if_match = Some(form);
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// A store that looks first and writes then lets more than one of several through.
-    async fn race(&mut self) -> Result<bool> {
-        let key = self.scratch.key();
-        let put = || self.requests.put(&key, CONTENT, None, Condition::NoneMatch);
-        let racing = (0..RACERS).map(|_| put());
-        let answers = futures_util::future::join_all(racing).await;
-        if let Some(err) = answers.iter().find_map(|answer| answer.as_ref().err())
-            && says_nothing(err)
-        {
-            return Err(clone_of(err));
-        }
-        let winners = answers.iter().filter(|answer| answer.is_ok()).count();
-        self.report.findings.push(Finding {
-            tried: "PutObject If-None-Match, 16 at once",
-            holds: winners == 1,
-            answer: format!("{winners} done"),
-        });
-        Ok(winners == 1)
-    }
-
-    async fn get_condition(&mut self) -> Result<()> {
-        let key = self.scratch.key();
-        let put = self
-            .requests
-            .put(&key, CONTENT, None, Condition::None)
-            .await?;
-        let Some(etag) = put.etag else {
-            return Ok(());
-        };
-        for (form, tried) in [
-            (EtagForm::Quoted, "GetObject If-Match, same version"),
-            (
-                EtagForm::Bare,
-                "GetObject If-Match, same version, no quotes",
-            ),
-        ] {
-            let answer = self.requests.get_if_match(&key, &etag, form).await;
-            if self.record(tried, &answer, Expected::Success)? {
-                self.report.profile.get_if_match = Some(form);
-                break;
-            }
-        }
-        Ok(())
     }
 
     async fn copies(&mut self) -> Result<()> {
@@ -385,45 +236,6 @@ impl Probe {
         Ok(())
     }
 
-    async fn part_checksums(&mut self) -> Result<()> {
-        for (kind, right, wrong) in [
-            (
-                ChecksumKind::Crc32c,
-                "UploadPart with a CRC-32C, repeated",
-                "UploadPart with a wrong CRC-32C",
-            ),
-            (
-                ChecksumKind::Sha256,
-                "UploadPart with a SHA-256, repeated",
-                "UploadPart with a wrong SHA-256",
-            ),
-        ] {
-            let key = self.scratch.key();
-            let sum = of(kind, &CONTENT);
-            let sent = self.requests.lone_part(&key, kind, sum).await;
-            let sent = sent.and_then(|part| repeated(part.checksum, sum));
-            let repeats = self.record(right, &sent, Expected::Success)?;
-            let sum = of(kind, b"something else");
-            let sent = self.requests.lone_part(&key, kind, sum).await;
-            let refuses = self.record(wrong, &sent.map(drop), Expected::Refusal)?;
-            if repeats && refuses {
-                self.report.profile.part_checksum = kind;
-                return Ok(());
-            }
-        }
-        let (key, kind) = (self.scratch.key(), ChecksumKind::Md5);
-        let sent = self
-            .requests
-            .lone_part(&key, kind, of(kind, &CONTENT))
-            .await;
-        let etag_is_md5 = sent.and_then(|part| repeated(part.md5(), of(kind, &CONTENT)));
-        let tried = "ETag of a part is the MD5";
-        if self.record(tried, &etag_is_md5, Expected::Success)? && self.report.profile.etag_is_md5 {
-            self.report.profile.part_checksum = kind;
-        }
-        Ok(())
-    }
-
     async fn upload_part_copy(&mut self) -> Result<()> {
         let (from, to) = (self.scratch.key(), self.scratch.key());
         self.requests
@@ -432,6 +244,20 @@ impl Probe {
         let answer = self.requests.part_copy(&from, &to).await;
         self.report.profile.upload_part_copy =
             self.record("UploadPartCopy", &answer, Expected::Success)?;
+        Ok(())
+    }
+
+    /// Some stores say that they encode keys, and do not.
+    async fn listing(&mut self) -> Result<()> {
+        let awkward = self.scratch.awkward_key();
+        let put = self.requests.put(&awkward, CONTENT, None, Condition::None);
+        put.await?;
+        let answer = self.requests.lists_encoded(&awkward).await;
+        self.report.profile.encodes_listings = self.record(
+            "ListObjectsV2 encoding-type=url",
+            &answer,
+            Expected::Success,
+        )?;
         Ok(())
     }
 
@@ -457,17 +283,18 @@ impl Probe {
     /// Asked for only: a probe does not change the settings of a bucket.
     async fn bucket_abilities(&mut self) -> Result<()> {
         let answer = self.requests.get_versioning().await;
-        self.report.profile.versions = self.readable("GetBucketVersioning", answer)?;
+        self.report.profile.versions = self.readable("GetBucketVersioning", &answer)?;
         let answer = self.requests.get_lifecycle().await;
-        self.report.profile.lifecycle = self.readable("GetBucketLifecycleConfiguration", answer)?;
+        self.report.profile.lifecycle =
+            self.readable("GetBucketLifecycleConfiguration", &answer)?;
         let answer = self.requests.get_object_lock().await;
-        self.report.profile.object_lock = self.readable("GetObjectLockConfiguration", answer)?;
+        self.report.profile.object_lock = self.readable("GetObjectLockConfiguration", &answer)?;
         Ok(())
     }
 
     /// Refused permission is taken for an ability that others may use.
-    fn readable(&mut self, tried: &'static str, answer: Result<()>) -> Result<bool> {
-        let denied = matches!(&answer, Err(err) if err.kind() == ErrorKind::PermissionDenied);
+    fn readable(&mut self, tried: &'static str, answer: &Result<()>) -> Result<bool> {
+        let denied = matches!(answer, Err(err) if err.kind() == ErrorKind::PermissionDenied);
         if denied {
             self.report.findings.push(Finding {
                 tried,
@@ -476,15 +303,8 @@ impl Probe {
             });
             return Ok(true);
         }
-        self.record(tried, &answer, Expected::Success)
+        self.record(tried, answer, Expected::Success)
     }
-}
-
-fn repeated(said: Option<Checksum>, sent: Option<Checksum>) -> Result<()> {
-    if said == sent {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::Decode, "not repeated"))
 }
 
 /// The right answer.

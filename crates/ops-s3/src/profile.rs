@@ -86,6 +86,8 @@ pub struct StoreProfile {
     pub upload_part_copy: bool,
     /// Whether there is `DeleteObjects`.
     pub delete_many: bool,
+    /// Whether listings obey `encoding-type=url`, without which XML cannot name every key.
+    pub encodes_listings: bool,
     /// Whether there is `ListMultipartUploads`, which finds stale uploads.
     pub list_uploads: bool,
     /// Whether old versions can be kept.
@@ -124,6 +126,7 @@ impl StoreProfile {
             copy_if_match: true,
             upload_part_copy: true,
             delete_many: true,
+            encodes_listings: true,
             list_uploads: true,
             versions: true,
             object_lock: true,
@@ -170,6 +173,7 @@ impl StoreProfile {
             copy_if_match: false,
             upload_part_copy: false,
             delete_many: false,
+            encodes_listings: false,
             list_uploads: false,
             versions: false,
             object_lock: false,

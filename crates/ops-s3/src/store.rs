@@ -1,6 +1,7 @@
 //! An open store.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use aws_sdk_s3::Client;
@@ -36,6 +37,9 @@ use crate::{copy, delete, get, list, put, upload};
 /// Clones are the same store: they share connections and the byte budget.
 #[derive(Clone)]
 pub struct S3Store(pub(crate) Arc<Shared>);
+
+/// What the SDK answers.
+type Sent<T, E> = Result<T, SdkError<E, HttpResponse>>;
 
 /// What all operations share.
 #[derive(Clone)]
@@ -127,61 +131,59 @@ impl Shared {
     }
 
     /// Sends one request, by the SDK's retries, and says what went wrong.
-    pub(crate) async fn call<T, E>(
+    pub(crate) fn call<T, E>(
         &self,
         operation: &Operation,
-        send: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
-    ) -> Result<(T, Trace)>
+        send: impl Future<Output = Sent<T, E>> + Send,
+    ) -> impl Future<Output = Result<(T, Trace)>> + Send
     where
         E: ProvideErrorMetadata + std::error::Error + Send + 'static,
         T: Send,
     {
-        self.follow(operation, Trace::default(), send).await
+        self.follow(operation, Trace::default(), Box::pin(send))
     }
 
     /// As [`call`](Self::call), for a request or an answer that is content.
-    pub(crate) async fn transfer<T, E>(
+    pub(crate) fn transfer<T, E>(
         &self,
         operation: &Operation,
-        send: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
-    ) -> Result<(T, Trace)>
+        send: impl Future<Output = Sent<T, E>> + Send,
+    ) -> impl Future<Output = Result<(T, Trace)>> + Send
     where
         E: ProvideErrorMetadata + std::error::Error + Send + 'static,
         T: Send,
     {
         let trace = Trace::of_transfer(!self.sign_payload, wants_checksums(&self.profile));
-        self.follow(operation, trace, send).await
+        self.follow(operation, trace, Box::pin(send))
     }
 
     /// As [`call`](Self::call), for a request that S3 wants with a checksum. Stores that do
     /// not know the newer ones take an MD5.
-    pub(crate) async fn checked<T, E>(
+    pub(crate) fn checked<T, E>(
         &self,
         operation: &Operation,
-        send: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
-    ) -> Result<(T, Trace)>
+        send: impl Future<Output = Sent<T, E>> + Send,
+    ) -> impl Future<Output = Result<(T, Trace)>> + Send
     where
         E: ProvideErrorMetadata + std::error::Error + Send + 'static,
         T: Send,
     {
         let trace = Trace::of_checked(!wants_checksums(&self.profile));
-        self.follow(operation, trace, send).await
+        self.follow(operation, trace, Box::pin(send))
     }
 
-    /// The SDK's own events are kept from subscribers: at trace level they hold signatures
-    /// and session tokens.
+    /// The SDK's futures are large: boxed at once, they are moved once. Its events are kept
+    /// from subscribers: at trace level they hold signatures and session tokens.
     async fn follow<T, E>(
         &self,
         operation: &Operation,
         trace: Trace,
-        send: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+        send: Pin<Box<impl Future<Output = Sent<T, E>> + Send>>,
     ) -> Result<(T, Trace)>
     where
         E: ProvideErrorMetadata + std::error::Error + Send + 'static,
         T: Send,
     {
-        // Boxed: the SDK's futures are large, and would be moved and nested by their size.
-        let send = Box::pin(send);
         let send = trace.follow(send).with_subscriber(Dispatch::none());
         match send.await {
             Ok(answer) => Ok((answer, trace)),

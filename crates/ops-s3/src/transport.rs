@@ -52,7 +52,7 @@ impl Transport {
         let mut tcp = TcpConnector::new();
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(timeouts.connect));
-        tcp.set_keepalive(Some(Duration::from_secs(60)));
+        tcp.set_keepalive(Some(Duration::from_mins(1)));
         tcp.enforce_http(false);
         let https = HttpsConnectorBuilder::new().with_tls_config(tls);
         let https = if allow_http {

@@ -40,4 +40,4 @@ pub use client::{S3Answer, S3Client};
 pub use fake::{
     Behavior, CAPTURED, Condition, Fault, Injected, OpenUpload, RecordedRequest, S3Fake, S3Stats,
 };
-pub use server::S3Server;
+pub use server::{S3Server, python};

@@ -8,7 +8,12 @@ fn at_noon() -> ManualClock {
     ManualClock::at("2026-11-20T12:00:00Z")
 }
 
-fn verdict(status: u16, headers: &[(&'static str, &str)], class: Idempotency, rules: &ErrorRules) -> Verdict {
+fn verdict(
+    status: u16,
+    headers: &[(&'static str, &str)],
+    class: Idempotency,
+    rules: &ErrorRules,
+) -> Verdict {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         map.insert(*name, value.parse().unwrap());
@@ -55,7 +60,11 @@ fn every_status_has_its_kind_and_its_advice() {
         for (class, expected) in [(Safe, safe), (Idempotency::Idempotent, safe), (Once, once)] {
             let found = verdict(status, &[], class, &PLAIN);
             assert_eq!(found.error.kind(), kind, "{status}");
-            assert_eq!((found.again, found.error.retry()), expected, "{status} {class:?}");
+            assert_eq!(
+                (found.again, found.error.retry()),
+                expected,
+                "{status} {class:?}"
+            );
             assert_eq!(found.error.status(), Some(status));
         }
     }
@@ -81,12 +90,18 @@ fn limits_are_over_when_the_vendor_says_so() {
     let of = |seconds| Again::NotBefore(Duration::from_secs(seconds));
     assert_eq!(wait(&[("x-reset", &in_90)], &epoch), of(90));
     assert_eq!(wait(&[("x-reset", "90")], &seconds), of(90));
-    assert_eq!(wait(&[("x-reset", "90"), ("retry-after", "5")], &seconds), of(5));
+    assert_eq!(
+        wait(&[("x-reset", "90"), ("retry-after", "5")], &seconds),
+        of(5)
+    );
     let date = "Fri, 20 Nov 2026 12:00:30 GMT";
     assert_eq!(wait(&[("retry-after", date)], &seconds), of(30));
     assert_eq!(wait(&[("retry-after", "soon")], &PLAIN), Again::Backoff);
     // Any answer may say when the window ends.
-    assert_eq!(verdict(500, &[("x-reset", "90")], Idempotency::Safe, &seconds).again, Again::Backoff);
+    assert_eq!(
+        verdict(500, &[("x-reset", "90")], Idempotency::Safe, &seconds).again,
+        Again::Backoff
+    );
 }
 
 #[test]
@@ -116,7 +131,10 @@ fn rows_override_the_table() {
     };
     let locked = answer(500, ErrorBody::new("busy").with_code("locked"));
     assert_eq!(locked.again, Again::Backoff);
-    assert_eq!((locked.error.kind(), locked.error.code()), (ErrorKind::Conflict, Some("locked")));
+    assert_eq!(
+        (locked.error.kind(), locked.error.code()),
+        (ErrorKind::Conflict, Some("locked"))
+    );
     let taken = answer(422, ErrorBody::new("Name is already taken"));
     assert_eq!(taken.error.kind(), ErrorKind::AlreadyExists);
     assert_eq!(taken.error.message(), "Name is already taken");
@@ -126,9 +144,15 @@ fn rows_override_the_table() {
 
 #[test]
 fn a_vendors_text_is_scrubbed_and_cut() {
-    let text = format!("token ghp_0123456789 of 'redis://:hunter2@cache' {}", "x".repeat(400));
+    let text = format!(
+        "token ghp_0123456789 of 'redis://:hunter2@cache' {}",
+        "x".repeat(400)
+    );
     let shown = scrubbed(&text, 300);
-    assert!(shown.starts_with("token [redacted] of [redacted] xxx"), "{shown}");
+    assert!(
+        shown.starts_with("token [redacted] of [redacted] xxx"),
+        "{shown}"
+    );
     assert_eq!(shown.chars().count(), 301);
 }
 

@@ -21,12 +21,16 @@ fn ids_are_encoded_once() {
 #[test]
 fn a_segment_that_would_change_the_path_is_refused() {
     for bad in ["", ".", ".."] {
-        let call = ApiRequest::new(&SHOW).segment("app", bad).segment("id", "1");
+        let call = ApiRequest::new(&SHOW)
+            .segment("app", bad)
+            .segment("id", "1");
         let err = call.checked_path_and_query().unwrap_err();
         assert_eq!(err.kind(), ErrorKind::InvalidInput);
         assert!(err.message().starts_with("the segment app"), "{err}");
     }
-    let err = ApiRequest::new(&SHOW).segment("app", "a").checked_path_and_query();
+    let err = ApiRequest::new(&SHOW)
+        .segment("app", "a")
+        .checked_path_and_query();
     assert_eq!(err.unwrap_err().message(), "the segment id is not there");
 }
 

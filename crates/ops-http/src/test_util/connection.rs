@@ -140,7 +140,7 @@ async fn write_reply(stream: &mut TcpStream, reply: &Reply, head: bool) -> io::R
     }
     let bodiless = matches!(reply.status, 100..=199 | 204 | 304);
     if !bodiless {
-        text.push_str(&format!("content-length: {}\r\n", reply.body.len()));
+        text.extend(["content-length: ", &reply.body.len().to_string(), "\r\n"]);
     }
     text.push_str("\r\n");
     stream.write_all(text.as_bytes()).await?;

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use serde::Serialize;
 
 /// An answer with a status and nothing else yet.
-#[must_use]
 pub fn respond(status: u16) -> Reply {
     Reply {
         status,
@@ -61,7 +60,10 @@ impl Reply {
     ///
     /// # Panics
     /// Where it cannot be JSON.
-    #[expect(clippy::expect_used, reason = "a test that cannot write its answer has failed")]
+    #[expect(
+        clippy::expect_used,
+        reason = "a test that cannot write its answer has failed"
+    )]
     pub fn json(self, value: &impl Serialize) -> Self {
         let body = serde_json::to_vec(value).expect("a value that can be JSON");
         self.body("application/json", body)

@@ -1,5 +1,10 @@
 //! The transport against servers that fail in every way.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test whose preparation fails has failed"
+)]
+
 mod leak;
 mod pages;
 mod retry;

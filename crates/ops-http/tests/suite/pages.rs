@@ -9,6 +9,8 @@ use serde_json::json;
 
 use crate::support::client;
 
+type Split = fn(Page) -> Result<PageOf<u32>>;
+
 static LIST: Operation = Operation::get("list", "/things");
 static SEARCH: Operation = Operation::post("search", "/search").safe();
 
@@ -20,38 +22,63 @@ struct Page {
     more: bool,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "taking a page apart may fail")]
 fn by_cursor(page: Page) -> Result<PageOf<u32>> {
     let next = match page.next {
         Some(cursor) => Next::Cursor(cursor),
         None if page.more => Next::More,
         None => Next::End,
     };
-    Ok(PageOf { items: page.items, next })
+    Ok(PageOf {
+        items: page.items,
+        next,
+    })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "taking a page apart may fail")]
 fn by_number(page: Page) -> Result<PageOf<u32>> {
     let next = if page.more { Next::More } else { Next::End };
-    Ok(PageOf { items: page.items, next })
+    Ok(PageOf {
+        items: page.items,
+        next,
+    })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "taking a page apart may fail")]
 fn by_url(page: Page) -> Result<PageOf<u32>> {
     let next = page.next.map_or(Next::End, Next::Url);
-    Ok(PageOf { items: page.items, next })
+    Ok(PageOf {
+        items: page.items,
+        next,
+    })
 }
 
 fn page(items: &[u32], next: Option<&str>, more: bool) -> Reply {
     respond(200).json(&json!({ "items": items, "next": next, "more": more }))
 }
 
-async fn list(server: &MockServer, paging: Paging, split: fn(Page) -> Result<PageOf<u32>>) -> Result<Vec<u32>> {
-    let request = ApiRequest::new(&LIST).query("limit", 2).json::<Page>().paged(paging, split);
+async fn list(
+    server: &MockServer,
+    paging: Paging,
+    split: fn(Page) -> Result<PageOf<u32>>,
+) -> Result<Vec<u32>> {
+    let request = ApiRequest::new(&LIST)
+        .query("limit", 2)
+        .json::<Page>()
+        .paged(paging, split);
     client(server).pages(request).try_collect().await
 }
 
 #[tokio::test]
 async fn a_cursor_is_followed_to_the_end_and_encoded() {
-    let server = MockServer::start([page(&[1, 2], Some("a/b +é"), false), page(&[], Some("c"), false), page(&[3], None, false)]);
-    let all = list(&server, Paging::Cursor("cursor"), by_cursor).await.unwrap();
+    let server = MockServer::start([
+        page(&[1, 2], Some("a/b +é"), false),
+        page(&[], Some("c"), false),
+        page(&[3], None, false),
+    ]);
+    let all = list(&server, Paging::Cursor("cursor"), by_cursor)
+        .await
+        .unwrap();
     assert_eq!(all, [1, 2, 3]);
     server.assert_requests([
         "GET /things?limit=2",
@@ -62,21 +89,54 @@ async fn a_cursor_is_followed_to_the_end_and_encoded() {
 
 #[tokio::test]
 async fn numbers_and_offsets_go_on() {
-    let server = MockServer::start([page(&[1, 2], None, true), page(&[3], None, true), page(&[4], None, false)]);
-    let paging = Paging::Page { parameter: "page", first: 1 };
-    assert_eq!(list(&server, paging, by_number).await.unwrap(), [1, 2, 3, 4]);
-    server.assert_requests(["GET /things?limit=2", "GET /things?limit=2&page=2", "GET /things?limit=2&page=3"]);
+    let server = MockServer::start([
+        page(&[1, 2], None, true),
+        page(&[3], None, true),
+        page(&[4], None, false),
+    ]);
+    let paging = Paging::Page {
+        parameter: "page",
+        first: 1,
+    };
+    assert_eq!(
+        list(&server, paging, by_number).await.unwrap(),
+        [1, 2, 3, 4]
+    );
+    server.assert_requests([
+        "GET /things?limit=2",
+        "GET /things?limit=2&page=2",
+        "GET /things?limit=2&page=3",
+    ]);
 
-    let server = MockServer::start([page(&[1, 2], None, true), page(&[3], None, true), page(&[4], None, false)]);
-    assert_eq!(list(&server, Paging::Offset("offset"), by_number).await.unwrap(), [1, 2, 3, 4]);
-    server.assert_requests(["GET /things?limit=2", "GET /things?limit=2&offset=2", "GET /things?limit=2&offset=3"]);
+    let server = MockServer::start([
+        page(&[1, 2], None, true),
+        page(&[3], None, true),
+        page(&[4], None, false),
+    ]);
+    assert_eq!(
+        list(&server, Paging::Offset("offset"), by_number)
+            .await
+            .unwrap(),
+        [1, 2, 3, 4]
+    );
+    server.assert_requests([
+        "GET /things?limit=2",
+        "GET /things?limit=2&offset=2",
+        "GET /things?limit=2&offset=3",
+    ]);
 }
 
 #[tokio::test]
 async fn links_and_urls_are_followed_at_the_same_host() {
     let link = r#"</things?page=2>; rel="next""#;
-    let server = MockServer::start([page(&[1], None, false).header("link", link), page(&[2], None, false)]);
-    assert_eq!(list(&server, Paging::LinkHeader, by_number).await.unwrap(), [1, 2]);
+    let server = MockServer::start([
+        page(&[1], None, false).header("link", link),
+        page(&[2], None, false),
+    ]);
+    assert_eq!(
+        list(&server, Paging::LinkHeader, by_number).await.unwrap(),
+        [1, 2]
+    );
     server.assert_requests(["GET /things?limit=2", "GET /things?page=2"]);
 
     let server = MockServer::serving(|request| match request.query("after") {
@@ -86,7 +146,10 @@ async fn links_and_urls_are_followed_at_the_same_host() {
         }
         Some(_) => page(&[2], None, false),
     });
-    assert_eq!(list(&server, Paging::NextUrl, by_url).await.unwrap(), [1, 2]);
+    assert_eq!(
+        list(&server, Paging::NextUrl, by_url).await.unwrap(),
+        [1, 2]
+    );
 }
 
 #[tokio::test]
@@ -106,12 +169,37 @@ async fn a_cursor_may_stand_in_the_body() {
 async fn a_vendor_that_goes_round_in_circles_is_an_error() {
     let elsewhere = MockServer::start([]);
     let foreign = format!("{}/things", elsewhere.base_url());
-    let cases: [(Paging, fn(Page) -> Result<PageOf<u32>>, Reply, &str); 5] = [
-        (Paging::Cursor("cursor"), by_cursor, page(&[1], Some("same"), false), "the listing comes back to a page that was read"),
-        (Paging::Cursor("cursor"), by_cursor, page(&[1], Some(""), false), "there are more pages, but not where"),
-        (Paging::Cursor("cursor"), by_cursor, page(&[1], None, true), "there are more pages, but not where"),
-        (Paging::Offset("offset"), by_number, page(&[], None, true), "a page is empty, and is not the last"),
-        (Paging::NextUrl, by_url, page(&[1], Some(&foreign), false), "the next page is at another host, which is not followed"),
+    let cases: [(Paging, Split, Reply, &str); 5] = [
+        (
+            Paging::Cursor("cursor"),
+            by_cursor,
+            page(&[1], Some("same"), false),
+            "the listing comes back to a page that was read",
+        ),
+        (
+            Paging::Cursor("cursor"),
+            by_cursor,
+            page(&[1], Some(""), false),
+            "there are more pages, but not where",
+        ),
+        (
+            Paging::Cursor("cursor"),
+            by_cursor,
+            page(&[1], None, true),
+            "there are more pages, but not where",
+        ),
+        (
+            Paging::Offset("offset"),
+            by_number,
+            page(&[], None, true),
+            "a page is empty, and is not the last",
+        ),
+        (
+            Paging::NextUrl,
+            by_url,
+            page(&[1], Some(&foreign), false),
+            "the next page is at another host, which is not followed",
+        ),
     ];
     for (paging, split, reply, message) in cases {
         let server = MockServer::serving(move |_| reply.clone());
@@ -124,18 +212,36 @@ async fn a_vendor_that_goes_round_in_circles_is_an_error() {
 #[tokio::test]
 async fn a_listing_ends_somewhere() {
     let server = MockServer::serving(|_| page(&[1], None, true));
-    let paging = Paging::Page { parameter: "page", first: 1 };
-    let err = list(&server, paging, by_number).await.unwrap_err();
-    assert_eq!(err.message(), "the listing has more than 10000 pages");
+    let paging = Paging::Page {
+        parameter: "page",
+        first: 1,
+    };
+    let request = ApiRequest::new(&LIST)
+        .json::<Page>()
+        .paged(paging, by_number);
+    let items = client(&server).pages(request.max_pages(5));
+    let err = items.try_collect::<Vec<_>>().await.unwrap_err();
+    assert_eq!(err.message(), "the listing has more than 5 pages");
+    assert_eq!(server.requests().len(), 5);
 }
 
 #[tokio::test]
 async fn each_page_is_retried_alone_and_read_when_it_is_needed() {
-    let server = MockServer::start([page(&[1], Some("a"), false), respond(503), page(&[2], Some("b"), false)]);
-    let request = ApiRequest::new(&LIST).json::<Page>().paged(Paging::Cursor("cursor"), by_cursor);
+    let server = MockServer::start([
+        page(&[1], Some("a"), false),
+        respond(503),
+        page(&[2], Some("b"), false),
+    ]);
+    let request = ApiRequest::new(&LIST)
+        .json::<Page>()
+        .paged(Paging::Cursor("cursor"), by_cursor);
     let mut items = client(&server).pages(request);
     assert_eq!(items.try_next().await.unwrap(), Some(1));
     server.assert_requests(["GET /things"]);
     assert_eq!(items.try_next().await.unwrap(), Some(2));
-    server.assert_requests(["GET /things", "GET /things?cursor=a", "GET /things?cursor=a"]);
+    server.assert_requests([
+        "GET /things",
+        "GET /things?cursor=a",
+        "GET /things?cursor=a",
+    ]);
 }

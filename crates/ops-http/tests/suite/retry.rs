@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 
 use ops_core::{Error, ErrorKind, Result, Retry};
 use ops_http::test_util::{MockServer, Reply, respond};
-use ops_http::{
-    ApiRequest, Auth, Operation, RetryEvent, RetryObserver, Token, TokenSource,
-};
+use ops_http::{ApiRequest, Auth, Operation, RetryEvent, RetryObserver, Token, TokenSource};
 
 use crate::support::{GET, POST, PUT, builder, call, client, eager};
 
@@ -22,7 +20,10 @@ async fn sent(operation: &'static Operation, first: Reply) -> (usize, Result<Str
         }
     });
     let timeout = Duration::from_millis(300);
-    let client = builder(server.base_url()).attempt_timeout(timeout).build().unwrap();
+    let client = builder(server.base_url())
+        .attempt_timeout(timeout)
+        .build()
+        .unwrap();
     let outcome = client.execute(call(operation)).await;
     (server.requests().len(), outcome)
 }
@@ -40,7 +41,9 @@ async fn what_may_have_been_executed_is_repeated_only_where_that_is_harmless() {
         respond(200).json(&"lost").reset_after_headers(),
         respond(200).json(&"a longer text").truncated(),
         respond(200).json(&"late").delay(slow),
-        respond(200).json(&"a slow text").drip(Duration::from_millis(100)),
+        respond(200)
+            .json(&"a slow text")
+            .drip(Duration::from_millis(100)),
     ] {
         for operation in [&GET, &PUT] {
             let (times, outcome) = sent(operation, first.clone()).await;
@@ -48,7 +51,11 @@ async fn what_may_have_been_executed_is_repeated_only_where_that_is_harmless() {
         }
         let (times, outcome) = sent(&POST, first.clone()).await;
         let err = outcome.unwrap_err();
-        assert_eq!((times, err.retry()), (1, Retry::OutcomeUnknown), "{first:?}");
+        assert_eq!(
+            (times, err.retry()),
+            (1, Retry::OutcomeUnknown),
+            "{first:?}"
+        );
     }
 }
 
@@ -69,10 +76,15 @@ async fn what_was_not_executed_is_repeated_for_everyone() {
 
 #[tokio::test]
 async fn a_refusal_is_final() {
-    for status in [301, 400, 401, 402, 403, 404, 405, 409, 410, 412, 413, 422, 423, 501] {
+    for status in [
+        301, 400, 401, 402, 403, 404, 405, 409, 410, 412, 413, 422, 423, 501,
+    ] {
         let (times, outcome) = sent(&GET, respond(status)).await;
         let err = outcome.unwrap_err();
-        assert_eq!((times, err.retry(), err.status()), (1, Retry::Never, Some(status)));
+        assert_eq!(
+            (times, err.retry(), err.status()),
+            (1, Retry::Never, Some(status))
+        );
         assert_eq!(err.operation(), Some("get-thing"));
         assert_eq!(err.provider().unwrap().as_str(), "acme");
     }
@@ -107,7 +119,11 @@ async fn the_vendor_is_left_alone_for_as_long_as_it_asks() {
     ]);
     let begun = Instant::now();
     client(&server).execute(call(&GET)).await.unwrap();
-    assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() >= Duration::from_secs(1),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -128,7 +144,11 @@ async fn nobody_sleeps_past_the_deadline() {
     let begun = Instant::now();
     let err = client.execute(call(&GET)).await.unwrap_err();
     assert_eq!(err.retry(), Retry::After(Duration::from_secs(30)));
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -156,7 +176,10 @@ impl RetryObserver for Counting {
 async fn an_observer_is_told_of_each_retry() {
     let server = MockServer::start([respond(429), respond(504), respond(200).json(&"done")]);
     let observer = Arc::new(Counting::default());
-    let client = builder(server.base_url()).retry_observer(observer.clone()).build().unwrap();
+    let client = builder(server.base_url())
+        .retry_observer(Arc::<Counting>::clone(&observer))
+        .build()
+        .unwrap();
     client.execute(call(&GET)).await.unwrap();
     let seen = observer.0.lock().unwrap().clone();
     assert_eq!(seen, [(1, ErrorKind::RateLimited), (2, ErrorKind::Timeout)]);
@@ -175,7 +198,12 @@ impl TokenSource for Source {
 
 #[tokio::test]
 async fn a_refused_token_is_replaced_once() {
-    let server = MockServer::start([respond(401), respond(200).json(&"done"), respond(401), respond(401)]);
+    let server = MockServer::start([
+        respond(401),
+        respond(200).json(&"done"),
+        respond(401),
+        respond(401),
+    ]);
     let auth = Auth::tokens(Arc::new(Source::default()));
     let client = builder(server.base_url()).auth(auth).build().unwrap();
     client.execute(call(&POST)).await.unwrap();
@@ -186,16 +214,26 @@ async fn a_refused_token_is_replaced_once() {
         .iter()
         .map(|it| it.header("authorization").unwrap().to_owned())
         .collect();
-    assert_eq!(tokens, ["Bearer token-1", "Bearer token-2", "Bearer token-2", "Bearer token-3"]);
+    assert_eq!(
+        tokens,
+        [
+            "Bearer token-1",
+            "Bearer token-2",
+            "Bearer token-2",
+            "Bearer token-3"
+        ]
+    );
 }
 
 #[tokio::test]
 async fn a_stream_is_sent_once() {
     let server = MockServer::start([respond(503)]);
     let chunks = futures_util::stream::iter([Ok::<_, Error>("ab".into()), Ok("cd".into())]);
-    let upload = ApiRequest::new(&PUT)
-        .segment("id", "1")
-        .body_stream("application/octet-stream", None, Box::pin(chunks));
+    let upload = ApiRequest::new(&PUT).segment("id", "1").body_stream(
+        "application/octet-stream",
+        None,
+        Box::pin(chunks),
+    );
     let err = client(&server).execute(upload).await.unwrap_err();
     assert_eq!((err.kind(), err.attempts()), (ErrorKind::Unavailable, 1));
     assert_eq!(server.requests()[0].body, "abcd");

@@ -13,8 +13,16 @@ use crate::support::{GET, POST, builder, call, client};
 #[tokio::test]
 async fn a_base_url_may_end_in_a_slash_and_have_a_path() {
     let server = MockServer::start([respond(200).json(&"a"), respond(200).json(&"b")]);
-    for base in [format!("{}/v1", server.base_url()), format!("{}/v1/", server.base_url())] {
-        builder(base).build().unwrap().execute(call(&GET)).await.unwrap();
+    for base in [
+        format!("{}/v1", server.base_url()),
+        format!("{}/v1/", server.base_url()),
+    ] {
+        builder(base)
+            .build()
+            .unwrap()
+            .execute(call(&GET))
+            .await
+            .unwrap();
     }
     server.assert_requests(["GET /v1/things/1", "GET /v1/things/1"]);
 }
@@ -23,17 +31,29 @@ async fn a_base_url_may_end_in_a_slash_and_have_a_path() {
 async fn awkward_ids_arrive_encoded_once() {
     let server = MockServer::start([respond(200).json(&"done")]);
     let id = "a/b?c#d%e+f gé";
-    let get = ApiRequest::new(&GET).segment("id", id).query("q", id).json::<String>();
+    let get = ApiRequest::new(&GET)
+        .segment("id", id)
+        .query("q", id)
+        .json::<String>();
     client(&server).execute(get).await.unwrap();
     let request = &server.requests()[0];
     assert_eq!(request.segments(), ["things", id]);
     assert_eq!(request.query("q").as_deref(), Some(id));
-    server.assert_requests(["GET /things/a%2Fb%3Fc%23d%25e%2Bf%20g%C3%A9?q=a%2Fb%3Fc%23d%25e%2Bf%20g%C3%A9"]);
+    server.assert_requests([
+        "GET /things/a%2Fb%3Fc%23d%25e%2Bf%20g%C3%A9?q=a%2Fb%3Fc%23d%25e%2Bf%20g%C3%A9",
+    ]);
 }
 
 #[test]
 fn what_makes_no_sense_is_refused_at_once() {
-    for base in ["nowhere", "ftp://host", "http://host", "https://u:p@host", "https://host/?q=1", "https://host/#f"] {
+    for base in [
+        "nowhere",
+        "ftp://host",
+        "http://host",
+        "https://u:p@host",
+        "https://host/?q=1",
+        "https://host/#f",
+    ] {
         let err = ApiClient::builder("acme", base).build().unwrap_err();
         assert_eq!(err.kind(), ErrorKind::InvalidConfig, "{base}");
         assert!(!format!("{err:?}").contains("u:p"), "{err:?}");
@@ -49,10 +69,19 @@ fn what_makes_no_sense_is_refused_at_once() {
 #[tokio::test]
 async fn answers_that_are_none_are_told_apart() {
     for (reply, message) in [
-        (respond(200).html(), "the answer is a page in HTML, not JSON: check the base URL"),
+        (
+            respond(200).html(),
+            "the answer is a page in HTML, not JSON: check the base URL",
+        ),
         (respond(200), "the answer has no body"),
-        (respond(200).body("application/json", "{\"a\":"), "the answer is not JSON"),
-        (respond(200).json(&17), "the field . is not what it should be"),
+        (
+            respond(200).body("application/json", "\"a"),
+            "the answer is not JSON",
+        ),
+        (
+            respond(200).json(&17),
+            "the answer is not what it should be",
+        ),
         (
             respond(200).body("application/json", vec![b' '; 9 * 1024 * 1024]),
             "the answer is larger than 8388608 bytes",
@@ -76,11 +105,26 @@ async fn a_page_in_html_is_not_quoted_in_an_error() {
 
 #[tokio::test]
 async fn a_thing_that_may_be_absent_is_an_option() {
-    let server = MockServer::start([respond(404), respond(200).json(&"there"), respond(410), respond(204), respond(403)]);
+    let server = MockServer::start([
+        respond(404),
+        respond(200).json(&"there"),
+        respond(410),
+        respond(204),
+        respond(403),
+    ]);
     let client = client(&server);
     let get = || ApiRequest::new(&GET).segment("id", "1");
-    assert_eq!(client.execute(get().json_or_absent::<String>()).await.unwrap(), None);
-    let there = client.execute(get().json_or_absent::<String>()).await.unwrap();
+    assert_eq!(
+        client
+            .execute(get().json_or_absent::<String>())
+            .await
+            .unwrap(),
+        None
+    );
+    let there = client
+        .execute(get().json_or_absent::<String>())
+        .await
+        .unwrap();
     assert_eq!(there.as_deref(), Some("there"));
     assert!(!client.execute(get().existed()).await.unwrap());
     assert!(client.execute(get().existed()).await.unwrap());
@@ -90,11 +134,16 @@ async fn a_thing_that_may_be_absent_is_an_option() {
 
 #[tokio::test]
 async fn a_refused_connection_is_tried_again_even_for_a_create() {
-    let port = RefusedPort::new().unwrap();
-    let client = builder(format!("http://127.0.0.1:{}", port.port())).build().unwrap();
+    let port = RefusedPort::take();
+    let client = builder(format!("http://127.0.0.1:{}", port.port()))
+        .build()
+        .unwrap();
     let err = client.execute(call(&POST)).await.unwrap_err();
     assert_eq!(err.kind(), ErrorKind::Unavailable);
-    assert_eq!((err.attempts(), err.message()), (3, "the server cannot be reached"));
+    assert_eq!(
+        (err.attempts(), err.message()),
+        (3, "the server cannot be reached")
+    );
 }
 
 #[tokio::test]
@@ -119,10 +168,13 @@ async fn a_body_comes_as_a_stream_and_holds_its_place_until_it_ends() {
     };
     tokio::task::yield_now().await;
     assert_eq!(server.requests().len(), 1, "the only place is taken");
-    let text: Vec<u8> = body.try_fold(Vec::new(), |mut all, chunk| async move {
-        all.extend_from_slice(&chunk);
-        Ok(all)
-    }).await.unwrap();
+    let text: Vec<u8> = body
+        .try_fold(Vec::new(), |mut all, chunk| async move {
+            all.extend_from_slice(&chunk);
+            Ok(all)
+        })
+        .await
+        .unwrap();
     assert_eq!(text, b"abcdef");
     waiting.await.unwrap().unwrap();
 }
@@ -155,8 +207,12 @@ async fn a_call_that_is_dropped_gives_back_its_place() {
         let client = client.clone();
         tokio::spawn(async move { client.execute(slow).await })
     };
-    let arrived = wait_until(Duration::from_secs(10), async || !server.requests().is_empty()).await;
-    assert!(arrived.is_ok());
+    wait_until(
+        "the slow call arrives",
+        Duration::from_secs(10),
+        async || !server.requests().is_empty(),
+    )
+    .await;
     slow.abort();
     let begun = Instant::now();
     client.execute(call(&GET)).await.unwrap();
@@ -170,7 +226,9 @@ async fn concurrent_calls_do_not_mix() {
     let calls = (0..100).map(|number| {
         let client = client.clone();
         tokio::spawn(async move {
-            let get = ApiRequest::new(&GET).segment("id", number.to_string()).json::<String>();
+            let get = ApiRequest::new(&GET)
+                .segment("id", number.to_string())
+                .json::<String>();
             (number, client.execute(get).await.unwrap())
         })
     });

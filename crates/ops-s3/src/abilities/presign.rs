@@ -10,7 +10,7 @@ use crate::operation::Operation;
 use crate::store::S3Store;
 
 /// The longest time that version 4 of the signature allows.
-const MAX_VALID: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const MAX_VALID: Duration = Duration::from_hours(7 * 24);
 
 fn config(valid_for: Duration) -> Result<PresigningConfig> {
     if valid_for.is_zero() || valid_for > MAX_VALID {
@@ -64,7 +64,7 @@ impl Presign for S3Store {
 }
 
 /// Keeps the SDK's events from subscribers: they hold the signature.
-async fn quiet<F: Future + Send>(work: F) -> F::Output {
+fn quiet<F: Future + Send>(work: F) -> impl Future<Output = F::Output> + Send {
     use tracing::instrument::WithSubscriber;
-    work.with_subscriber(tracing::Dispatch::none()).await
+    Box::pin(work).with_subscriber(tracing::Dispatch::none())
 }

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
-use aws_sdk_s3::types::{BucketVersioningStatus, EncodingType, VersioningConfiguration};
+use aws_sdk_s3::types::{
+    BucketVersioningStatus, EncodingType, MetadataDirective, VersioningConfiguration,
+};
 use futures_util::stream;
 use ops_core::object_store::{ETag, ObjectMeta, ObjectVersion, VersionId, Versions};
 use ops_core::{ItemStream, ObjectKey, Result, async_trait};
@@ -64,10 +66,26 @@ impl Versions for S3Store {
         let request = self
             .0
             .client
+            .head_object()
+            .bucket(&self.0.bucket)
+            .key(self.0.full_key(key))
+            .version_id(version.as_str());
+        let (old, _) = self.0.call(&operation, request.send()).await?;
+        let request = self
+            .0
+            .client
             .copy_object()
             .bucket(&self.0.bucket)
             .key(self.0.full_key(key))
-            .copy_source(source_header(&self.0, key, Some(version.as_str())));
+            .copy_source(source_header(&self.0, key, Some(version.as_str())))
+            // Replaced by what it is: a copy over itself is refused where nothing changes.
+            .metadata_directive(MetadataDirective::Replace)
+            .set_metadata(old.metadata().cloned())
+            .set_content_type(old.content_type().map(ToOwned::to_owned))
+            .set_content_encoding(old.content_encoding().map(ToOwned::to_owned))
+            .set_content_language(old.content_language().map(ToOwned::to_owned))
+            .set_content_disposition(old.content_disposition().map(ToOwned::to_owned))
+            .set_cache_control(old.cache_control().map(ToOwned::to_owned));
         let copy = self.0.call(&operation, request.send());
         copy.await?;
         let head = get::head(&self.0, &operation.reading(), key).await?;
@@ -113,13 +131,14 @@ impl Listing {
     }
 
     async fn ask(&self) -> Result<ListObjectVersionsOutput> {
+        let encoding = self.shared.profile.encodes_listings;
         let request = self
             .shared
             .client
             .list_object_versions()
             .bucket(&self.shared.bucket)
             .prefix(&self.prefix)
-            .encoding_type(EncodingType::Url)
+            .set_encoding_type(encoding.then_some(EncodingType::Url))
             .set_key_marker(self.position.as_ref().map(|(key, _)| key.clone()))
             .set_version_id_marker(self.position.as_ref().and_then(|(_, id)| id.clone()));
         let list = self.shared.call(&self.operation, request.send());
@@ -127,7 +146,8 @@ impl Listing {
     }
 
     fn take(&mut self, answer: &ListObjectVersionsOutput) -> Result<()> {
-        let encoded = answer.encoding_type() == Some(&EncodingType::Url);
+        let encoded = self.shared.profile.encodes_listings
+            && answer.encoding_type() == Some(&EncodingType::Url);
         let mut page = versions(&self.shared, answer, encoded)?;
         // The answer has two lists, which were one.
         page.sort_by(|a, b| {

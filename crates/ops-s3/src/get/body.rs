@@ -39,7 +39,7 @@ struct Ahead {
 /// What is handed out at present.
 enum Current {
     /// The first answer, as it comes.
-    Streaming(RangeReader),
+    Streaming(Box<RangeReader>),
     /// A range that was fetched ahead, and the share that it holds.
     Fetched(
         std::vec::IntoIter<Bytes>,
@@ -69,7 +69,7 @@ impl Body {
         let reader = RangeReader::new(source.clone(), piece, Some(answer));
         Self {
             source,
-            current: Current::Streaming(reader),
+            current: Current::Streaming(Box::new(reader)),
             ahead: VecDeque::new(),
             rest,
             verify,

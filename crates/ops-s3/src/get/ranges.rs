@@ -42,12 +42,11 @@ impl RangeReader {
     /// The next bytes; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>> {
         while !self.left.is_empty() {
-            let body = match &mut self.body {
-                Some(body) => body,
-                None => {
-                    let body = self.ask().await?;
-                    self.body.insert(body)
-                }
+            let body = if let Some(body) = &mut self.body {
+                body
+            } else {
+                let body = self.ask().await?;
+                self.body.insert(body)
             };
             match body.next().await {
                 Some(Ok(chunk)) if chunk.is_empty() => {}

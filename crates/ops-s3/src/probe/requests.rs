@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_sdk_s3::primitives::ByteStream as SdkStream;
 use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, Delete,
+    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, Delete, EncodingType,
     ObjectIdentifier,
 };
 use aws_smithy_types::body::SdkBody;
@@ -16,6 +16,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::CONTENT;
 use crate::condition::etag_header;
 use crate::digest::{self, ChecksumHeaders};
+use crate::list::decode_key;
 use crate::operation::Operation;
 use crate::profile::{ChecksumKind, EtagForm};
 use crate::store::Shared;
@@ -285,6 +286,21 @@ impl Requests {
         }
     }
 
+    pub(super) async fn lists_encoded(&self, key: &str) -> Result<()> {
+        let request = self.shared.client.list_objects_v2();
+        let request = request
+            .bucket(&self.shared.bucket)
+            .prefix(key)
+            .encoding_type(EncodingType::Url);
+        let answer = send!(self, request)?;
+        let listed = answer.contents().first().and_then(|object| object.key());
+        let listed = listed.map(decode_key).transpose()?;
+        if listed.as_deref() == Some(key) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Decode, "listed under another name"))
+    }
+
     pub(super) async fn lists_own_upload(&self, key: &str) -> Result<()> {
         let id = self.begin(key, ChecksumKind::None, false).await?;
         let request = self.shared.client.list_multipart_uploads();
@@ -314,10 +330,10 @@ impl Requests {
             .delete(delete.map_err(unusable)?);
         let sent = self.shared.checked(&self.operation, request.send()).await;
         let (answer, _) = sent?;
-        match answer.deleted().iter().any(|one| one.key() == Some(key)) {
-            true => Ok(()),
-            false => Err(Error::new(ErrorKind::Decode, "the key is not answered")),
+        if answer.deleted().iter().any(|one| one.key() == Some(key)) {
+            return Ok(());
         }
+        Err(Error::new(ErrorKind::Decode, "the key is not answered"))
     }
 
     pub(super) async fn get_versioning(&self) -> Result<()> {

@@ -14,7 +14,7 @@ pub(super) struct Scratch {
     shared: Arc<Shared>,
     operation: Operation,
     folder: String,
-    used: u32,
+    used: Vec<String>,
 }
 
 impl Scratch {
@@ -24,27 +24,36 @@ impl Scratch {
             shared,
             operation,
             folder,
-            used: 0,
+            used: Vec::new(),
         }
     }
 
     /// A key that was not used before.
     pub(super) fn key(&mut self) -> String {
-        let key = format!("{}{}", self.folder, self.used);
-        self.used += 1;
+        self.named(&self.used.len().to_string())
+    }
+
+    /// A key that a listing has to encode.
+    pub(super) fn awkward_key(&mut self) -> String {
+        self.named("a+b %20")
+    }
+
+    fn named(&mut self, name: &str) -> String {
+        let key = format!("{}{name}", self.folder);
+        self.used.push(key.clone());
         key
     }
 
     /// Removes every object that may be there, in all its versions.
     pub(super) async fn remove_all(&mut self) -> Result<()> {
         let keys = std::mem::take(&mut self.used);
-        remove(&self.shared, &self.operation, &self.folder, keys).await
+        remove(&self.shared, &self.operation, &self.folder, &keys).await
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if self.used == 0 {
+        if self.used.is_empty() {
             return;
         }
         let Ok(runtime) = Handle::try_current() else {
@@ -52,9 +61,10 @@ impl Drop for Scratch {
         };
         let shared = Arc::clone(&self.shared);
         let operation = self.operation.clone();
-        let (folder, keys) = (self.folder.clone(), self.used);
+        let folder = self.folder.clone();
+        let keys = std::mem::take(&mut self.used);
         runtime.spawn(async move {
-            if let Err(err) = remove(&shared, &operation, &folder, keys).await {
+            if let Err(err) = remove(&shared, &operation, &folder, &keys).await {
                 tracing::warn!(
                     error.type = err.kind().as_str(),
                     "scratch objects of a probe are left below .ops-probe/"
@@ -68,15 +78,15 @@ async fn remove(
     shared: &Arc<Shared>,
     operation: &Operation,
     folder: &str,
-    keys: u32,
+    keys: &[String],
 ) -> Result<()> {
     let mut first_error = None;
-    for number in 0..keys {
+    for key in keys {
         let request = shared
             .client
             .delete_object()
             .bucket(&shared.bucket)
-            .key(format!("{folder}{number}"));
+            .key(key);
         let delete = shared.call(operation, request.send());
         match delete.await {
             Err(err) if !err.is_not_found() => first_error = first_error.or(Some(err)),

@@ -40,7 +40,7 @@ impl Part {
 /// Where a part belongs.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
-    pub(super) full_key: String,
+    pub(super) path: String,
     pub(super) upload_id: String,
     pub(super) number: i32,
 }
@@ -60,7 +60,7 @@ pub(super) async fn upload(
         .client
         .upload_part()
         .bucket(&shared.bucket)
-        .key(place.full_key)
+        .key(place.path)
         .upload_id(place.upload_id)
         .part_number(place.number)
         .body(SdkStream::new(SdkBody::from(data)))

@@ -111,7 +111,7 @@ impl Session {
         data: Bytes,
     ) -> impl Future<Output = Result<Part>> + Send + 'static {
         let place = Place {
-            full_key: self.shared.full_key(&self.key),
+            path: self.shared.full_key(&self.key),
             upload_id: self.upload_id.clone(),
             number,
         };

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use ops_core::object_store::{ETag, GetOptions, PutCondition, PutOptions};
+use ops_core::object_store::{ETag, GetOptions, ListOptions, PutCondition, PutOptions};
 use ops_core::{Error, ErrorKind, ObjectStore, Retry};
 
 use crate::support::{Fault, Server, error, key, noise, pieces, put, read};
@@ -266,7 +266,7 @@ async fn a_body_that_drips_is_given_up() {
     assert!(begin.elapsed() < Duration::from_secs(5));
     // Also an answer that the SDK reads by itself.
     server.fault(9, "list-type=2", Fault::Drip(Duration::from_millis(20)));
-    let listed: Result<Vec<_>, Error> = store.list(Default::default()).try_collect().await;
+    let listed: Result<Vec<_>, Error> = store.list(ListOptions::default()).try_collect().await;
     assert_eq!(listed.unwrap_err().kind(), ErrorKind::Timeout);
 }
 
@@ -397,10 +397,10 @@ async fn an_answer_that_is_not_of_s3_is_not_understood() {
     let store = server.store().await;
     let page = "<html><body>It works!</body>".to_owned();
     server.fault(1, "list-type=2", Fault::Status(200, page.clone()));
-    let listed: Result<Vec<_>, Error> = store.list(Default::default()).try_collect().await;
+    let listed: Result<Vec<_>, Error> = store.list(ListOptions::default()).try_collect().await;
     assert_eq!(listed.unwrap_err().kind(), ErrorKind::Decode);
     server.fault(3, "list-type=2", Fault::Status(502, page));
-    let listed: Result<Vec<_>, Error> = store.list(Default::default()).try_collect().await;
+    let listed: Result<Vec<_>, Error> = store.list(ListOptions::default()).try_collect().await;
     let err = listed.unwrap_err();
     assert_eq!(err.kind(), ErrorKind::Unavailable, "{err:?}");
 }
@@ -419,16 +419,17 @@ async fn a_listing_that_does_not_move_on_ends_with_an_error() {
         )
     };
     let next = "<NextContinuationToken>t</NextContinuationToken>";
+    let other = "<NextContinuationToken>u</NextContinuationToken>";
     for pages in [
         vec![page(next, "a"), page(next, "b")],
         vec![page(next, "a"), page(next, "a")],
-        vec![page(next, "b"), page(next, "a")],
+        vec![page(next, "b"), page(other, "a")],
         vec![page("", "a")],
     ] {
         for fault in pages {
             server.fault(1, "list-type=2", fault);
         }
-        let listed: Result<Vec<_>, Error> = store.list(Default::default()).try_collect().await;
+        let listed: Result<Vec<_>, Error> = store.list(ListOptions::default()).try_collect().await;
         assert_eq!(listed.unwrap_err().kind(), ErrorKind::Decode);
     }
 }

@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::indexing_slicing,
-    clippy::panic,
     clippy::unwrap_used,
     reason = "helpers of tests fail as tests do"
 )]
@@ -12,4 +11,5 @@ mod faults;
 mod probe;
 mod secrets;
 mod support;
+mod tls;
 mod transfer;

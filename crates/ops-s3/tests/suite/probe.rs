@@ -1,9 +1,13 @@
 //! What is found out when a store is opened.
 
-use ops_core::{ErrorKind, ObjectStore};
-use ops_s3::{ChecksumKind, EtagForm};
+use std::time::Duration;
 
-use crate::support::{Fault, Server, error, key};
+use ops_core::object_store::{ListOptions, PutOptions};
+use ops_core::{ErrorKind, ObjectStore};
+use ops_s3::{ChecksumKind, EtagForm, S3Credentials, S3Store, S3StoreBuilder, StoreProfile};
+use ops_testkit::s3::{Condition, Fault, S3Fake};
+
+use crate::support::{Server, error, key, noise, pieces};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn abilities_are_found_by_trying_and_nothing_is_left() {
@@ -24,7 +28,7 @@ async fn abilities_are_found_by_trying_and_nothing_is_left() {
     assert!(profile.to_string().contains("checksum: Crc32c"));
 
     assert!(
-        crate::support::keys(&store, Default::default())
+        crate::support::keys(&store, ListOptions::default())
             .await
             .is_empty()
     );
@@ -43,12 +47,93 @@ async fn abilities_are_found_by_trying_and_nothing_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_takes_any_condition_is_found_out() {
-    let server = Server::start().await;
-    // Whoever is told 412 is let through instead.
-    server.fault(99, "PutObject", Fault::Header("x-unused", "x"));
-    let store = server.builder().open().await.unwrap();
-    assert_eq!(store.profile().checksum, ChecksumKind::Crc32c);
+async fn each_weakness_of_a_store_is_found_out() {
+    let server = S3Fake::start().await;
+    server.create_bucket("bucket");
+    let probed = async || at(&server).open().await.unwrap().profile().clone();
+    let strong = probed().await;
+    assert!(strong.put_if_none_match && strong.complete_if_none_match && strong.complete_if_match);
+    assert!(strong.full_object_checksum && strong.list_uploads && strong.versions);
+    assert_eq!(strong.part_checksum, ChecksumKind::Crc32c);
+
+    server.behave(|it| it.if_none_match = Condition::Ignored);
+    assert!(!probed().await.put_if_none_match);
+    server.behave(|it| it.if_match = Condition::AlwaysFails);
+    assert_eq!(probed().await.put_if_match, None);
+    server.behave(|it| it.conditional_complete = Condition::Ignored);
+    let weak = probed().await;
+    assert!(!weak.complete_if_none_match && !weak.complete_if_match);
+    server.behave(|it| it.verifies_checksums = false);
+    assert_eq!(probed().await.checksum, ChecksumKind::Md5);
+    server.behave(|it| (it.copies, it.lists_uploads, it.bucket_features) = (false, false, false));
+    let weak = probed().await;
+    assert!(!weak.copy && !weak.upload_part_copy && !weak.list_uploads);
+    assert!(!weak.versions && !weak.lifecycle && !weak.object_lock);
+    assert!(server.keys("bucket").is_empty() && server.open_uploads().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_refuses_checksums_is_used_with_md5() {
+    let server = S3Fake::start().await;
+    server.create_bucket("bucket");
+    server.behave(|it| it.accepts_request_checksums = false);
+    let store = at(&server).open().await.unwrap();
+    let profile = store.profile();
+    assert_eq!(
+        (profile.checksum, profile.part_checksum),
+        (ChecksumKind::Md5, ChecksumKind::Md5)
+    );
+    assert!(profile.delete_many && profile.complete_if_none_match);
+    server.inject(Fault::corrupt_upload(0).on("PutObject"));
+    let written = store
+        .put(&key("a"), "content".into(), PutOptions::default())
+        .await;
+    assert_eq!(written.unwrap_err().kind(), ErrorKind::Integrity);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_uploads_that_are_old_and_ours_are_swept() {
+    let server = S3Fake::start().await;
+    server.create_bucket("bucket");
+    let begin = async |prefix: &str| {
+        let store = at(&server)
+            .prefix(prefix)
+            .profile(StoreProfile::aws())
+            .open()
+            .await
+            .unwrap();
+        server.inject(
+            Fault::error(403, "AccessDenied")
+                .on("AbortMultipartUpload")
+                .times(1),
+        );
+        let data = pieces(noise(12 << 20), 1 << 20);
+        server.inject(Fault::error(403, "AccessDenied").on("CompleteMultipartUpload"));
+        let err = store
+            .put_stream(&key("big"), data, PutOptions::default())
+            .await
+            .unwrap_err();
+        assert_eq!(err.kind(), ErrorKind::PermissionDenied);
+        store
+    };
+    let ours = begin("ours/").await;
+    begin("theirs/").await;
+    assert_eq!(server.open_uploads().len(), 2);
+    assert_eq!(
+        ours.sweep_uploads(Duration::from_hours(1)).await.unwrap(),
+        0
+    );
+    server.behave(|it| it.clock_ahead_seconds = -60);
+    assert_eq!(ours.sweep_uploads(Duration::ZERO).await.unwrap(), 1);
+    assert_eq!(server.open_uploads()[0].key, "theirs/big");
+}
+
+fn at(server: &S3Fake) -> S3StoreBuilder {
+    S3Store::builder("bucket")
+        .endpoint(server.endpoint())
+        .allow_http(true)
+        .initial_backoff(Duration::from_millis(1))
+        .credentials(S3Credentials::new(server.access_key(), server.secret_key()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,21 +167,21 @@ async fn a_probe_that_is_dropped_cleans_up_behind_itself() {
     let store = server.store().await;
     let clean = async {
         while store.head(&key("x")).await.is_ok()
-            || !crate::support::keys(&store, Default::default())
+            || !crate::support::keys(&store, ListOptions::default())
                 .await
                 .is_empty()
         {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), clean)
+    tokio::time::timeout(Duration::from_secs(10), clean)
         .await
         .unwrap();
 }
 
 #[tokio::test]
 async fn all_problems_of_a_configuration_are_named_at_once() {
-    let err = ops_s3::S3Store::builder("no/bucket")
+    let err = S3Store::builder("no/bucket")
         .endpoint("ftp://user:pw@host/?x")
         .part_bytes(0)
         .concurrency(0)

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use ops_core::object_store::PutOptions;
+use ops_core::object_store::{ListOptions, PutOptions};
 use ops_core::{Error, ErrorKind, ObjectStore, Report};
 use ops_s3::S3Credentials;
 use tracing::field::{Field, Visit};
@@ -93,7 +93,7 @@ async fn neither_errors_nor_logs_hold_credentials_or_signed_urls() {
         Fault::Truncate(3),
     ] {
         server.fault(9, "GET", fault);
-        let listed: Result<Vec<_>, Error> = store.list(Default::default()).try_collect().await;
+        let listed: Result<Vec<_>, Error> = store.list(ListOptions::default()).try_collect().await;
         all += &listed.map_or_else(|err| shown(&err), |listed| format!("{listed:?}"));
         if let Err(err) = crate::support::read(&store, "a").await {
             all += &shown(&err);
@@ -101,13 +101,13 @@ async fn neither_errors_nor_logs_hold_credentials_or_signed_urls() {
     }
     let presign = store.as_presign().unwrap();
     let url = presign
-        .presign_get(&key("a"), Duration::from_secs(60))
+        .presign_get(&key("a"), Duration::from_mins(1))
         .await
         .unwrap();
     assert!(url.url.expose().contains("X-Amz-Signature="));
     let _ = write!(all, "{url:?}");
     let too_long = presign
-        .presign_put(&key("a"), Duration::from_secs(8 * 86_400))
+        .presign_put(&key("a"), Duration::from_hours(8 * 24))
         .await;
     all += &shown(&too_long.unwrap_err());
     put(&store, "b", "content").await;

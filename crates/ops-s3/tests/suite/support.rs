@@ -207,7 +207,7 @@ async fn answer(
                 let whole = BodyExt::collect(body)
                     .await
                     .map_err(|err| BoxError::other(format!("{err:?}")))?;
-                let broken = broken(whole.to_bytes(), fault.unwrap());
+                let broken = broken(whole.to_bytes(), &fault.unwrap());
                 return Ok(Response::from_parts(head, broken));
             }
             _ => {}
@@ -217,9 +217,9 @@ async fn answer(
     Ok(Response::from_parts(head, body.boxed_unsync()))
 }
 
-fn broken(whole: Bytes, fault: Fault) -> UnsyncBoxBody<Bytes, BoxError> {
+fn broken(whole: Bytes, fault: &Fault) -> UnsyncBoxBody<Bytes, BoxError> {
     let frame = |bytes| Ok::<_, BoxError>(Frame::data(bytes));
-    match fault {
+    match *fault {
         Fault::Truncate(length) => {
             let some = whole.slice(..length.min(whole.len()));
             let end = Err(BoxError::other("truncated"));
@@ -281,14 +281,6 @@ pub(crate) fn pieces(data: Bytes, size: usize) -> ByteStream {
     Box::pin(stream::iter((0..count).map(move |index| {
         Ok(data.slice(index * size..data.len().min((index + 1) * size)))
     })))
-}
-
-pub(crate) fn body(chunks: impl IntoIterator<Item = Result<&'static str>>) -> ByteStream {
-    let chunks: Vec<_> = chunks
-        .into_iter()
-        .map(|chunk| chunk.map(Bytes::from))
-        .collect();
-    Box::pin(stream::iter(chunks))
 }
 
 pub(crate) async fn all<T>(stream: ItemStream<T>) -> Vec<T> {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use ops_core::object_store::{ByteRange, Checksum, GetOptions, PutCondition, PutOptions};
+use ops_core::object_store::{
+    ByteRange, Checksum, GetOptions, ListOptions, PutCondition, PutOptions,
+};
 use ops_core::{ErrorKind, ObjectStore};
 use ops_s3::StoreProfile;
 
@@ -170,7 +172,7 @@ async fn an_object_is_read_into_a_write_of_the_same_store_however_small_the_budg
         }
     });
     let all = futures_util::future::join_all(copies);
-    tokio::time::timeout(Duration::from_secs(60), all)
+    tokio::time::timeout(Duration::from_mins(1), all)
         .await
         .unwrap();
     assert!(read(&store, "to3").await.unwrap() == data);
@@ -264,14 +266,14 @@ async fn a_prefix_is_part_of_the_bucket_and_not_of_the_keys() {
     put(&whole, "b", "outside").await;
     assert_eq!(read(&whole, "in/a").await.unwrap(), "inside");
     assert_eq!(
-        crate::support::keys(&store, Default::default()).await,
+        crate::support::keys(&store, ListOptions::default()).await,
         ["a"]
     );
     assert!(store.as_lifecycle().is_none() && store.as_bucket_admin().is_none());
     let outcomes = store.delete_many(vec![key("a"), key("b")]).await.unwrap();
     assert!(outcomes.iter().all(Result::is_ok));
     assert_eq!(
-        crate::support::keys(&whole, Default::default()).await,
+        crate::support::keys(&whole, ListOptions::default()).await,
         ["b"]
     );
 }

@@ -135,6 +135,12 @@ impl S3Server {
     }
 }
 
+/// The Python that has boto3, where `cargo xtask setup` has made it.
+#[must_use]
+pub fn python() -> Option<std::path::PathBuf> {
+    localstack::find()
+}
+
 /// How long to wait between two looks at a server that starts.
 const LOOK: Duration = Duration::from_millis(50);
 

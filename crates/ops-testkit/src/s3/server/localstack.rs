@@ -113,7 +113,7 @@ fn program(python: &Path, endpoint: &str, folder: &Path) -> Program {
 
 /// Python with LocalStack: of the folder that the environment names, else of the one that
 /// `cargo xtask setup` made beside what is built.
-fn find() -> Option<PathBuf> {
+pub(super) fn find() -> Option<PathBuf> {
     let python = |folder: &Path| Some(folder.join("bin/python")).filter(|it| it.exists());
     if let Some(named) = fixture::localstack() {
         return python(&named);
