@@ -45,7 +45,7 @@ const PAGES: Paging = Paging::Page {
 /// Changes records in one transaction: deletes, then patches, then posts.
 ///
 /// <https://developers.cloudflare.com/api/resources/dns/subresources/records/methods/batch>
-pub(crate) fn batch_records(zone: &ZoneId, batch: &model::Batch) -> ApiRequest<Envelope<Value>> {
+pub(crate) fn batch_records(zone: &ZoneId, batch: &model::Batch) -> ApiRequest<model::Accepted> {
     of_zone(&BATCH_RECORDS, zone).body_json(batch).json()
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn list_zones() -> PagedRequest<Envelope<Vec<model::Zone>>, model::Zo
 /// Removes what is named from the cache.
 ///
 /// <https://developers.cloudflare.com/api/resources/cache/methods/purge>
-pub(crate) fn purge_cache(zone: &ZoneId, what: &model::Purge) -> ApiRequest<Envelope<Value>> {
+pub(crate) fn purge_cache(zone: &ZoneId, what: &model::Purge) -> ApiRequest<model::Accepted> {
     of_zone(&PURGE_CACHE, zone).body_json(what).json()
 }
 

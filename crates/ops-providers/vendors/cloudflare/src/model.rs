@@ -13,6 +13,10 @@ pub(crate) struct Envelope<T> {
     pub(crate) result_info: Option<ResultInfo>,
 }
 
+/// An envelope whose result says nothing that we do not know.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Accepted {}
+
 /// Where in a list a page is. The vendor describes these as numbers of any kind.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ResultInfo {

@@ -1,10 +1,10 @@
 //! What is sent about buckets over the REST API.
 
 use ops_http::{ApiRequest, Operation, header::HeaderName};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Bucket, model};
-use crate::model::Envelope;
+use crate::model::{Accepted, Envelope};
 
 ops_http::operations! {
     /// Makes a bucket. One that is there is refused, so that twice is as once.
@@ -41,7 +41,7 @@ ops_http::operations! {
 const JURISDICTION: HeaderName = HeaderName::from_static("cf-r2-jurisdiction");
 
 /// <https://developers.cloudflare.com/api/resources/r2/subresources/buckets/methods/create>
-pub(crate) fn create_bucket(bucket: &Bucket) -> ApiRequest<Envelope<Value>> {
+pub(crate) fn create_bucket(bucket: &Bucket) -> ApiRequest<Accepted> {
     let request = of_account(&CREATE_BUCKET, bucket);
     request.body_json(&json!({ "name": bucket.name })).json()
 }
@@ -71,20 +71,14 @@ pub(crate) fn get_lifecycle(bucket: &Bucket) -> ApiRequest<Envelope<model::Rules
 }
 
 /// <https://developers.cloudflare.com/api/resources/r2/subresources/buckets/subresources/cors/methods/update>
-pub(crate) fn put_cors(
-    bucket: &Bucket,
-    rules: Vec<model::CorsRule>,
-) -> ApiRequest<Envelope<Value>> {
+pub(crate) fn put_cors(bucket: &Bucket, rules: Vec<model::CorsRule>) -> ApiRequest<Accepted> {
     of_bucket(&PUT_CORS, bucket)
         .body_json(&model::CorsRules { rules })
         .json()
 }
 
 /// <https://developers.cloudflare.com/api/resources/r2/subresources/buckets/subresources/lifecycle/methods/update>
-pub(crate) fn put_lifecycle(
-    bucket: &Bucket,
-    rules: Vec<model::Rule>,
-) -> ApiRequest<Envelope<Value>> {
+pub(crate) fn put_lifecycle(bucket: &Bucket, rules: Vec<model::Rule>) -> ApiRequest<Accepted> {
     of_bucket(&PUT_LIFECYCLE, bucket)
         .body_json(&model::Rules { rules })
         .json()

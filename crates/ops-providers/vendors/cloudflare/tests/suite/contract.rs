@@ -21,7 +21,11 @@ use crate::fake::{DESCRIPTION, Fake, as_request, lock};
 
 /// All that the crate can send.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    api::OPERATIONS.iter().copied()
+    #[cfg(feature = "r2")]
+    let of_r2 = ops_cloudflare::r2::api::OPERATIONS;
+    #[cfg(not(feature = "r2"))]
+    let of_r2: &[&Operation] = &[];
+    api::OPERATIONS.iter().chain(of_r2).copied()
 }
 
 fn sends(operation: &'static Operation) -> Sends {
@@ -40,6 +44,15 @@ fn set(kind: &str, text: &str) -> RecordSet {
 
 /// Calls every method, with the first error of each.
 async fn call_everything(cloudflare: &Cloudflare, zone: &ZoneId) -> Vec<Option<Error>> {
+    let of_zone = call_zone(cloudflare, zone).await;
+    #[cfg(feature = "r2")]
+    let of_r2 = crate::r2::administer(cloudflare).await;
+    #[cfg(not(feature = "r2"))]
+    let of_r2 = Vec::new();
+    of_zone.into_iter().chain(of_r2).collect()
+}
+
+async fn call_zone(cloudflare: &Cloudflare, zone: &ZoneId) -> Vec<Option<Error>> {
     let cdn = cloudflare.cdn(zone.clone(), DnsName::new("shop.example").unwrap());
     let hardened =
         ZoneTlsChange::hardened().with_hsts(Hsts::new(std::time::Duration::from_secs(60)));
@@ -158,7 +171,10 @@ async fn answer_with(
 /// Whether an error is what an answer may lead to.
 fn is_fitting(answer: &Answer, err: &Error) -> bool {
     match err.kind() {
-        ErrorKind::Decode => err.message().contains("field"),
+        ErrorKind::Decode if answer.allowed => false,
+        ErrorKind::Decode => ["field", "lacks"]
+            .iter()
+            .any(|it| err.message().contains(it)),
         // A setting as the vendor may well have it, with which a change is refused.
         _ if answer.status < 300 => err.status().is_none() || err.status() == Some(answer.status),
         _ => err.status() == Some(answer.status),

@@ -11,6 +11,7 @@ use ops_core::id::ZoneId;
 use ops_http::test_util::{MockServer, Recorded, Reply, respond};
 use serde_json::{Value, json};
 
+mod buckets;
 mod records;
 mod settings;
 
@@ -32,6 +33,7 @@ pub(crate) struct Fake {
 #[derive(Default)]
 pub(crate) struct Account {
     pub(crate) zones: BTreeMap<String, Zone>,
+    pub(crate) buckets: BTreeMap<String, buckets::Bucket>,
     sequence: u64,
 }
 
@@ -232,6 +234,10 @@ impl Account {
             ("GET", ["zones"]) => {
                 let zones = self.zones.iter().map(|(id, zone)| zone.shown(id)).collect();
                 page(zones, request)
+            }
+            (method, ["accounts", "a1", "r2", "buckets", rest @ ..]) => {
+                let jurisdiction = request.header("cf-r2-jurisdiction").unwrap_or("default");
+                self.bucket(method, rest, jurisdiction, &request.json())
             }
             (method, ["zones", id, rest @ ..]) => {
                 let next = self.sequence;

@@ -6,4 +6,6 @@ mod conformance;
 mod contract;
 mod fake;
 mod leak;
+#[cfg(feature = "r2")]
+mod r2;
 mod support;
