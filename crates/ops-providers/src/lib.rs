@@ -2,6 +2,8 @@
 
 #[cfg(feature = "aws-s3")]
 pub use ops_aws;
+#[cfg(feature = "cloudflare")]
+pub use ops_cloudflare;
 #[cfg(feature = "local")]
 pub use ops_local;
 #[cfg(feature = "neon")]

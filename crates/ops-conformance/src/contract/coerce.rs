@@ -203,25 +203,26 @@ fn exploded(schemas: &Schemas, shape: &Shape, pairs: &mut Vec<(String, String)>)
     (!object.is_empty()).then_some(Value::Object(object))
 }
 
-/// `name[field]=...`, and `name[field][field]=...`.
+/// `name[field]=...` and `name[field][field]=...`, or `name.field=...` as some vendors have it.
 fn deep_object(
     schemas: &Schemas,
     pointer: Option<&str>,
     name: &str,
     pairs: &mut Vec<(String, String)>,
 ) -> Option<Value> {
-    let start = format!("{name}[");
+    let (bracket, dot) = (format!("{name}["), format!("{name}."));
     let mut object = Map::new();
     let mut found = Vec::new();
     pairs.retain(|(key, value)| {
-        let Some(rest) = key.strip_prefix(&start) else {
+        let keys: Vec<&str> = if let Some(rest) = key.strip_prefix(&bracket) {
+            rest.trim_end_matches(']').split("][").collect()
+        } else if let Some(rest) = key.strip_prefix(&dot) {
+            rest.split('.').collect()
+        } else {
             return true;
         };
-        let keys = rest.trim_end_matches(']').split("][");
-        found.push((
-            keys.map(ToOwned::to_owned).collect::<Vec<_>>(),
-            value.clone(),
-        ));
+        let keys: Vec<String> = keys.into_iter().map(ToOwned::to_owned).collect();
+        found.push((keys, value.clone()));
         false
     });
     for (keys, text) in &found {
