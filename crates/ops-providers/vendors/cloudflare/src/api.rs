@@ -5,6 +5,7 @@
 
 use ops_core::dns::RecordQuery;
 use ops_core::id::ZoneId;
+use ops_core::{Error, ErrorKind, Result};
 use ops_http::{ApiRequest, Next, Operation, PageOf, PagedRequest, Paging};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -118,11 +119,15 @@ fn of_zone(operation: &'static Operation, zone: &ZoneId) -> ApiRequest {
 }
 
 /// Takes a numbered page apart.
-fn page<T: DeserializeOwned>(page: Envelope<Vec<T>>) -> ops_core::Result<PageOf<T>> {
-    let more = page.result_info.is_some_and(|info| info.has_more()) && !page.result.is_empty();
+fn page<T: DeserializeOwned>(page: Envelope<Vec<T>>) -> Result<PageOf<T>> {
+    let has_more = page.result_info.is_some_and(|info| info.has_more());
+    if has_more && page.result.is_empty() {
+        let message = "a page is empty, and is not the last";
+        return Err(Error::new(ErrorKind::Decode, message));
+    }
     Ok(PageOf {
         items: page.result,
-        next: if more { Next::More } else { Next::End },
+        next: if has_more { Next::More } else { Next::End },
     })
 }
 
@@ -185,7 +190,7 @@ mod tests {
             r#"{"hosts":["shop.example"]}"#,
         );
         assert_sends(
-            &purge_cache(&zone, &model::Purge::PurgeEverything(true)),
+            &purge_cache(&zone, &model::Purge::Everything(true)),
             "POST /zones/z%2F1%3F/purge_cache",
             r#"{"purge_everything":true}"#,
         );
@@ -202,18 +207,23 @@ mod tests {
     }
 
     #[test]
-    fn a_list_ends_with_its_last_page_and_with_an_empty_one() {
-        let next = |body: &str| {
+    fn a_list_ends_with_its_last_page() {
+        let read = |body: &str| {
             let envelope: Envelope<Vec<model::Setting>> = serde_json::from_str(body).unwrap();
-            page(envelope).unwrap().next
+            page(envelope).map(|page| page.next)
         };
-        let of = |info: &str| format!(r#"{{"result": [{{"value": 1}}], "result_info": {info}}}"#);
-        assert_eq!(next(&of(r#"{"page": 1, "total_pages": 2}"#)), Next::More);
-        assert_eq!(next(&of(r#"{"page": 2, "total_pages": 2}"#)), Next::End);
+        let next = |info: &str| {
+            read(&format!(
+                r#"{{"result": [{{"value": 1}}], "result_info": {info}}}"#
+            ))
+            .unwrap()
+        };
+        assert_eq!(next(r#"{"page": 1, "total_pages": 2}"#), Next::More);
+        assert_eq!(next(r#"{"page": 2, "total_pages": 2}"#), Next::End);
         for unknown in ["null", "{}", r#"{"page": 1}"#] {
-            assert_eq!(next(&of(unknown)), Next::End);
+            assert_eq!(next(unknown), Next::End);
         }
         let empty = r#"{"result": [], "result_info": {"page": 1, "total_pages": 9}}"#;
-        assert_eq!(next(empty), Next::End);
+        assert_eq!(read(empty).unwrap_err().kind(), ErrorKind::Decode);
     }
 }

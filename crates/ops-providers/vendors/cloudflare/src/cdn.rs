@@ -40,7 +40,7 @@ impl Cdn for CloudflareCdn {
 
     async fn purge(&self, request: PurgeRequest) -> Result<Purge> {
         match request.scope {
-            PurgeScope::Everything => self.send(model::Purge::PurgeEverything(true)).await,
+            PurgeScope::Everything => self.send(model::Purge::Everything(true)).await,
             PurgeScope::Urls(urls) => {
                 self.send_each("cdn.purge", urls, |url| self.url(url), model::Purge::Files)
                     .await
@@ -100,11 +100,11 @@ impl CloudflareCdn {
         read: impl Fn(String) -> Result<String> + Send,
         purge: fn(Vec<String>) -> model::Purge,
     ) -> Result<Purge> {
-        let named = |err: Error| err.with_provider(PROVIDER).with_operation(operation);
+        let refusal = |err: Error| err.with_provider(PROVIDER).with_operation(operation);
         let names: Result<Vec<String>> = names.into_iter().map(read).collect();
-        let names = names.map_err(named)?;
+        let names = names.map_err(refusal)?;
         if names.is_empty() {
-            return Err(named(refused("nothing is named")));
+            return Err(refusal(refused("nothing is named")));
         }
         for names in names.chunks(MAX_PER_REQUEST as usize) {
             self.send(purge(names.to_vec())).await?;

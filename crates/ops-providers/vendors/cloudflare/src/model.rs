@@ -150,7 +150,8 @@ pub(crate) enum Purge {
     Hosts(Vec<String>),
     /// Without the scheme.
     Prefixes(Vec<String>),
-    PurgeEverything(bool),
+    #[serde(rename = "purge_everything")]
+    Everything(bool),
     Tags(Vec<String>),
 }
 

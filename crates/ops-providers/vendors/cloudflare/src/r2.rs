@@ -5,6 +5,22 @@
 //! and its CORS go over the REST API, for which an API token is needed: a [`Cloudflare`]
 //! given to [`R2Builder::admin`].
 //!
+//! ```no_run
+//! # async fn run() -> ops_core::Result<()> {
+//! use ops_cloudflare::r2::Jurisdiction;
+//! use ops_cloudflare::{Cloudflare, R2};
+//! use ops_core::object_store::BucketAdmin;
+//!
+//! let bucket = R2::from_env()? // CLOUDFLARE_ACCOUNT_ID, R2_BUCKET and an access key
+//!     .jurisdiction(Jurisdiction::Eu)
+//!     .admin(Cloudflare::from_env()?)
+//!     .open()
+//!     .await?;
+//! bucket.create_bucket().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Not supported: versions, and locks of single objects.
 
 use std::collections::BTreeSet;

@@ -169,12 +169,9 @@ async fn a_list_that_never_ends_ends() {
         let info = json!({"page": 1, "total_pages": 2});
         respond(200).json(&json!({"success": true, "result": [], "result_info": info}))
     });
-    let records: Vec<_> = at(&server)
-        .list_record_sets(&zone(), RecordQuery::default())
-        .try_collect()
-        .await
-        .unwrap();
-    assert!(records.is_empty());
+    let records = at(&server).list_record_sets(&zone(), RecordQuery::default());
+    let err = records.try_collect::<Vec<_>>().await.unwrap_err();
+    assert_eq!(err.kind(), ErrorKind::Decode);
     assert_eq!(server.requests().len(), 1);
 }
 
