@@ -4,6 +4,7 @@ pub mod case;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod database;
+pub mod dns;
 pub mod fixture;
 pub mod hosting;
 pub mod leak;

@@ -7,11 +7,13 @@ use std::time::Duration;
 use ops_core::{Clock, Timestamp};
 
 mod database;
+mod dns;
 mod hosting;
 mod monitor;
 mod object_store;
 
 pub use database::MemoryDatabaseFixture;
+pub use dns::MemoryDnsFixture;
 pub use hosting::MemoryHostingFixture;
 pub use monitor::MemoryMonitorFixture;
 pub use object_store::MemoryObjectStoreFixture;

@@ -9,6 +9,7 @@
 )]
 
 mod database;
+mod dns;
 mod hosting;
 mod leak;
 mod matrix;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use ops_conformance::{Case, database, hosting, monitor, object_store};
+use ops_conformance::{Case, database, dns, hosting, monitor, object_store};
 
 const START: &str = "<!-- cases -->\n";
 const END: &str = "<!-- end of cases -->\n";
@@ -24,6 +24,7 @@ fn tables() -> String {
     table(&mut out, "Database", database::CASES);
     table(&mut out, "ObjectStore", object_store::CASES);
     table(&mut out, "Monitor", monitor::CASES);
+    table(&mut out, "Dns", dns::CASES);
     out.push('\n');
     out
 }
@@ -72,4 +73,5 @@ fn an_id_and_the_name_of_its_test_agree() {
     assert_well_formed("D", database::CASES);
     assert_well_formed("O", object_store::CASES);
     assert_well_formed("M", monitor::CASES);
+    assert_well_formed("DNS", dns::CASES);
 }

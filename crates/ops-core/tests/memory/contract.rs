@@ -1,7 +1,6 @@
 //! What every provider of a trait must do. Nothing here knows which one it is given.
 
 pub(crate) mod cdn;
-pub(crate) mod dns;
 pub(crate) mod notifier;
 pub(crate) mod pipeline;
 pub(crate) mod secret_store;

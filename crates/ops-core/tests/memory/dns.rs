@@ -2,43 +2,36 @@
 
 use std::time::Duration;
 
-use ops_core::dns::{Dns, RecordQuery, RecordSet, RecordType, ZoneTlsChange};
+use ops_core::dns::{Dns, DnsName, RecordData, RecordQuery, RecordSet, RecordType, ZoneTlsChange};
 use ops_core::hosting::DnsRecord;
+use ops_core::id::ZoneId;
 use ops_core::memory::MemoryDns;
 use ops_core::{DnsExt, EnsureOutcome, ErrorKind};
 
-use crate::contract::dns as contract;
-use crate::contract::dns::{find, name, set};
 use crate::support::all;
 
-macro_rules! contract {
-    ($($case:ident),+ $(,)?) => {$(
-        #[tokio::test]
-        async fn $case() {
-            let dns = MemoryDns::new();
-            let zone = dns.seed_zone("shop.example").unwrap();
-            contract::$case(&dns, &zone).await;
-        }
-    )+};
+mod suite {
+    use ops_conformance::memory::MemoryDnsFixture;
+
+    ops_conformance::dns!(MemoryDnsFixture::new());
 }
 
-contract!(
-    a_zone_is_listed_and_described,
-    every_type_of_record_comes_back_as_it_was_put,
-    texts_come_back_as_they_were_put,
-    putting_a_set_replaces_it_and_nothing_else,
-    a_time_to_live_is_kept_and_one_beyond_the_limits_refused,
-    a_name_outside_the_zone_is_refused,
-    a_cname_has_its_name_for_itself,
-    deleting_a_set_twice_succeeds,
-    a_zone_that_is_missing_is_not_found,
-    a_listing_is_filtered_by_name_and_type,
-    ensuring_sets_sends_only_what_differs,
-    a_change_of_tls_leaves_the_rest_as_it_is,
-    every_tls_setting_is_kept,
-    a_change_that_locks_visitors_out_changes_nothing,
-    ensuring_tls_twice_changes_it_once,
-);
+fn name(text: &str) -> DnsName {
+    DnsName::new(text).unwrap()
+}
+
+fn set(at: &str, kind: &str, texts: &[&str]) -> RecordSet {
+    let kind = RecordType::from_name(kind);
+    let parse = |text: &&str| RecordData::parse(&kind, text).unwrap();
+    RecordSet::new(name(at), texts.iter().map(parse).collect()).unwrap()
+}
+
+async fn find(dns: &dyn Dns, zone: &ZoneId, like: &RecordSet) -> Option<RecordSet> {
+    let query = RecordQuery::default()
+        .with_name(like.name.clone())
+        .with_kind(like.kind.clone());
+    all(dns.list_record_sets(zone, query)).await.pop()
+}
 
 #[tokio::test]
 async fn ensuring_many_sets_lists_once_and_puts_what_differs() {
@@ -80,6 +73,8 @@ async fn what_a_hosting_vendor_asks_for_is_ensured() {
     let wanted = DnsRecord::new("CNAME", "www.shop.example", "shop.fly.example.");
     let wanted = RecordSet::try_from(&wanted).unwrap();
     let zone = dns.zone_of(&wanted.name).await.unwrap();
+    let elsewhere = dns.zone_of(&name("elsewhere.invalid")).await;
+    assert!(elsewhere.unwrap_err().is_not_found());
     assert_eq!(zone.id, inner);
     dns.ensure_record_sets(&zone.id, vec![wanted.clone()])
         .await
