@@ -1,7 +1,7 @@
 //! What is sent: each operation that this crate can send, and each request as a value.
 //!
 //! Cloudflare's API v4 as of its SDK 7.3.0, <https://developers.cloudflare.com/api>. Every
-//! answer comes in an envelope, [`model::Envelope`]; lists come in numbered pages.
+//! answer comes in an envelope, `model::Envelope`; lists come in numbered pages.
 
 use ops_core::dns::RecordQuery;
 use ops_core::id::ZoneId;

@@ -90,6 +90,11 @@ impl Fake {
             .cdn(self.zone(name), DnsName::new(name).unwrap())
     }
 
+    /// Makes a zone.
+    pub(crate) fn add(&self, name: &str) {
+        self.account().add(name);
+    }
+
     /// The id of a zone.
     pub(crate) fn zone(&self, name: &str) -> ZoneId {
         let account = self.account();

@@ -15,4 +15,3 @@ mod fake;
 mod leak;
 #[cfg(feature = "r2")]
 mod r2;
-mod support;
