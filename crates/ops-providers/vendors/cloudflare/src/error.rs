@@ -17,16 +17,13 @@ const ROWS: &[ErrorRow] = &[
     ErrorRow::code("9106", ErrorKind::Unauthenticated),
     // "Could not route to ..., perhaps your object identifier is invalid?"
     ErrorRow::code("7003", ErrorKind::NotFound),
-    // "A bucket of this name exists, and you own it."
-    ErrorRow::code("10004", ErrorKind::AlreadyExists),
+    // R2: "Bucket name already exists."
+    ErrorRow::code("10073", ErrorKind::AlreadyExists),
     // "Record does not exist": somebody else changed the set in between.
     ErrorRow::code("81044", ErrorKind::Conflict),
-    // "The record quota has been exceeded."
-    ErrorRow::code("81045", ErrorKind::QuotaExceeded),
     // "A, AAAA, CNAME or NS records with that host already exist."
     ErrorRow::code("81053", ErrorKind::Conflict),
     ErrorRow::code("81054", ErrorKind::Conflict),
-    ErrorRow::code("81056", ErrorKind::Conflict),
     // "The record already exists", and "An identical record already exists."
     ErrorRow::code("81057", ErrorKind::AlreadyExists),
     ErrorRow::code("81058", ErrorKind::AlreadyExists),

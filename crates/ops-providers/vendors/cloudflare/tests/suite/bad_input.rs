@@ -54,7 +54,6 @@ async fn the_vendors_codes_mean_what_they_say() {
         (404, 7003, ErrorKind::NotFound),
         (400, 7003, ErrorKind::NotFound),
         (403, 10_000, ErrorKind::PermissionDenied),
-        (400, 81_045, ErrorKind::QuotaExceeded),
         (400, 81_053, ErrorKind::Conflict),
         (404, 81_044, ErrorKind::Conflict),
         (400, 81_058, ErrorKind::AlreadyExists),

@@ -57,7 +57,7 @@ impl Account {
         let name = body["name"].as_str().unwrap_or_default();
         if self.buckets.contains_key(name) {
             let message = "The bucket you tried to create already exists, and you own it.";
-            return failure(409, 10_004, message);
+            return failure(409, 10_073, message);
         }
         // As the vendor does for every new bucket.
         let abort = json!({"condition": {"type": "Age", "maxAge": 604_800}});
