@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::bench::{ACQUIRE, settings};
 use super::*;
 
 /// The reference.
@@ -89,7 +90,7 @@ impl Model {
         let mut out = Vec::new();
         let retry_in = retry_at.map_or(Duration::ZERO, |at| at.since(now));
         match event {
-            Event::Acquire => {
+            Event::Acquire { .. } => {
                 let probes = self.connecting.is_empty() && self.parallel(now, retry_at) > 0;
                 let down = matches!(
                     self.failing,
@@ -288,7 +289,7 @@ impl Model {
 
     fn event(&self, op: &Op) -> Option<Event> {
         Some(match *op {
-            Op::Acquire => Event::Acquire,
+            Op::Acquire => ACQUIRE,
             Op::Collect(n) => Event::Collect(pick(self.waiters(), n)?),
             Op::Cancel(n) => Event::CancelWait {
                 waiter: pick(self.waiters(), n)?,
@@ -337,7 +338,7 @@ impl Pair {
         }
         let retry_at = self.core.governor.retry_at(self.now);
         let mut expected = self.model.step(event, self.now, retry_at);
-        if let (Event::Acquire, [Action::Wait(waiter), ..]) = (event, actions.as_slice())
+        if let (Event::Acquire { .. }, [Action::Wait(waiter), ..]) = (event, actions.as_slice())
             && expected.is_empty()
         {
             self.model.queue.push_back(*waiter);
@@ -345,7 +346,7 @@ impl Pair {
         }
         let to_open = self.model.to_open(self.now, retry_at);
         if self.model.draining && self.model.empty() && !was_drained {
-            expected.push(Action::Drained);
+            expected.push(Action::Settled);
         }
         let mut opened = 0;
         let mut got = Vec::new();
@@ -397,7 +398,6 @@ proptest! {
         let min_pool_size = min.min(pool_size);
         let mut pair = Pair {
             core: Core::new(Settings {
-                pool_size,
                 min_pool_size,
                 max_connecting,
                 server_lifetime: Duration::from_secs(1_000_000),
@@ -405,6 +405,7 @@ proptest! {
                 server_login_retry: Duration::from_secs(2),
                 reset,
                 seed,
+                ..settings(pool_size)
             }),
             model: Model {
                 pool_size,
