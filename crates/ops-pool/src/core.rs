@@ -28,6 +28,8 @@ mod life;
 #[cfg(test)]
 mod life_tests;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod queue_tests;

@@ -6,6 +6,11 @@ use super::{Core, Server, State};
 impl Core {
     /// How many connections all lanes may use together.
     pub(super) fn capacity(&self) -> usize {
+        self.settings.pool_size.max(self.counts.connected())
+    }
+
+    /// The same once the connections stand that are being opened.
+    pub(super) fn planned(&self) -> usize {
         self.settings.pool_size.max(self.counts.all())
     }
 
@@ -83,7 +88,7 @@ impl Core {
         {
             return 0;
         }
-        let capacity = self.capacity() + 1;
+        let capacity = self.planned() + 1;
         let heads = self.lanes.heads(&self.waiters);
         let head = heads
             .filter(|(lane, _)| self.lanes.may_take(*lane, capacity))
@@ -103,7 +108,7 @@ impl Core {
     /// How many connections are missing, not counting `without` of those in the making.
     pub(super) fn shortage(&self, now: Now, without: usize) -> usize {
         let connecting = self.counts.connecting - without;
-        let servable = self.lanes.servable(self.capacity());
+        let servable = self.lanes.servable(self.planned());
         let for_waiters = servable.saturating_sub(self.coming(now) - without);
         let connected = self.counts.connected() + connecting;
         for_waiters.max(self.settings.min_pool_size.saturating_sub(connected))

@@ -16,8 +16,6 @@ struct Lane {
     settings: LaneSettings,
     queue: List,
     in_use: usize,
-    /// How many more waiters are served before it is the next lane's turn.
-    credit: u32,
 }
 
 impl Lane {
@@ -35,6 +33,8 @@ impl Lane {
 pub(super) struct Lanes {
     lanes: Vec<Lane>,
     turn: usize,
+    /// How many more waiters are served before it is the next lane's turn.
+    credit: u32,
     waiting: usize,
     reserved: usize,
     /// Connections in use above what is reserved, of all lanes.
@@ -42,17 +42,17 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn new(lanes: &[LaneSettings]) -> Self {
-        let reserved = lanes.iter().map(|lane| lane.reserved).sum();
-        let lanes = lanes.iter().map(|&settings| Lane {
+    pub(super) fn new(settings: &[LaneSettings]) -> Self {
+        let reserved = settings.iter().map(|lane| lane.reserved).sum();
+        let lanes = settings.iter().map(|&settings| Lane {
             settings,
             queue: List::new(),
             in_use: 0,
-            credit: settings.weight,
         });
         Self {
             lanes: lanes.collect(),
             turn: 0,
+            credit: settings.first().map_or(0, |lane| lane.weight),
             waiting: 0,
             reserved,
             shared: 0,
@@ -144,20 +144,23 @@ impl Lanes {
             return None;
         }
         // Once round, and back to the first lane with its credit renewed.
-        for _ in 0..=self.lanes.len() {
-            let may_take = self.may_take(LaneId(self.turn), capacity);
-            let lane = self.lanes.get_mut(self.turn)?;
-            if lane.credit > 0
+        let count = self.lanes.len();
+        for step in 0..=count {
+            let turn = (self.turn + step) % count;
+            let may_take = self.may_take(LaneId(turn), capacity);
+            let lane = self.lanes.get_mut(turn)?;
+            let credit = if step == 0 {
+                self.credit
+            } else {
+                lane.settings.weight
+            };
+            if credit > 0
                 && may_take
                 && let Some(key) = lane.queue.pop_front(waiters)
             {
-                lane.credit -= 1;
+                (self.turn, self.credit) = (turn, credit - 1);
                 self.waiting -= 1;
                 return Some(key);
-            }
-            self.turn = (self.turn + 1) % self.lanes.len();
-            if let Some(next) = self.lanes.get_mut(self.turn) {
-                next.credit = next.settings.weight;
             }
         }
         None

@@ -129,6 +129,7 @@ impl Core {
             Turn::Served(server) => {
                 self.waiters.remove(waiter.0);
                 self.offer(server.0, now);
+                self.balance(now);
             }
             Turn::Refused(_) => {
                 self.waiters.remove(waiter.0);
@@ -231,7 +232,7 @@ impl Core {
         while self.lanes.waiting() > 0 && !self.idle.is_empty() {
             let capacity = self.capacity();
             if self.front_needs_check(now) {
-                if self.lanes.servable(capacity) <= self.coming(now) {
+                if self.lanes.servable(self.planned()) <= self.coming(now) {
                     return;
                 }
                 let Some(key) = self.idle.pop_front(&mut self.servers) else {
