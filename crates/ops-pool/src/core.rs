@@ -22,8 +22,11 @@ mod check;
 mod counts;
 mod event;
 mod governor;
+#[cfg(test)]
+mod group_tests;
 mod grow;
 mod lanes;
+mod ledger;
 mod life;
 #[cfg(test)]
 mod life_tests;
@@ -46,6 +49,8 @@ pub(crate) use event::{
     Action, Event, Failure, LaneId, LaneSettings, Now, Refusal, ServerId, Settings, Verdict,
     WaiterId,
 };
+
+pub(crate) use ledger::Ledger;
 
 use counts::Pace;
 use governor::Governor;

@@ -1,9 +1,9 @@
 //! A limit on the connections of several pools together.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use crate::core::Ledger;
 use crate::shared::Shared;
 
 /// Limits how many connections several pools have together: PgBouncer's
@@ -39,39 +39,30 @@ pub struct PoolGroup {
 
 #[derive(Debug)]
 struct Inner {
-    max_connections: usize,
     state: Mutex<State>,
     /// How many places are waited for by pools in which callers wait.
     pressing: AtomicUsize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    in_use: usize,
-    members: Vec<Weak<Shared>>,
-    /// Who waits for how many places.
-    queue: VecDeque<Wanted>,
+    ledger: Ledger<Member>,
+    members: Vec<Member>,
 }
 
-impl State {
-    /// Takes out whoever is next: pools in which callers wait come first.
-    fn pop(&mut self) -> Option<Wanted> {
-        let pressing = self.queue.iter().position(|wanted| wanted.pressing);
-        self.queue.remove(pressing.unwrap_or(0))
+/// A pool of the group. Its tasks and sessions keep it, not the group.
+#[derive(Clone, Debug)]
+struct Member(Weak<Shared>);
+
+impl PartialEq for Member {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ptr_eq(&other.0)
     }
 }
 
-#[derive(Debug)]
-struct Wanted {
-    pool: Weak<Shared>,
-    permits: usize,
-    /// Callers wait: what is idle elsewhere is closed for them.
-    pressing: bool,
-}
-
-impl Wanted {
-    fn is_of(&self, pool: &Arc<Shared>) -> bool {
-        std::ptr::eq(self.pool.as_ptr(), Arc::as_ptr(pool))
+impl Member {
+    fn of(pool: &Arc<Shared>) -> Self {
+        Self(Arc::downgrade(pool))
     }
 }
 
@@ -82,12 +73,13 @@ impl PoolGroup {
     pub fn new(max_connections: usize) -> Self {
         Self {
             inner: Arc::new(Inner {
-                max_connections: if max_connections == 0 {
-                    usize::MAX
-                } else {
-                    max_connections
-                },
-                state: Mutex::default(),
+                state: Mutex::new(State {
+                    ledger: Ledger::new(match max_connections {
+                        0 => usize::MAX,
+                        limit => limit,
+                    }),
+                    members: Vec::new(),
+                }),
                 pressing: AtomicUsize::new(0),
             }),
         }
@@ -96,13 +88,13 @@ impl PoolGroup {
     /// How many connections the pools have, those that are being opened among them.
     #[must_use]
     pub fn in_use(&self) -> usize {
-        self.lock().in_use
+        self.lock().ledger.in_use()
     }
 
     /// The limit; None is none.
     #[must_use]
     pub fn max_connections(&self) -> Option<usize> {
-        let limit = self.inner.max_connections;
+        let limit = self.lock().ledger.limit();
         (limit < usize::MAX).then_some(limit)
     }
 
@@ -113,100 +105,42 @@ impl PoolGroup {
 
     pub(crate) fn join(&self, pool: &Arc<Shared>) {
         let mut state = self.lock();
-        state.members.retain(|member| member.strong_count() > 0);
-        state.members.push(Arc::downgrade(pool));
+        state.members.retain(|member| member.0.strong_count() > 0);
+        state.members.push(Member::of(pool));
     }
 
     fn id(&self) -> usize {
         Arc::as_ptr(&self.inner).addr()
     }
 
-    /// Takes places as far as there are any, and waits in line for the rest.
-    fn take(&self, pool: &Arc<Shared>, permits: usize, pressing: bool) -> usize {
+    /// Does something with the places.
+    fn with<T>(&self, f: impl FnOnce(&mut Ledger<Member>) -> T) -> T {
         let mut state = self.lock();
-        let free = self.inner.max_connections - state.in_use;
-        let before_it = |wanted: &Wanted| wanted.pressing || !pressing;
-        let now = if state.queue.iter().any(before_it) {
-            0
-        } else {
-            permits.min(free)
-        };
-        state.in_use += now;
-        if now < permits {
-            state.queue.push_back(Wanted {
-                pool: Arc::downgrade(pool),
-                permits: permits - now,
-                pressing,
-            });
-            self.note_pressing(&state);
-        }
-        now
+        let outcome = f(&mut state.ledger);
+        let pressing = state.ledger.pressing();
+        self.inner.pressing.store(pressing, Ordering::Relaxed);
+        outcome
     }
 
-    /// Frees places, and gives them to whoever is next in line.
-    fn free(&self, permits: usize) -> Vec<(Arc<Shared>, usize, bool)> {
-        let mut state = self.lock();
-        state.in_use -= permits;
-        let mut served = Vec::new();
-        while state.in_use < self.inner.max_connections
-            && let Some(mut head) = state.pop()
-        {
-            let Some(pool) = head.pool.upgrade() else {
-                continue;
-            };
-            let now = head.permits.min(self.inner.max_connections - state.in_use);
-            state.in_use += now;
-            head.permits -= now;
-            served.push((pool, now, head.pressing));
-            if head.permits > 0 {
-                state.queue.push_front(head);
+    /// Frees places, and gives them to whoever is next.
+    fn pass_on(&self, permits: usize) {
+        let mut free = permits;
+        while free > 0 {
+            let served = self.with(|ledger| ledger.free(free));
+            free = 0;
+            for served in served {
+                match served.pool.0.upgrade() {
+                    Some(pool) => pool.permitted(self, served.permits, served.pressing),
+                    None => free += served.permits,
+                }
             }
         }
-        self.note_pressing(&state);
-        served
-    }
-
-    /// Takes a pool out of the line; how many places it was waiting for.
-    fn leave(&self, pool: &Arc<Shared>) -> usize {
-        let mut state = self.lock();
-        let mut left = 0;
-        state.queue.retain(|wanted| {
-            left += if wanted.is_of(pool) {
-                wanted.permits
-            } else {
-                0
-            };
-            !wanted.is_of(pool)
-        });
-        self.note_pressing(&state);
-        left
-    }
-
-    /// Callers wait in the pool now. How many places it waits for.
-    fn press(&self, pool: &Arc<Shared>) -> usize {
-        let mut state = self.lock();
-        let mut waits = 0;
-        for wanted in state.queue.iter_mut().filter(|it| it.is_of(pool)) {
-            wanted.pressing = true;
-            waits += wanted.permits;
-        }
-        self.note_pressing(&state);
-        waits
-    }
-
-    fn note_pressing(&self, state: &State) {
-        let pressing = state.queue.iter().filter(|wanted| wanted.pressing);
-        let places = pressing.map(|wanted| wanted.permits).sum();
-        self.inner.pressing.store(places, Ordering::Relaxed);
     }
 
     /// Whether callers of another pool wait for a place.
     fn is_pressed_by_others(&self, pool: &Arc<Shared>) -> bool {
-        self.inner.pressing.load(Ordering::Relaxed) > 0 && {
-            let state = self.lock();
-            let mut pressing = state.queue.iter().filter(|wanted| wanted.pressing);
-            pressing.any(|wanted| !wanted.is_of(pool))
-        }
+        self.inner.pressing.load(Ordering::Relaxed) > 0
+            && self.lock().ledger.is_pressed_by_others(&Member::of(pool))
     }
 
     /// Closes what has been idle for longest in any other pool of the group. False where
@@ -214,7 +148,8 @@ impl PoolGroup {
     fn evict(&self, except: &Arc<Shared>) -> bool {
         let members: Vec<_> = {
             let state = self.lock();
-            state.members.iter().filter_map(Weak::upgrade).collect()
+            let members = state.members.iter();
+            members.filter_map(|member| member.0.upgrade()).collect()
         };
         let others = members
             .into_iter()
@@ -259,7 +194,7 @@ impl Groups {
         }
         for group in &self.0 {
             // Each eviction frees a place, which goes to the head of the line.
-            for _ in 0..group.press(pool) {
+            for _ in 0..group.with(|ledger| ledger.press(&Member::of(pool))) {
                 if !group.evict(pool) {
                     break;
                 }
@@ -273,7 +208,8 @@ impl Groups {
             if granted == 0 {
                 return;
             }
-            granted = group.take(pool, granted, pressing);
+            let pool = Member::of(pool);
+            granted = group.with(|ledger| ledger.take(pool, granted, pressing));
         }
         if granted > 0 {
             pool.granted(granted);
@@ -283,7 +219,7 @@ impl Groups {
     /// Gives places back, in every group.
     pub(crate) fn give_back(&self, permits: usize) {
         for group in &self.0 {
-            pass_on(group, permits);
+            group.pass_on(permits);
         }
     }
 
@@ -312,21 +248,11 @@ impl Groups {
     /// Gives up every place that the pool waits for.
     pub(crate) fn leave(&self, pool: &Arc<Shared>) {
         for (place, group) in self.0.iter().enumerate() {
-            let left = group.leave(pool);
+            let left = group.with(|ledger| ledger.leave(&Member::of(pool)));
             // What it waited for here it had been given by those before.
             for before in self.0.iter().take(place) {
-                pass_on(before, left);
+                before.pass_on(left);
             }
         }
-    }
-}
-
-/// Frees places of a group, and gives them to whoever is next.
-fn pass_on(group: &PoolGroup, permits: usize) {
-    if permits == 0 {
-        return;
-    }
-    for (pool, now, pressing) in group.free(permits) {
-        pool.permitted(group, now, pressing);
     }
 }
