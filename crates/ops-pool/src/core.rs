@@ -98,6 +98,8 @@ impl State {
 
 #[derive(Debug)]
 struct Waiter {
+    /// Grows with each arrival.
+    ticket: u64,
     since: Now,
     lane: LaneId,
     turn: Turn,
@@ -121,6 +123,7 @@ pub(crate) struct Core {
     resetting: List,
     counts: Counts,
     waiters: Slab<Waiter>,
+    tickets: u64,
     lanes: Lanes,
     pace: Pace,
     governor: Governor,
@@ -159,6 +162,7 @@ impl Core {
             resetting: List::new(),
             counts: Counts::default(),
             waiters: Slab::new(),
+            tickets: 0,
             pace: Pace::default(),
             governor,
             next_lifetime_close: Now::default(),

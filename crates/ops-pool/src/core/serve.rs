@@ -25,7 +25,9 @@ impl Core {
         if let Some(refusal) = self.hopeless(lane, patience, now) {
             return self.refuse(refusal);
         }
+        self.tickets += 1;
         let key = self.waiters.insert(Waiter {
+            ticket: self.tickets,
             since: now,
             lane,
             turn: Turn::Queued,

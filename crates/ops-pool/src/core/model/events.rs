@@ -87,9 +87,14 @@ impl Model {
             if self.draining {
                 self.refused.insert(waiter, Refusal::ShuttingDown);
             } else {
-                // Its place: nobody who came before it can be in the queue.
-                self.queues[lane.0]
-                    .push_front((waiter, self.came.get(&waiter).copied().unwrap_or_default()));
+                // To its place among those who have not been served.
+                let came = |waiter: &WaiterId| self.came.get(waiter).copied().unwrap_or_default();
+                let mut queue = self.queues[lane.0].clone();
+                queue.push_back((waiter, came(&waiter).0));
+                queue
+                    .make_contiguous()
+                    .sort_by_key(|(waiter, _)| came(waiter).1);
+                self.queues[lane.0] = queue;
             }
         }
         let before = self.idle.len();
