@@ -331,9 +331,7 @@ impl Shared {
                 Effect::Report(report) => drop(report.send(Released::Clean)),
                 Effect::Rearm => self.rearm.notify_one(),
                 Effect::Settled => self.settled.notify_waiters(),
-                Effect::Request(permits, pressing) => {
-                    self.config.groups.request(self, permits, pressing);
-                }
+                Effect::Request => self.config.groups.request(self),
                 Effect::GiveBack(permits) => self.config.groups.give_back(permits),
                 Effect::Spare => self.config.groups.idle(self),
             }

@@ -195,8 +195,9 @@ pub(crate) enum Action {
     Reset(ServerId),
     /// Check whether the connection still works.
     Check(ServerId),
-    /// Ask the group for permits; where `evict`, also at the cost of what is idle elsewhere.
-    Request { permits: usize, evict: bool },
+    /// Ask the group for as many permits as the core wants; where it presses, also at the
+    /// cost of what is idle elsewhere.
+    Request,
     /// Give permits back to the group.
     GiveBack(usize),
     /// A connection of a pool in a group has nothing to do.

@@ -127,6 +127,9 @@ impl Core {
                 self.lanes.unlink(&mut self.waiters, lane, waiter.0);
                 self.waiters.remove(waiter.0);
                 self.totals.timeouts += u64::from(timed_out);
+                if self.settings.limited {
+                    self.balance(now);
+                }
             }
             Turn::Served(server) => {
                 self.waiters.remove(waiter.0);

@@ -104,8 +104,8 @@ pub(super) enum Effect {
     Report(oneshot::Sender<Released>),
     Rearm,
     Settled,
-    /// The group is asked for places, on account of waiters or not.
-    Request(usize, bool),
+    /// The groups are asked for places.
+    Request,
     GiveBack(usize),
     Spare,
 }
@@ -219,9 +219,7 @@ impl State {
                     deferred.push(Effect::Rearm);
                 }
                 Action::Settled => deferred.push(Effect::Settled),
-                Action::Request { permits, evict } => {
-                    deferred.push(Effect::Request(permits, evict));
-                }
+                Action::Request => deferred.push(Effect::Request),
                 Action::GiveBack(permits) => deferred.push(Effect::GiveBack(permits)),
                 Action::Spare => deferred.push(Effect::Spare),
             }
