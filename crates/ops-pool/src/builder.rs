@@ -12,8 +12,10 @@ use tokio::runtime::Handle;
 
 use crate::config::Config;
 use crate::connect::{Connect, PgConnect};
+use crate::connect_query::ConnectQuery;
 use crate::core::Settings;
 use crate::pool::SessionPool;
+use crate::settings::PoolSettings;
 use crate::shared::Shared;
 
 #[derive(Debug)]
@@ -57,6 +59,7 @@ pub struct SessionPoolBuilder {
     server_idle_timeout: Duration,
     server_reset_query: String,
     reset_timeout: Duration,
+    connect_query: Option<String>,
 }
 
 impl SessionPoolBuilder {
@@ -81,7 +84,24 @@ impl SessionPoolBuilder {
             server_idle_timeout: Duration::from_secs(600),
             server_reset_query: "DISCARD ALL".to_owned(),
             reset_timeout: Duration::from_secs(5),
+            connect_query: None,
         }
+    }
+
+    /// Takes over all settings at once, in place of what was set before.
+    pub fn settings(mut self, settings: PoolSettings) -> Self {
+        self.pool_size = settings.pool_size;
+        self.min_pool_size = settings.min_pool_size;
+        self.max_connecting = settings.max_connecting;
+        self.query_wait_timeout = settings.query_wait_timeout;
+        self.server_connect_timeout = settings.server_connect_timeout;
+        self.server_login_retry = settings.server_login_retry;
+        self.server_lifetime = settings.server_lifetime;
+        self.server_idle_timeout = settings.server_idle_timeout;
+        self.server_reset_query = settings.server_reset_query;
+        self.reset_timeout = settings.reset_timeout;
+        self.connect_query = settings.connect_query;
+        self
     }
 
     /// Sets how many connections the pool may have. Defaults to 20. Zero is refused.
@@ -191,11 +211,12 @@ impl SessionPoolBuilder {
             server_idle_timeout,
             server_reset_query,
             reset_timeout,
+            connect_query,
         } = self;
         let (database, user) = names(&source);
         let statement = server_reset_query.to_ascii_uppercase();
         let config = Config {
-            connect: connector(source, server_connect_timeout),
+            connect: connector(source, server_connect_timeout, connect_query),
             database,
             user,
             pool_size,
@@ -275,11 +296,15 @@ fn names(source: &Source) -> (String, String) {
     }
 }
 
-fn connector(source: Source, timeout: Duration) -> Arc<dyn Connect> {
-    match source {
+fn connector(source: Source, timeout: Duration, connect_query: Option<String>) -> Arc<dyn Connect> {
+    let inner: Arc<dyn Connect> = match source {
         Source::Custom(connect) => connect,
         Source::Info(info, options) => {
             Arc::new(PgConnect::new(*info, options.with_connect_timeout(timeout)))
         }
+    };
+    match connect_query {
+        Some(sql) => Arc::new(ConnectQuery { inner, sql }),
+        None => inner,
     }
 }
