@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod acquire;
+mod budget;
 mod builder;
 mod close;
 mod config;
@@ -17,6 +18,7 @@ mod snapshot;
 mod tap;
 
 pub use acquire::Acquire;
+pub use budget::{Budget, Term};
 pub use builder::SessionPoolBuilder;
 pub use close::{CloseReason, Released};
 pub use connect::{Connect, Connected};

@@ -22,30 +22,29 @@ pub(super) fn assemble(ini: &PgBouncerIni<'_>, database: &str) -> Result<PgBounc
     let main = reading.main();
     let (shop, name) = reading.database(database);
     let user = shop.text("user").or(ini.user.as_deref()).map(str::to_owned);
-    let of_user = match &user {
-        Some(user) => reading.line(Section::Users, user).unwrap_or_default(),
-        None => {
-            reading.problem("no user: the database's line has no user=, and none was given");
-            Values::default()
-        }
-    };
+    let of_user = user.as_ref().map(|user| reading.line(Section::Users, user));
+    if of_user.is_none() {
+        reading.problem("no user: the database's line has no user=, and none was given");
+    }
     let levels = Levels {
-        user: of_user,
+        user: of_user.flatten().unwrap_or_default(),
         database: shop,
         main,
     };
     let settings = settings(&mut reading, &levels);
     let (connect_info, connect_options) =
         server::server(&mut reading, &levels, ini, name.as_deref(), user.as_deref());
-    reading.problems.extend(settings.problems());
-    if !reading.problems.is_empty() {
-        return Err(Error::invalid_config(reading.problems).with_operation("pool.pgbouncer_ini"));
+    for problem in settings.problems() {
+        reading.problem(problem);
     }
+    let ignored = reading
+        .finish()
+        .map_err(|problems| Error::invalid_config(problems).with_operation("pool.pgbouncer_ini"))?;
     Ok(PgBouncerPool {
         connect_info,
         connect_options,
         settings,
-        ignored: reading.ignored,
+        ignored,
     })
 }
 
@@ -174,9 +173,9 @@ fn bound_the_queue(reading: &mut Reading, levels: &Levels, settings: &mut PoolSe
 
 fn mode(reading: &mut Reading, levels: &Levels) {
     for level in [&levels.user, &levels.database, &levels.main] {
-        if let Some(session) = reading.line_value(level, "pool_mode", |it| {
-            is_session_mode(it).map(Some)
-        }) {
+        if let Some(session) =
+            reading.line_value(level, "pool_mode", |it| is_session_mode(it).map(Some))
+        {
             if !session {
                 reading.ignore(level, "pool_mode", OTHER_MODE);
             }

@@ -24,8 +24,7 @@ pub(super) fn lookup(text: &str, user: &str) -> Found {
             Some((name, password))
         })
         // A later line replaces an earlier one.
-        .filter(|(name, _)| name == user)
-        .last();
+        .rfind(|(name, _)| name == user);
     match line {
         None => Found::Nothing,
         Some((_, password)) if password.is_empty() => Found::Nothing,

@@ -17,6 +17,8 @@ pub(super) type Include<'a> = dyn Fn(&str) -> io::Result<String> + 'a;
 pub(super) struct Place {
     file: Arc<str>,
     line: usize,
+    /// Which of all lines, those of included files among them.
+    pub(super) order: usize,
 }
 
 impl fmt::Display for Place {
@@ -33,6 +35,27 @@ pub(super) enum Section {
     Peers,
 }
 
+/// What is wrong with a file.
+#[derive(Default)]
+pub(super) struct Problems(Vec<(usize, String)>);
+
+impl Problems {
+    pub(super) fn add(&mut self, place: &Place, problem: impl fmt::Display) {
+        self.0.push((place.order, format!("{place}: {problem}")));
+    }
+
+    /// Adds one that is of no line.
+    pub(super) fn add_general(&mut self, problem: impl fmt::Display) {
+        self.0.push((usize::MAX, problem.to_string()));
+    }
+
+    /// In the order of the lines.
+    pub(super) fn into_texts(mut self) -> Vec<String> {
+        self.0.sort_by_key(|(order, _)| *order);
+        self.0.into_iter().map(|(_, problem)| problem).collect()
+    }
+}
+
 /// A line `key = value`. The value may hold a password: there is no `Debug` on purpose.
 pub(super) struct Entry {
     pub(super) section: Section,
@@ -47,7 +70,9 @@ pub(super) struct Lines {
     pub(super) entries: Vec<Entry>,
     /// Lines of a `[pgbouncer]` section that a later one has undone.
     pub(super) undone: Vec<Entry>,
-    pub(super) problems: Vec<String>,
+    pub(super) problems: Problems,
+    /// How many lines have been read.
+    count: usize,
     current: Current,
 }
 
@@ -75,7 +100,9 @@ impl Lines {
             let place = Place {
                 file: Arc::clone(&file),
                 line: index + 1,
+                order: self.count,
             };
+            self.count += 1;
             match included(line.trim_start()) {
                 Some(name) => self.include(name, &place, include, depth),
                 None => self.line(line, place),
@@ -83,13 +110,7 @@ impl Lines {
         }
     }
 
-    fn include(
-        &mut self,
-        name: &str,
-        place: &Place,
-        include: Option<&Include<'_>>,
-        depth: usize,
-    ) {
+    fn include(&mut self, name: &str, place: &Place, include: Option<&Include<'_>>, depth: usize) {
         let Some(load) = include else {
             let problem = "%include, and no way was given to read other files";
             return self.problem(place, problem);
@@ -159,7 +180,7 @@ impl Lines {
     }
 
     fn problem(&mut self, place: &Place, problem: impl fmt::Display) {
-        self.problems.push(format!("{place}: {problem}"));
+        self.problems.add(place, problem);
     }
 }
 

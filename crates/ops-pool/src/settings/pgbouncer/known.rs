@@ -20,7 +20,8 @@ const LOG: Fate = Ignored("the pool has no log of its own: its events go to trac
 const CONSOLE: Fate = Ignored("the pool has no console; see SessionPool::show_pools");
 const PACKETS: Fate = Ignored("the pool stands beside the data's path, not in it");
 const NAMES: Fate = Ignored("the operating system looks names up for each new connection");
-const MANY: Fate = Ignored("a pool is of one database and one user, and lives as long as its handle");
+const MANY: Fate =
+    Ignored("a pool is of one database and one user, and lives as long as its handle");
 const CIPHERS: Fate = Ignored("the TLS library chooses among its own ciphers, all of them strong");
 const STATEMENT: Fate = Ignored("set statement_timeout for the role or the database");
 const IN_TRANSACTION: Fate =

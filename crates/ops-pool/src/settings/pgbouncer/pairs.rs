@@ -67,7 +67,14 @@ mod tests {
 
     #[test]
     fn what_pgbouncer_refuses_is_refused() {
-        for line in ["host", "host =", "=db", "password=''", "password='x", "a=b c d=e"] {
+        for line in [
+            "host",
+            "host =",
+            "=db",
+            "password=''",
+            "password='x",
+            "a=b c d=e",
+        ] {
             assert!(pairs(line).is_err(), "{line}");
         }
         // PgBouncer swallows the character after the quote.

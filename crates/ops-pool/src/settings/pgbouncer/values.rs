@@ -10,7 +10,10 @@ pub(super) type Wanted = &'static str;
 
 /// A whole number, in the notations of C: decimal, `0x` and octal with a leading 0.
 pub(super) fn whole(value: &str) -> Result<usize, Wanted> {
-    let (digits, radix) = match value.strip_prefix("0x").or_else(|| value.strip_prefix("0X")) {
+    let (digits, radix) = match value
+        .strip_prefix("0x")
+        .or_else(|| value.strip_prefix("0X"))
+    {
         Some(digits) => (digits, 16),
         None if value.len() > 1 && value.starts_with('0') => (value, 8),
         None => (value, 10),

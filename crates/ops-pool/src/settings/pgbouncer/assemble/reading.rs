@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::settings::pgbouncer::Ignored;
-use crate::settings::pgbouncer::ini::{Entry, Lines, Place, Section};
+use crate::settings::pgbouncer::ini::{Entry, Lines, Place, Problems, Section};
 use crate::settings::pgbouncer::known::{Fate, fate, nearest};
 use crate::settings::pgbouncer::pairs::pairs;
 use crate::settings::pgbouncer::values::Wanted;
@@ -27,8 +27,8 @@ impl Values {
 
 pub(super) struct Reading {
     entries: Vec<Entry>,
-    pub(super) problems: Vec<String>,
-    pub(super) ignored: Vec<Ignored>,
+    problems: Problems,
+    ignored: Vec<(usize, Ignored)>,
 }
 
 impl Reading {
@@ -40,11 +40,7 @@ impl Reading {
             ignored: Vec::new(),
         };
         for entry in &lines.undone {
-            reading.ignored.push(Ignored {
-                name: entry.key.clone(),
-                place: entry.place.to_string(),
-                reason: UNDONE,
-            });
+            reading.ignore_at(&entry.place, &entry.key, UNDONE);
         }
         let entries = std::mem::take(&mut reading.entries);
         for entry in lines.undone.iter().chain(&entries) {
@@ -172,12 +168,17 @@ impl Reading {
 
     pub(super) fn ignore(&mut self, values: &Values, name: &str, reason: &'static str) {
         if let Some(place) = values.place(name) {
-            self.ignored.push(Ignored {
-                name: name.to_owned(),
-                place: place.to_string(),
-                reason,
-            });
+            self.ignore_at(place, name, reason);
         }
+    }
+
+    fn ignore_at(&mut self, place: &Place, name: &str, reason: &'static str) {
+        let ignored = Ignored {
+            name: name.to_owned(),
+            place: place.to_string(),
+            reason,
+        };
+        self.ignored.push((place.order, ignored));
     }
 
     pub(super) fn ignore_everywhere<const N: usize, const M: usize>(
@@ -194,10 +195,20 @@ impl Reading {
     }
 
     pub(super) fn problem_at(&mut self, place: &Place, problem: impl fmt::Display) {
-        self.problems.push(format!("{place}: {problem}"));
+        self.problems.add(place, problem);
     }
 
     pub(super) fn problem(&mut self, problem: impl fmt::Display) {
-        self.problems.push(problem.to_string());
+        self.problems.add_general(problem);
+    }
+
+    /// What has no effect, in the order of the lines; else everything that is wrong.
+    pub(super) fn finish(mut self) -> Result<Vec<Ignored>, Vec<String>> {
+        let problems = self.problems.into_texts();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        self.ignored.sort_by_key(|(order, _)| *order);
+        Ok(self.ignored.into_iter().map(|(_, it)| it).collect())
     }
 }

@@ -73,7 +73,10 @@ pub(super) fn server(
 fn host(reading: &mut Reading, line: &Values, main: &Values) -> Host {
     let socket_dir = main.text("unix_socket_dir").filter(|it| !it.is_empty());
     let host = line.text("host");
-    let place = line.place("host").or(main.place("unix_socket_dir")).cloned();
+    let place = line
+        .place("host")
+        .or(main.place("unix_socket_dir"))
+        .cloned();
     let wrong = match host.or(socket_dir) {
         Some(host) if host.starts_with('@') => "is a socket in the abstract namespace",
         Some(host) if host.contains(',') => "is a list, and a pool connects to one host",
@@ -155,7 +158,11 @@ fn options(reading: &mut Reading, line: &Values, main: &Values) -> ConnectOption
 }
 
 fn tls(reading: &mut Reading, main: &Values, host: &Host) -> TlsSettings {
-    let file = |name| main.text(name).filter(|it| !it.is_empty()).map(PathBuf::from);
+    let file = |name| {
+        main.text(name)
+            .filter(|it| !it.is_empty())
+            .map(PathBuf::from)
+    };
     let roots = file("server_tls_ca_file");
     let (certificate, key) = (file("server_tls_cert_file"), file("server_tls_key_file"));
     if certificate.is_some() != key.is_some() {
@@ -171,8 +178,10 @@ fn tls(reading: &mut Reading, main: &Values, host: &Host) -> TlsSettings {
             "verify-ca" => TlsMode::VerifyCa,
             "verify-full" => TlsMode::VerifyFull,
             "prefer" | "allow" => {
-                return Err("falls back to plain text; say disable, require, verify-ca or \
-                            verify-full, or have the program say it");
+                return Err(
+                    "falls back to plain text; say disable, require, verify-ca or \
+                            verify-full, or have the program say it",
+                );
             }
             _ => return Err("is none of disable, require, verify-ca and verify-full"),
         })
@@ -198,5 +207,6 @@ fn tls(reading: &mut Reading, main: &Values, host: &Host) -> TlsSettings {
 
 fn is_loopback(host: &str) -> bool {
     let address = host.parse::<std::net::IpAddr>();
-    address.map_or(host.eq_ignore_ascii_case("localhost"), |it| it.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
