@@ -25,7 +25,7 @@ pub use sqlalchemy::{ResetOnReturn, SqlAlchemy};
 /// let settings = PoolSettings::new()
 ///     .with_pool_size(10)
 ///     .with_reserve_pool_size(5)
-///     .with_query_wait_timeout(Duration::from_secs(3));
+///     .with_query_wait_timeout(Duration::from_secs(30));
 /// settings.check()?;
 /// assert_eq!(settings.server_reset_query, "DISCARD ALL");
 /// assert_eq!(settings.most_connections(), 15);
