@@ -15,6 +15,7 @@ mod pool;
 mod session;
 mod settings;
 mod shared;
+pub mod show;
 mod snapshot;
 mod tap;
 
