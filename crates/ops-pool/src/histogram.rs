@@ -185,6 +185,19 @@ impl HistogramSnapshot {
             .map(|(index, count)| (Duration::from_nanos(highest_of(index)), *count))
     }
 
+    /// As [`buckets`](Self::buckets), with the middle of each.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn middles(&self) -> impl Iterator<Item = (Duration, u64)> + '_ {
+        let counts = self.counts.iter().enumerate();
+        counts
+            .filter(|(_, count)| **count > 0)
+            .map(|(index, count)| {
+                let before = index.checked_sub(1).map_or(0, |it| highest_of(it) + 1);
+                let middle = before.midpoint(highest_of(index));
+                (Duration::from_nanos(middle), *count)
+            })
+    }
+
     /// Adds the records of another one, such as another pool's.
     pub fn merge(&mut self, other: &Self) {
         for (own, others) in self.counts.iter_mut().zip(&other.counts) {

@@ -12,6 +12,8 @@ mod driver;
 mod error;
 mod histogram;
 mod pool;
+#[cfg(feature = "metrics")]
+mod publish;
 mod session;
 mod settings;
 mod shared;
@@ -27,6 +29,8 @@ pub use connect::{Connect, Connected};
 pub use error::{AcquireError, AcquireReport, Holder, ServerDown};
 pub use histogram::{Histogram, HistogramSnapshot, Timings, TimingsSnapshot};
 pub use pool::{Drain, DrainReport, SessionPool};
+#[cfg(feature = "metrics")]
+pub use publish::MetricsPublisher;
 pub use session::Session;
 pub use settings::pgbouncer::{Ignored, PgBouncerIni, PgBouncerPool};
 pub use settings::{PoolSettings, ResetOnReturn, SqlAlchemy};
