@@ -36,3 +36,11 @@ pub use settings::pgbouncer::{Ignored, PgBouncerIni, PgBouncerPool};
 pub use settings::{PoolSettings, ResetOnReturn, SqlAlchemy};
 pub use snapshot::{ShowPools, Snapshot, Totals};
 pub use tap::{Tap, TransactionStatus, Wire};
+
+// The examples of the longer texts are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/migrating-to-ops-pool.md")]
+mod migrating {}
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/pool-sizing.md")]
+mod pool_sizing {}

@@ -13,17 +13,16 @@ use super::{ColumnType, Row};
 ///
 /// let lists = ListsCounts { databases: 1, pools: 2, ..ListsCounts::default() };
 /// let rows = lists.rows();
-/// assert_eq!(
-///     table(&rows[..4]),
-///     "   list    | items
-/// -----------+-------
-///  databases |     1
-///  users     |     0
-///  peers     |     0
-///  pools     |     2
-/// (4 rows)
-/// ",
-/// );
+/// let lines = [
+///     "   list    | items ",
+///     "-----------+-------",
+///     " databases |     1",
+///     " users     |     0",
+///     " peers     |     0",
+///     " pools     |     2",
+///     "(4 rows)",
+/// ];
+/// assert!(table(&rows[..4]).lines().eq(lines));
 /// ```
 #[must_use]
 pub fn table<R: Row>(rows: &[R]) -> String {
