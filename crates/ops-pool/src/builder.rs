@@ -14,10 +14,12 @@ use tokio::runtime::Handle;
 
 use crate::config::Config;
 use crate::connect::{Connect, PgConnect};
+use crate::connect_query::ConnectQuery;
 use crate::core::Settings;
 use crate::group::{Groups, PoolGroup};
 use crate::lane::{Lane, Lanes};
 use crate::pool::SessionPool;
+use crate::settings::PoolSettings;
 use crate::shared::Shared;
 
 #[derive(Debug)]
@@ -72,6 +74,7 @@ pub struct SessionPoolBuilder {
     leak_threshold: Option<Duration>,
     lanes: Vec<Lane>,
     groups: Groups,
+    connect_query: Option<String>,
 }
 
 impl SessionPoolBuilder {
@@ -107,7 +110,42 @@ impl SessionPoolBuilder {
             leak_threshold: None,
             lanes: Vec::new(),
             groups: Groups::default(),
+            connect_query: None,
         }
+    }
+
+    /// Takes over all settings at once, in place of what was set before.
+    ///
+    /// `max_db_connections` and `max_user_connections` hold for this pool alone. Where they
+    /// are to hold for several pools together, leave them at zero and put the pools into
+    /// one [`group`](Self::group).
+    pub fn settings(mut self, settings: PoolSettings) -> Self {
+        self.pool_size = settings.pool_size;
+        self.min_pool_size = settings.min_pool_size;
+        self.max_connecting = settings.max_connecting;
+        self.query_wait_timeout = settings.query_wait_timeout;
+        self.server_connect_timeout = settings.server_connect_timeout;
+        self.server_login_retry = settings.server_login_retry;
+        self.server_lifetime = settings.server_lifetime;
+        self.server_idle_timeout = settings.server_idle_timeout;
+        self.server_reset_query = settings.server_reset_query;
+        self.reset_timeout = settings.reset_timeout;
+        self.connect_query = settings.connect_query;
+        self.reserve_pool_size = settings.reserve_pool_size;
+        self.reserve_pool_timeout = settings.reserve_pool_timeout;
+        self.server_round_robin = settings.server_round_robin;
+        self.server_check_delay = settings
+            .server_check_query
+            .is_some()
+            .then_some(settings.server_check_delay);
+        self.server_check_query = settings.server_check_query.unwrap_or_default();
+        self.max_waiting = (settings.max_waiting > 0).then_some(settings.max_waiting);
+        for limit in [settings.max_db_connections, settings.max_user_connections] {
+            if limit > 0 {
+                self.groups.add(&PoolGroup::new(limit));
+            }
+        }
+        self
     }
 
     /// Sets how many connections the pool may have. Defaults to 20. Zero is refused.
@@ -328,7 +366,7 @@ impl SessionPoolBuilder {
         let statement = self.server_reset_query.to_ascii_uppercase();
         let resets = self.resets();
         Config {
-            connect: connector(self.source, self.server_connect_timeout),
+            connect: connector(self.source, self.server_connect_timeout, self.connect_query),
             database,
             user,
             query_wait_timeout: (!self.query_wait_timeout.is_zero())
@@ -361,11 +399,15 @@ fn names(source: &Source) -> (String, String) {
     }
 }
 
-fn connector(source: Source, timeout: Duration) -> Arc<dyn Connect> {
-    match source {
+fn connector(source: Source, timeout: Duration, connect_query: Option<String>) -> Arc<dyn Connect> {
+    let inner: Arc<dyn Connect> = match source {
         Source::Custom(connect) => connect,
         Source::Info(info, options) => {
             Arc::new(PgConnect::new(*info, options.with_connect_timeout(timeout)))
         }
+    };
+    match connect_query {
+        Some(sql) => Arc::new(ConnectQuery { inner, sql }),
+        None => inner,
     }
 }
