@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::connect::{Connect, PgConnect};
 use crate::core::Settings;
 use crate::pool::SessionPool;
+use crate::reset::{OnDirty, Reset};
 use crate::shared::Shared;
 
 #[derive(Debug)]
@@ -55,8 +56,10 @@ pub struct SessionPoolBuilder {
     server_login_retry: Duration,
     server_lifetime: Duration,
     server_idle_timeout: Duration,
-    server_reset_query: String,
+    reset: Reset,
     reset_timeout: Duration,
+    on_dirty: OnDirty,
+    cancel_timeout: Duration,
 }
 
 impl SessionPoolBuilder {
@@ -79,8 +82,10 @@ impl SessionPoolBuilder {
             server_login_retry: Duration::from_secs(15),
             server_lifetime: Duration::from_secs(3600),
             server_idle_timeout: Duration::from_secs(600),
-            server_reset_query: "DISCARD ALL".to_owned(),
+            reset: Reset::DiscardAll,
             reset_timeout: Duration::from_secs(5),
+            on_dirty: OnDirty::Close,
+            cancel_timeout: Duration::from_secs(2),
         }
     }
 
@@ -140,16 +145,36 @@ impl SessionPoolBuilder {
         self
     }
 
-    /// Sets what is run when a session comes back. Defaults to `DISCARD ALL`; empty is
-    /// nothing, and the next caller then meets what the one before has left.
-    pub fn server_reset_query(mut self, sql: impl Into<String>) -> Self {
-        self.server_reset_query = sql.into();
+    /// Sets how a session that comes back is reset. Defaults to [`Reset::DiscardAll`].
+    pub fn reset(mut self, reset: Reset) -> Self {
+        self.reset = reset;
         self
     }
 
-    /// Sets how long the reset may take before the connection is closed. Defaults to 5 s.
+    /// Sets what resets a session that comes back: PgBouncer's name for
+    /// [`Reset::Custom`]. Defaults to `DISCARD ALL`; empty is [`Reset::None`].
+    pub fn server_reset_query(self, sql: impl Into<String>) -> Self {
+        self.reset(Reset::Custom(sql.into()))
+    }
+
+    /// Sets how long it may take to make a session as good as new before the connection is
+    /// closed. Defaults to 5 s.
     pub fn reset_timeout(mut self, timeout: Duration) -> Self {
         self.reset_timeout = timeout;
+        self
+    }
+
+    /// Sets what is to become of a session that comes back inside of a transaction or with
+    /// a query that is not over. Defaults to [`OnDirty::Close`].
+    pub fn on_dirty(mut self, on_dirty: OnDirty) -> Self {
+        self.on_dirty = on_dirty;
+        self
+    }
+
+    /// Sets how long [`OnDirty::Rollback`] waits for a query to be canceled before the
+    /// connection is closed. Defaults to 2 s.
+    pub fn cancel_timeout(mut self, timeout: Duration) -> Self {
+        self.cancel_timeout = timeout;
         self
     }
 
@@ -189,11 +214,12 @@ impl SessionPoolBuilder {
             server_login_retry,
             server_lifetime,
             server_idle_timeout,
-            server_reset_query,
+            reset,
             reset_timeout,
+            on_dirty,
+            cancel_timeout,
         } = self;
         let (database, user) = names(&source);
-        let statement = server_reset_query.to_ascii_uppercase();
         let config = Config {
             connect: connector(source, server_connect_timeout),
             database,
@@ -201,12 +227,10 @@ impl SessionPoolBuilder {
             pool_size,
             query_wait_timeout: (!query_wait_timeout.is_zero()).then_some(query_wait_timeout),
             server_connect_timeout,
-            resets: !server_reset_query.trim().is_empty(),
-            reset_deallocates: ["DISCARD ALL", "DEALLOCATE"]
-                .iter()
-                .any(|it| statement.contains(it)),
-            server_reset_query,
+            reset: reset.plan(),
             reset_timeout,
+            on_dirty,
+            cancel_timeout,
         };
         let settings = Settings {
             pool_size,
@@ -215,7 +239,8 @@ impl SessionPoolBuilder {
             server_lifetime,
             server_idle_timeout,
             server_login_retry,
-            reset: config.resets,
+            // The verdict says of each session whether it needs one.
+            reset: true,
             // A new hasher has random keys: the only randomness that std has to offer.
             seed: RandomState::new().build_hasher().finish(),
         };
@@ -250,8 +275,17 @@ impl SessionPoolBuilder {
         );
         check(self.server_login_retry.is_zero(), "server_login_retry is 0");
         check(
-            self.reset_timeout.is_zero() && !self.server_reset_query.trim().is_empty(),
+            self.reset_timeout.is_zero(),
             "reset_timeout is 0: no reset would ever succeed",
+        );
+        let rolls_back = self.on_dirty == OnDirty::Rollback;
+        check(
+            rolls_back && self.cancel_timeout.is_zero(),
+            "cancel_timeout is 0: no query would ever be canceled",
+        );
+        check(
+            rolls_back && self.cancel_timeout > self.reset_timeout,
+            "cancel_timeout is longer than reset_timeout, which it is a part of",
         );
         if let Source::Info(info, _) = &self.source {
             check(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::connect::Connect;
+use crate::reset::{OnDirty, Plan};
 
 #[derive(Debug)]
 pub(crate) struct Config {
@@ -14,10 +15,8 @@ pub(crate) struct Config {
     /// None: for ever.
     pub(crate) query_wait_timeout: Option<Duration>,
     pub(crate) server_connect_timeout: Duration,
-    pub(crate) server_reset_query: String,
-    /// Whether there is a reset query.
-    pub(crate) resets: bool,
-    /// Whether the reset query deallocates prepared statements.
-    pub(crate) reset_deallocates: bool,
+    pub(crate) reset: Plan,
     pub(crate) reset_timeout: Duration,
+    pub(crate) on_dirty: OnDirty,
+    pub(crate) cancel_timeout: Duration,
 }

@@ -325,17 +325,17 @@ impl Core {
         };
         self.totals.last_return = Some(now);
         let reason = match verdict {
-            _ if entry.gone => Some(CloseReason::ServerGone),
             Verdict::Close(reason) => Some(reason),
-            Verdict::Reusable if self.draining => Some(CloseReason::ShuttingDown),
-            Verdict::Reusable => self
+            _ if entry.gone => Some(CloseReason::ServerGone),
+            _ if self.draining => Some(CloseReason::ShuttingDown),
+            Verdict::Clean | Verdict::Reusable => self
                 .used_up(server.0, now)
                 .then_some(CloseReason::LifetimeOver),
         };
         if let Some(reason) = reason {
             self.close(server.0, reason);
             self.balance(now);
-        } else if self.settings.reset {
+        } else if self.settings.reset && verdict == Verdict::Reusable {
             self.set_state(server.0, State::Resetting { since: now });
             self.resetting.push_back(&mut self.servers, server.0);
             self.totals.resets += 1;

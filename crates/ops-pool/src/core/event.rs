@@ -67,6 +67,8 @@ pub(crate) struct Settings {
 /// What is to become of a session that is given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
+    /// It may be used again as it is.
+    Clean,
     /// It may be used again, after its reset.
     Reusable,
     /// It may not.

@@ -123,14 +123,15 @@ impl Model {
                 }
             }
             Event::Release(server, verdict) if self.lent.remove(&server) => {
+                let gone = self.gone.remove(&server);
                 let reason = match verdict {
-                    _ if self.gone.remove(&server) => Some(CloseReason::ServerGone),
                     Verdict::Close(reason) => Some(reason),
-                    Verdict::Reusable => self.draining.then_some(CloseReason::ShuttingDown),
+                    _ if gone => Some(CloseReason::ServerGone),
+                    _ => self.draining.then_some(CloseReason::ShuttingDown),
                 };
                 match reason {
                     Some(reason) => out.push(Action::Close(server, reason)),
-                    None if self.reset => {
+                    None if self.reset && verdict == Verdict::Reusable => {
                         self.resetting.insert(server, now);
                         out.push(Action::Reset(server));
                     }
