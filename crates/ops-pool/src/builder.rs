@@ -19,6 +19,7 @@ use crate::core::Settings;
 use crate::group::{Groups, PoolGroup};
 use crate::lane::{Lane, Lanes};
 use crate::pool::SessionPool;
+use crate::reset::{OnDirty, Reset};
 use crate::settings::PoolSettings;
 use crate::shared::Shared;
 
@@ -61,7 +62,7 @@ pub struct SessionPoolBuilder {
     server_login_retry: Duration,
     server_lifetime: Duration,
     server_idle_timeout: Duration,
-    server_reset_query: String,
+    reset: Reset,
     reset_timeout: Duration,
     reserve_pool_size: usize,
     reserve_pool_timeout: Duration,
@@ -75,6 +76,8 @@ pub struct SessionPoolBuilder {
     lanes: Vec<Lane>,
     groups: Groups,
     connect_query: Option<String>,
+    on_dirty: OnDirty,
+    cancel_timeout: Duration,
 }
 
 impl SessionPoolBuilder {
@@ -97,7 +100,7 @@ impl SessionPoolBuilder {
             server_login_retry: Duration::from_secs(15),
             server_lifetime: Duration::from_secs(3600),
             server_idle_timeout: Duration::from_secs(600),
-            server_reset_query: "DISCARD ALL".to_owned(),
+            reset: Reset::DiscardAll,
             reset_timeout: Duration::from_secs(5),
             reserve_pool_size: 0,
             reserve_pool_timeout: Duration::from_secs(5),
@@ -111,6 +114,8 @@ impl SessionPoolBuilder {
             lanes: Vec::new(),
             groups: Groups::default(),
             connect_query: None,
+            on_dirty: OnDirty::Close,
+            cancel_timeout: Duration::from_secs(2),
         }
     }
 
@@ -128,7 +133,8 @@ impl SessionPoolBuilder {
         self.server_login_retry = settings.server_login_retry;
         self.server_lifetime = settings.server_lifetime;
         self.server_idle_timeout = settings.server_idle_timeout;
-        self.server_reset_query = settings.server_reset_query;
+        self.reset = Reset::Custom(settings.server_reset_query);
+        self.cancel_timeout = settings.cancel_timeout;
         self.reset_timeout = settings.reset_timeout;
         self.connect_query = settings.connect_query;
         self.reserve_pool_size = settings.reserve_pool_size;
@@ -204,14 +210,20 @@ impl SessionPoolBuilder {
         self
     }
 
-    /// Sets what is run when a session comes back. Defaults to `DISCARD ALL`; empty is
-    /// nothing, and the next caller then meets what the one before has left.
-    pub fn server_reset_query(mut self, sql: impl Into<String>) -> Self {
-        self.server_reset_query = sql.into();
+    /// Sets how a session that comes back is reset. Defaults to [`Reset::DiscardAll`].
+    pub fn reset(mut self, reset: Reset) -> Self {
+        self.reset = reset;
         self
     }
 
-    /// Sets how long the reset may take before the connection is closed. Defaults to 5 s.
+    /// Sets what resets a session that comes back: PgBouncer's name for
+    /// [`Reset::Custom`]. Defaults to `DISCARD ALL`; empty is [`Reset::None`].
+    pub fn server_reset_query(self, sql: impl Into<String>) -> Self {
+        self.reset(Reset::Custom(sql.into()))
+    }
+
+    /// Sets how long it may take to make a session as good as new before the connection is
+    /// closed. Defaults to 5 s.
     pub fn reset_timeout(mut self, timeout: Duration) -> Self {
         self.reset_timeout = timeout;
         self
@@ -302,6 +314,20 @@ impl SessionPoolBuilder {
         self
     }
 
+    /// Sets what is to become of a session that comes back inside of a transaction or with
+    /// a query that is not over. Defaults to [`OnDirty::Close`].
+    pub fn on_dirty(mut self, on_dirty: OnDirty) -> Self {
+        self.on_dirty = on_dirty;
+        self
+    }
+
+    /// Sets how long [`OnDirty::Rollback`] waits for a query to be canceled before the
+    /// connection is closed. Defaults to 2 s.
+    pub fn cancel_timeout(mut self, timeout: Duration) -> Self {
+        self.cancel_timeout = timeout;
+        self
+    }
+
     /// Sets how to connect: application name, run-time parameters, TCP keepalive. Its
     /// `connect_timeout` is replaced by `server_connect_timeout`. Without effect on a pool
     /// with a [`Connect`] of its own.
@@ -335,10 +361,6 @@ impl SessionPoolBuilder {
         Ok(SessionPool::new(Shared::start(config, settings, &runtime)))
     }
 
-    fn resets(&self) -> bool {
-        !self.server_reset_query.trim().is_empty()
-    }
-
     fn core_settings(&self, lanes: &Lanes) -> Settings {
         Settings {
             pool_size: self.pool_size,
@@ -355,7 +377,6 @@ impl SessionPoolBuilder {
             server_lifetime: self.server_lifetime,
             server_idle_timeout: self.server_idle_timeout,
             server_login_retry: self.server_login_retry,
-            reset: self.resets(),
             // A new hasher has random keys: the only randomness that std has to offer.
             seed: RandomState::new().build_hasher().finish(),
         }
@@ -363,8 +384,6 @@ impl SessionPoolBuilder {
 
     fn into_config(self, lanes: Lanes) -> Config {
         let (database, user) = names(&self.source);
-        let statement = self.server_reset_query.to_ascii_uppercase();
-        let resets = self.resets();
         Config {
             connect: connector(self.source, self.server_connect_timeout, self.connect_query),
             database,
@@ -372,11 +391,9 @@ impl SessionPoolBuilder {
             query_wait_timeout: (!self.query_wait_timeout.is_zero())
                 .then_some(self.query_wait_timeout),
             server_connect_timeout: self.server_connect_timeout,
-            resets,
-            reset_deallocates: ["DISCARD ALL", "DEALLOCATE"]
-                .iter()
-                .any(|it| statement.contains(it)),
-            server_reset_query: self.server_reset_query,
+            reset: self.reset.plan(),
+            on_dirty: self.on_dirty,
+            cancel_timeout: self.cancel_timeout,
             reset_timeout: self.reset_timeout,
             server_check_query: self.server_check_query,
             lanes,

@@ -12,10 +12,12 @@ mod driver;
 mod error;
 mod group;
 mod histogram;
+mod kept;
 mod lane;
 mod pool;
 #[cfg(feature = "metrics")]
 mod publish;
+mod reset;
 mod session;
 mod settings;
 mod shared;
@@ -31,10 +33,12 @@ pub use connect::{Connect, Connected};
 pub use error::{AcquireError, AcquireReport, Holder, ServerDown};
 pub use group::PoolGroup;
 pub use histogram::{Histogram, HistogramSnapshot, Timings, TimingsSnapshot};
+pub use kept::Kept;
 pub use lane::Lane;
 pub use pool::{Drain, DrainReport, PoolSize, SessionPool};
 #[cfg(feature = "metrics")]
 pub use publish::MetricsPublisher;
+pub use reset::{OnDirty, Reset};
 pub use session::Session;
 pub use settings::pgbouncer::{Ignored, PgBouncerIni, PgBouncerPool};
 pub use settings::{PoolSettings, ResetOnReturn, SqlAlchemy};

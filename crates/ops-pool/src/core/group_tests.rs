@@ -24,7 +24,6 @@ impl Shop {
             Core::new(Settings {
                 min_pool_size: *min,
                 limited: true,
-                reset: false,
                 ..settings(*size)
             })
         });
@@ -133,7 +132,7 @@ impl Shop {
     fn give_back(&mut self, which: usize) {
         if !self.lent.is_empty() {
             let (pool, server) = self.lent.remove(which % self.lent.len());
-            self.step(pool, Event::Release(server, Verdict::Reusable));
+            self.step(pool, Event::Release(server, Verdict::Clean));
         }
     }
 

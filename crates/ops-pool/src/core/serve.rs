@@ -152,9 +152,9 @@ impl Core {
         };
         self.totals.last_return = Some(now);
         let reason = match verdict {
-            _ if entry.gone => Some(CloseReason::ServerGone),
             Verdict::Close(reason) => Some(reason),
-            Verdict::Reusable => self.not_kept(server.0).or_else(|| {
+            _ if entry.gone => Some(CloseReason::ServerGone),
+            Verdict::Clean | Verdict::Reusable => self.not_kept(server.0).or_else(|| {
                 self.used_up(server.0, now)
                     .then_some(CloseReason::LifetimeOver)
             }),
@@ -162,7 +162,7 @@ impl Core {
         if let Some(reason) = reason {
             self.close(server.0, reason);
             self.balance(now);
-        } else if self.settings.reset {
+        } else if verdict == Verdict::Reusable {
             self.totals.resets += 1;
             self.out.push(Action::Reset(server));
             self.set_aside(server.0, now);

@@ -116,7 +116,6 @@ impl World {
             server_idle_timeout: [Duration::ZERO, Duration::from_millis(200)]
                 [usize::try_from(random.below(2)).unwrap()],
             server_login_retry: Duration::from_secs(1),
-            reset: random.chance(80),
             seed,
             ..settings(pool_size)
         };
@@ -400,6 +399,8 @@ impl World {
         let dirty = self.random.chance(5);
         let verdict = if dirty {
             Verdict::Close(CloseReason::QueryInFlight)
+        } else if self.random.chance(20) {
+            Verdict::Clean
         } else {
             Verdict::Reusable
         };

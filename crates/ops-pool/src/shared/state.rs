@@ -101,7 +101,7 @@ pub(super) enum Effect {
     Order(mpsc::UnboundedSender<Order>, Order),
     Connect(ServerId),
     Close(Slot, CloseReason),
-    Report(oneshot::Sender<Released>),
+    Report(oneshot::Sender<Released>, Released),
     Rearm,
     Settled,
     /// The groups are asked for places.
@@ -276,10 +276,10 @@ impl State {
             && self.core.knows(server)
             && let Some(slot) = self.slots.get_mut(server.index())
             // Else its task has it, and says how it went.
-            && slot.conn.is_some()
+            && let Some(conn) = &slot.conn
             && let Some(report) = slot.report.take()
         {
-            deferred.push(Effect::Report(report));
+            deferred.push(Effect::Report(report, conn.outcome));
         }
     }
 

@@ -49,14 +49,15 @@ impl Model {
         if self.lent.remove(&server).is_none() {
             return;
         }
+        let gone = self.gone.remove(&server);
         let reason = match verdict {
-            _ if self.gone.remove(&server) => Some(CloseReason::ServerGone),
             Verdict::Close(reason) => Some(reason),
-            Verdict::Reusable => self.not_kept(server),
+            _ if gone => Some(CloseReason::ServerGone),
+            Verdict::Clean | Verdict::Reusable => self.not_kept(server),
         };
         match reason {
             Some(reason) => self.close(server, reason),
-            None if self.settings.reset => {
+            None if verdict == Verdict::Reusable => {
                 self.resetting.insert(server, now);
                 self.out.push(Action::Reset(server));
             }
