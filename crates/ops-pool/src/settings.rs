@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ops_core::{Error, Result};
 
+use pgbouncer::{PgBouncerIni, PgBouncerPool};
 pub use sqlalchemy::{ResetOnReturn, SqlAlchemy};
 
 /// The settings of a pool as a value: names, meanings and defaults are PgBouncer's where it
@@ -161,6 +162,16 @@ impl PoolSettings {
     pub fn with_server_reset_query(mut self, sql: impl Into<String>) -> Self {
         self.server_reset_query = sql.into();
         self
+    }
+
+    /// What a `pgbouncer.ini` says about one of its databases: the short form of
+    /// [`PgBouncerIni`](crate::PgBouncerIni), which also takes a user and reads included
+    /// files.
+    ///
+    /// # Errors
+    /// `InvalidConfig` with every problem of the file and its line.
+    pub fn from_pgbouncer_ini(text: &str, database: &str) -> Result<PgBouncerPool> {
+        PgBouncerIni::new(text).read(database)
     }
 
     /// The most connections that a pool with these settings has at any moment, reserve
