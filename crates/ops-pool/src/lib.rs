@@ -10,7 +10,9 @@ mod connect_query;
 mod core;
 mod driver;
 mod error;
+mod group;
 mod histogram;
+mod lane;
 mod pool;
 #[cfg(feature = "metrics")]
 mod publish;
@@ -27,14 +29,16 @@ pub use builder::SessionPoolBuilder;
 pub use close::{CloseReason, Released};
 pub use connect::{Connect, Connected};
 pub use error::{AcquireError, AcquireReport, Holder, ServerDown};
+pub use group::PoolGroup;
 pub use histogram::{Histogram, HistogramSnapshot, Timings, TimingsSnapshot};
-pub use pool::{Drain, DrainReport, SessionPool};
+pub use lane::Lane;
+pub use pool::{Drain, DrainReport, PoolSize, SessionPool};
 #[cfg(feature = "metrics")]
 pub use publish::MetricsPublisher;
 pub use session::Session;
 pub use settings::pgbouncer::{Ignored, PgBouncerIni, PgBouncerPool};
 pub use settings::{PoolSettings, ResetOnReturn, SqlAlchemy};
-pub use snapshot::{ShowPools, Snapshot, Totals};
+pub use snapshot::{LaneSnapshot, ShowPools, Snapshot, Totals};
 pub use tap::{Tap, TransactionStatus, Wire};
 
 // The examples of the longer texts are tests.
