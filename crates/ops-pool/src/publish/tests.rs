@@ -117,6 +117,8 @@ fn snapshot() -> Snapshot {
         connecting: 3,
         resetting: 4,
         waiting: 5,
+        lanes: Vec::new(),
+        paused: false,
         longest_wait: Some(Duration::from_millis(1500)),
         shutting_down: false,
         since_last_return: None,

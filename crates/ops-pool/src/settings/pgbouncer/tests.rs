@@ -324,6 +324,13 @@ fn the_minimum_is_capped_at_the_size_as_in_pgbouncer() {
 }
 
 #[test]
+fn a_reserve_timeout_of_zero_turns_the_reserve_off_as_in_pgbouncer() {
+    let pool = read("[pgbouncer]\nreserve_pool_timeout = 0\n[databases]\nshop = reserve_pool=5\n");
+    assert_eq!(pool.settings.reserve_pool_size, 0);
+    assert_eq!(ignored(&pool), ["4 reserve_pool"]);
+}
+
+#[test]
 fn how_to_connect_is_read() {
     let pool = read(
         "[pgbouncer]\nunix_socket_dir = /run/pg\ntcp_keepidle = 5\ntcp_keepintvl = 6\ntcp_keepcnt = 7\n\
