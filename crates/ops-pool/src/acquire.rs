@@ -11,6 +11,7 @@ use crate::driver::Conn;
 use crate::error::AcquireError;
 use crate::session::Session;
 use crate::shared::{Answer, Holding, Shared};
+use crate::trace;
 
 /// How to acquire a session.
 #[derive(Clone, Debug, Default)]
@@ -106,16 +107,19 @@ impl Acquire {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            biased;
-            served = place.served(&holding) => {
-                Ok(Session::new(served?, Arc::clone(shared), holding.task))
+        let outcome = async {
+            tokio::select! {
+                biased;
+                served = place.served(&holding) => {
+                    Ok(Session::new(served?, Arc::clone(shared), holding.task))
+                }
+                () = too_late => {
+                    place.leave(true);
+                    Err(shared.gave_up(begun.elapsed(), &holding))
+                }
             }
-            () = too_late => {
-                place.leave(true);
-                Err(shared.gave_up(begun.elapsed(), &holding))
-            }
-        }
+        };
+        trace::waiting(shared.config(), &holding, outcome).await
     }
 }
 

@@ -24,6 +24,7 @@ mod shared;
 pub mod show;
 mod snapshot;
 mod tap;
+mod trace;
 
 pub use acquire::Acquire;
 pub use budget::{Budget, Term};

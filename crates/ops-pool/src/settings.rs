@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ops_core::{Error, Result};
 
+use pgbouncer::{PgBouncerIni, PgBouncerPool};
 pub use sqlalchemy::{ResetOnReturn, SqlAlchemy};
 
 /// The settings of a pool as a value: names, meanings and defaults are PgBouncer's where it
@@ -42,7 +43,7 @@ pub struct PoolSettings {
     /// How many connections may be opened beyond `pool_size` once the head of the queue has
     /// waited for `reserve_pool_timeout`. Defaults to 0.
     pub reserve_pool_size: usize,
-    /// Defaults to 5 s. Zero turns the reserve off.
+    /// Defaults to 5 s. Zero with a reserve is refused; to PgBouncer it turns the reserve off.
     pub reserve_pool_timeout: Duration,
     /// The most connections of all pools of one database together. Defaults to 0, no limit.
     pub max_db_connections: usize,
@@ -78,7 +79,8 @@ pub struct PoolSettings {
     /// How long the reset may take before the connection is closed. Defaults to 5 s.
     /// PgBouncer has no such limit.
     pub reset_timeout: Duration,
-    /// How long the request to cancel an abandoned query may take. Defaults to 5 s.
+    /// How long an abandoned query may take to be canceled before its connection is closed.
+    /// Defaults to 2 s.
     pub cancel_timeout: Duration,
     /// How many callers may wait; one more is refused at once. Defaults to 0, no limit.
     pub max_waiting: usize,
@@ -105,7 +107,7 @@ impl Default for PoolSettings {
             connect_query: None,
             max_connecting: 4,
             reset_timeout: Duration::from_secs(5),
-            cancel_timeout: Duration::from_secs(5),
+            cancel_timeout: Duration::from_secs(2),
             max_waiting: 0,
         }
     }
@@ -163,19 +165,27 @@ impl PoolSettings {
         self
     }
 
+    /// What a `pgbouncer.ini` says about one of its databases: the short form of
+    /// [`PgBouncerIni`](crate::PgBouncerIni), which also takes a user and reads included
+    /// files.
+    ///
+    /// # Errors
+    /// `InvalidConfig` with every problem of the file and its line.
+    pub fn from_pgbouncer_ini(text: &str, database: &str) -> Result<PgBouncerPool> {
+        PgBouncerIni::new(text).read(database)
+    }
+
     /// The most connections that a pool with these settings has at any moment, reserve
     /// included: what it takes out of a [`Budget`](crate::Budget).
     #[must_use]
     pub fn most_connections(&self) -> usize {
-        let reserve = if self.reserve_pool_timeout.is_zero() {
-            0
-        } else {
-            self.reserve_pool_size
-        };
         [self.max_db_connections, self.max_user_connections]
             .into_iter()
             .filter(|limit| *limit > 0)
-            .fold(self.pool_size.saturating_add(reserve), usize::min)
+            .fold(
+                self.pool_size.saturating_add(self.reserve_pool_size),
+                usize::min,
+            )
     }
 
     /// Whether anything is run when a session comes back.
@@ -242,8 +252,14 @@ impl PoolSettings {
             self.reset_timeout.is_zero() && self.resets(),
             "reset_timeout is 0: no reset would ever succeed",
         );
-        let reserve = self.reserve_pool_size > 0 && !self.reserve_pool_timeout.is_zero();
-        let waits = !self.query_wait_timeout.is_zero();
+        let (reserve, waits) = (
+            self.reserve_pool_size > 0,
+            !self.query_wait_timeout.is_zero(),
+        );
+        check(
+            reserve && self.reserve_pool_timeout.is_zero(),
+            "reserve_pool_timeout is 0: the reserve would never be used",
+        );
         check(
             reserve && waits && self.reserve_pool_timeout >= self.query_wait_timeout,
             "reserve_pool_timeout is not shorter than query_wait_timeout: the reserve would \

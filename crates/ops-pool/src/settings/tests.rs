@@ -49,13 +49,15 @@ fn zero_has_pgbouncers_meanings() {
         .with_server_lifetime(Duration::ZERO)
         .with_server_check_delay(Duration::ZERO)
         .with_reserve_pool_timeout(Duration::ZERO)
-        .with_reserve_pool_size(5)
         .with_server_reset_query(" ")
         .with_reset_timeout(Duration::ZERO);
     settings.check().unwrap();
     assert!(!settings.resets());
-    // A reserve without a timeout is off.
-    assert_eq!(settings.most_connections(), 20);
+    let err = settings.with_reserve_pool_size(1).check().unwrap_err();
+    assert!(
+        err.message().starts_with("reserve_pool_timeout is 0"),
+        "{err}"
+    );
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod overload;
 mod server;
 mod serving;
 mod shutdown;
+mod trace;
 
 use std::sync::Arc;
 

@@ -13,6 +13,8 @@ use reading::{Reading, Values};
 
 const OTHER_MODE: &str = "the pool behaves as session: a session is its holder's until it is \
                           given back, and not only for a transaction or a statement";
+const NO_RESERVE: &str = "reserve_pool_timeout is 0, which turns the reserve off";
+const RESERVE: [&str; 2] = ["reserve_pool_size", "reserve_pool"];
 const MAX_CLIENTS: &str = "it is not more than the connections of the pool: nobody would wait, \
                            and the pool itself is the limit";
 
@@ -121,6 +123,10 @@ fn settings(reading: &mut Reading, levels: &Levels) -> PoolSettings {
     };
     // PgBouncer never keeps more than it may open.
     settings.min_pool_size = settings.min_pool_size.min(settings.most_connections());
+    if settings.reserve_pool_size > 0 && settings.reserve_pool_timeout.is_zero() {
+        settings.reserve_pool_size = 0;
+        reading.ignore_everywhere([user, database, main], RESERVE, NO_RESERVE);
+    }
     bound_the_queue(reading, levels, &mut settings);
     mode(reading, levels);
     settings

@@ -8,6 +8,8 @@ use super::quoted::quoted;
 
 /// How deep files may include each other, as in PgBouncer.
 const DEEPEST: usize = 10;
+/// How many files may be included, so that files that include each other come to an end.
+const MOST: usize = 1_000;
 
 /// Gives the text of an included file.
 pub(super) type Include<'a> = dyn Fn(&str) -> io::Result<String> + 'a;
@@ -73,6 +75,8 @@ pub(super) struct Lines {
     pub(super) problems: Problems,
     /// How many lines have been read.
     count: usize,
+    /// How many files have been included.
+    included: usize,
     current: Current,
 }
 
@@ -117,6 +121,14 @@ impl Lines {
         };
         if depth >= DEEPEST {
             return self.problem(place, "files include each other more than 10 deep");
+        }
+        self.included += 1;
+        if self.included > MOST {
+            // Said once: each further one would say the same.
+            if self.included == MOST + 1 {
+                self.problem(place, "more than 1000 files are included");
+            }
+            return;
         }
         match load(name) {
             Ok(text) => self.file(&text, name, include, depth + 1),

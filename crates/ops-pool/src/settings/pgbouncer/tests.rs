@@ -7,6 +7,7 @@ use ops_core::database::{Host, TlsMode, TlsRoots, TlsSettings, TlsVersion};
 use super::*;
 
 mod problems;
+mod properties;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -211,6 +212,26 @@ fn an_included_file_counts_where_it_stands_and_its_section_goes_on() {
         "pgbouncer.ini:1: cannot include none.ini: entity not found; loop.ini:1: files include \
          each other more than 10 deep"
     );
+    // Each file includes the next, up to the tenth.
+    let chain = |deepest: u32| {
+        let load = move |name: &str| match name.parse::<u32>() {
+            Ok(number) if number < deepest => Ok(format!("%include {}", number + 1)),
+            _ => Ok("[databases]\nshop =\n".to_owned()),
+        };
+        let ini = PgBouncerIni::new("%include 1").user("app");
+        ini.include_with(load).read("shop")
+    };
+    assert!(chain(10).is_ok());
+    assert!(chain(11).is_err());
+    let often = "%include a\n".repeat(20);
+    let load = |_: &str| Ok("%include a\n".repeat(20));
+    let err = PgBouncerIni::new(&often)
+        .user("app")
+        .include_with(load)
+        .read("shop");
+    let err = err.unwrap_err();
+    assert_eq!(err.message().matches("more than 1000 files").count(), 1);
+
     let problem = problems("%include dbs.ini\n");
     assert!(
         problem.contains("pgbouncer.ini:1: %include, and no way"),
@@ -300,6 +321,13 @@ fn the_check_query_has_pgbouncers_two_empty_values() {
 fn the_minimum_is_capped_at_the_size_as_in_pgbouncer() {
     let pool = read("[databases]\nshop = min_pool_size=50 pool_size=5\n");
     assert_eq!(pool.settings.min_pool_size, 5);
+}
+
+#[test]
+fn a_reserve_timeout_of_zero_turns_the_reserve_off_as_in_pgbouncer() {
+    let pool = read("[pgbouncer]\nreserve_pool_timeout = 0\n[databases]\nshop = reserve_pool=5\n");
+    assert_eq!(pool.settings.reserve_pool_size, 0);
+    assert_eq!(ignored(&pool), ["4 reserve_pool"]);
 }
 
 #[test]
