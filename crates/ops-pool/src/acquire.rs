@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::core::{LaneId, WaiterId};
+use crate::core::{LaneId, Now, WaiterId};
 use crate::driver::Conn;
 use crate::error::AcquireError;
 use crate::session::Session;
@@ -82,11 +82,11 @@ impl Acquire {
             location,
             task: tokio::task::try_id(),
         };
-        let waiter = match shared.acquire(lane, patience, &holding)? {
+        let (waiter, since) = match shared.acquire(lane, patience, &holding)? {
             Answer::Session(conn) => {
                 return Ok(Session::new(conn, Arc::clone(shared), holding.task));
             }
-            Answer::Wait(waiter) => waiter,
+            Answer::Wait(waiter, since) => (waiter, since),
         };
         let begun = tokio::time::Instant::now();
         let until = match limit {
@@ -100,6 +100,7 @@ impl Acquire {
         let mut place = Place {
             shared,
             waiter: Some(waiter),
+            since,
         };
         let too_late = async {
             match until {
@@ -140,6 +141,7 @@ fn patience(limit: Option<Limit>, default: Option<Duration>) -> Option<Duration>
 struct Place<'a> {
     shared: &'a Arc<Shared>,
     waiter: Option<WaiterId>,
+    since: Now,
 }
 
 impl Place<'_> {
@@ -147,7 +149,7 @@ impl Place<'_> {
         let Some(waiter) = self.waiter else {
             return Err(AcquireError::ShuttingDown);
         };
-        let outcome = poll_fn(|cx| self.shared.poll_collect(waiter, holding, cx)).await;
+        let outcome = poll_fn(|cx| self.shared.poll_collect(waiter, self.since, holding, cx)).await;
         self.waiter = None;
         outcome
     }

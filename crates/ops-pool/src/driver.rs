@@ -18,7 +18,7 @@ use tokio_postgres::Client;
 use crate::close::{CloseReason, Released};
 use crate::config::Config;
 use crate::connect::Connected;
-use crate::core::{Event, ServerId, Verdict};
+use crate::core::{Event, Now, ServerId, Verdict};
 use crate::reset::{OnDirty, When};
 use crate::shared::Shared;
 use crate::tap::{TransactionStatus, Wire};
@@ -137,6 +137,7 @@ pub(crate) async fn run(shared: Arc<Shared>, server: ServerId) {
     if !shared.dial(server) {
         return;
     }
+    let dialed = shared.now();
     let limit = shared.config().server_connect_timeout;
     let connected = tokio::select! {
         biased;
@@ -145,7 +146,7 @@ pub(crate) async fn run(shared: Arc<Shared>, server: ServerId) {
     };
     let too_long = || Error::new(ErrorKind::Timeout, "connecting took too long");
     match connected.unwrap_or_else(|_| Err(too_long())) {
-        Ok(connected) => serve(&gone, connected).await,
+        Ok(connected) => serve(&gone, connected, dialed).await,
         Err(err) => {
             tracing::debug!(error = %Report(&err), "opening a connection failed");
             shared.connect_failed(server, err);
@@ -153,7 +154,7 @@ pub(crate) async fn run(shared: Arc<Shared>, server: ServerId) {
     }
 }
 
-async fn serve(gone: &Gone, connected: Connected) {
+async fn serve(gone: &Gone, connected: Connected, dialed: Now) {
     let Gone(shared, server) = gone;
     let config = shared.config();
     let Connected {
@@ -177,6 +178,7 @@ async fn serve(gone: &Gone, connected: Connected) {
             outcome: Released::Clean,
         }),
         orders,
+        dialed,
     );
     loop {
         let order = tokio::select! {

@@ -12,6 +12,7 @@ use crate::builder::SessionPoolBuilder;
 use crate::connect::Connect;
 use crate::core::{Event, Settings};
 use crate::error::{AcquireError, Holder};
+use crate::histogram::TimingsSnapshot;
 use crate::lane::Lanes;
 use crate::session::Session;
 use crate::shared::Shared;
@@ -256,6 +257,12 @@ impl SessionPool {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.shared().snapshot()
+    }
+
+    /// How long callers waited and kept sessions, and resets and connecting took.
+    #[must_use]
+    pub fn timings(&self) -> TimingsSnapshot {
+        self.shared().timings()
     }
 
     /// Who has a session, the longest first.

@@ -25,6 +25,7 @@ use crate::connect::classify;
 use crate::core::{Core, Event, LaneId, Now, Refusal, ServerId, Settings, WaiterId};
 use crate::driver::{self, Conn, Order};
 use crate::error::{AcquireError, Holder};
+use crate::histogram::TimingsSnapshot;
 use crate::snapshot::Snapshot;
 use state::{Deferred, Effect, Reply};
 
@@ -56,7 +57,8 @@ impl fmt::Debug for Shared {
 /// The answer to a caller.
 pub(crate) enum Answer {
     Session(Box<Conn>),
-    Wait(WaiterId),
+    /// Since when it waits.
+    Wait(WaiterId, Now),
 }
 
 impl Shared {
@@ -118,7 +120,7 @@ impl Shared {
         let answer = loop {
             let mut state = self.lock();
             match state.step(Event::Acquire { lane, patience }, now, &mut deferred) {
-                Some(Reply::Grant(server)) => match state.hand_out(server, holding, now) {
+                Some(Reply::Grant(server)) => match state.hand_out(server, holding, Duration::ZERO, now) {
                     Some(conn) if !conn.client.is_closed() => break Ok(Answer::Session(conn)),
                     // It broke, and its task has not got round to saying so.
                     broken => state.give_up(server, broken, now, &mut deferred),
@@ -126,7 +128,7 @@ impl Shared {
                 Some(Reply::Wait(waiter)) => {
                     break match self.nested(&mut state, waiter, holding, now, &mut deferred) {
                         Some(err) => Err(err),
-                        None => Ok(Answer::Wait(waiter)),
+                        None => Ok(Answer::Wait(waiter, now)),
                     };
                 }
                 Some(Reply::Refuse(refusal)) => break Err(state.refused(refusal, now)),
@@ -163,6 +165,7 @@ impl Shared {
     pub(crate) fn poll_collect(
         self: &Arc<Self>,
         waiter: WaiterId,
+        since: Now,
         holding: &Holding,
         cx: &Context<'_>,
     ) -> Poll<Result<Box<Conn>, AcquireError>> {
@@ -179,7 +182,7 @@ impl Shared {
                 Some(Reply::Grant(server)) => {
                     state.forget_waiter(waiter);
                     state
-                        .hand_out(server, holding, now)
+                        .hand_out(server, holding, now.since(since), now)
                         .ok_or_else(|| state.refused(Refusal::ShuttingDown, now))
                 }
                 Some(Reply::Refuse(refusal)) => {
@@ -262,10 +265,11 @@ impl Shared {
         self: &Arc<Self>,
         conn: Box<Conn>,
         orders: mpsc::UnboundedSender<Order>,
+        dialed: Now,
     ) {
         let now = self.now();
         let mut deferred = Deferred::default();
-        let unwanted = self.lock().take_in(conn, orders, now, &mut deferred);
+        let unwanted = self.lock().take_in(conn, orders, dialed, now, &mut deferred);
         drop(unwanted);
         self.finish(deferred);
     }
@@ -308,6 +312,10 @@ impl Shared {
     pub(crate) fn holders(&self) -> Vec<Holder> {
         let now = self.now();
         self.lock().holders(now)
+    }
+
+    pub(crate) fn timings(&self) -> TimingsSnapshot {
+        self.lock().timings()
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

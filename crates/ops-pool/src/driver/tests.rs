@@ -158,16 +158,16 @@ async fn a_connection_that_just_broke_is_not_handed_out() {
         location: Location::caller(),
         task: None,
     };
-    let Ok(Answer::Wait(waiter)) = shared.acquire(LaneId::default(), None, &holding) else {
+    let Ok(Answer::Wait(waiter, _)) = shared.acquire(LaneId::default(), None, &holding) else {
         panic!("nothing stands yet")
     };
-    shared.connected(Box::new(conn), mpsc::unbounded_channel().0);
+    shared.connected(Box::new(conn), mpsc::unbounded_channel().0, Now::default());
     shared.cancel_wait(waiter, false);
     assert_eq!(shared.snapshot().idle, 1);
     drop(line);
     assert!(matches!(
         shared.acquire(LaneId::default(), None, &holding),
-        Ok(Answer::Wait(_))
+        Ok(Answer::Wait(..))
     ));
     assert_eq!(
         (shared.snapshot().idle, shared.snapshot().connecting),

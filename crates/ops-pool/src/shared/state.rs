@@ -13,6 +13,7 @@ use tokio::task::Id;
 use crate::close::{CloseReason, Released};
 use crate::core::{Action, Core, Event, Now, Refusal, ServerId, Verdict, WaiterId};
 use crate::driver::{Conn, Order};
+use crate::histogram::{Timings, TimingsSnapshot};
 use crate::error::{AcquireError, AcquireReport, Holder, ServerDown};
 
 /// Who asks for a session.
@@ -50,6 +51,8 @@ pub(crate) struct Slot {
     conn: Option<Box<Conn>>,
     orders: Option<mpsc::UnboundedSender<Order>>,
     holder: Option<Held>,
+    /// When its task was told to reset it.
+    reset_since: Option<Now>,
     /// Who wants to know how its release went.
     report: Option<oneshot::Sender<Released>>,
 }
@@ -66,8 +69,8 @@ impl Slot {
         let Self {
             conn,
             orders,
-            holder: _,
             report,
+            ..
         } = self;
         drop((conn, orders));
         if let Some(report) = report {
@@ -149,6 +152,7 @@ pub(crate) struct State {
     /// The task of each waiter that has a session already, by the index of the waiter's id.
     waiting_tasks: Vec<Option<Id>>,
     timer: Option<Now>,
+    timings: Timings,
     /// How many sessions were out for too long.
     leaks: u64,
     /// Why the last attempt to connect failed, and when.
@@ -163,6 +167,7 @@ impl State {
             wakers: Vec::new(),
             waiting_tasks: Vec::new(),
             timer: None,
+            timings: Timings::default(),
             leaks: 0,
             failure: None,
         }
@@ -208,7 +213,12 @@ impl State {
                     }
                 }
                 Action::Connect(server) => deferred.push(Effect::Connect(server)),
-                Action::Reset(server) => order(&mut self.slots, server, Order::Reset, deferred),
+                Action::Reset(server) => {
+                    if let Some(slot) = self.slots.get_mut(server.index()) {
+                        slot.reset_since = Some(now);
+                    }
+                    order(&mut self.slots, server, Order::Reset, deferred);
+                }
                 Action::Check(server) => order(&mut self.slots, server, Order::Check, deferred),
                 Action::Close(server, reason) => {
                     let slot = clear(&mut self.slots, server);
@@ -233,8 +243,10 @@ impl State {
         &mut self,
         server: ServerId,
         holding: &Holding,
+        waited: Duration,
         now: Now,
     ) -> Option<Box<Conn>> {
+        self.timings.wait.record_mut(waited);
         let slot = self.slots.get_mut(server.index())?;
         slot.holder = Some(Held {
             by: holding.clone(),
@@ -265,7 +277,12 @@ impl State {
         let mut asked = false;
         if let Some(slot) = self.slots.get_mut(server.index()) {
             slot.conn = Some(conn);
-            slot.holder = None;
+            if let Some(held) = slot.holder.take() {
+                self.timings.hold.record_mut(now.since(held.since));
+            }
+            if let Some(since) = slot.reset_since.take() {
+                self.timings.reset.record_mut(now.since(since));
+            }
             if report.is_some() {
                 slot.report = report;
             }
@@ -303,6 +320,7 @@ impl State {
         &mut self,
         conn: Box<Conn>,
         orders: mpsc::UnboundedSender<Order>,
+        dialed: Now,
         now: Now,
         deferred: &mut Deferred,
     ) -> Option<(Box<Conn>, mpsc::UnboundedSender<Order>)> {
@@ -321,6 +339,7 @@ impl State {
             };
         }
         self.failure = None;
+        self.timings.connect.record_mut(now.since(dialed));
         self.step(Event::Connected(server), now, deferred);
         None
     }
@@ -382,6 +401,10 @@ impl State {
             .collect();
         self.leaks += leaked.len() as u64;
         leaked
+    }
+
+    pub(super) fn timings(&self) -> TimingsSnapshot {
+        self.timings.snapshot()
     }
 
     pub(crate) fn leaks(&self) -> u64 {
