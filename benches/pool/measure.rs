@@ -54,10 +54,10 @@ pub(crate) struct Entry<T> {
 
 /// Lets every contender have its turn in each round, in an order that is reversed from
 /// round to round, and takes what `read` reads off as its figures.
-pub(crate) async fn interleave<T: Send>(
+pub(crate) async fn interleave<T: Send + 'static>(
     rounds: usize,
     entries: &[Entry<T>],
-    read: impl Fn(T) -> Vec<f64> + Send,
+    read: impl Fn(T) -> Vec<f64> + Send + Sync,
 ) -> Result<Samples> {
     let mut samples = Samples::default();
     for round in 0..rounds {

@@ -17,7 +17,7 @@ use crate::peer::{Bb8, Deadpool, Mobc, Ours};
 use crate::wire::Memory;
 
 /// As long as nobody should ever wait.
-const LONG: Duration = Duration::from_secs(120);
+const LONG: Duration = Duration::from_mins(2);
 
 /// A connection of a peer.
 pub(crate) type Number = Box<u64>;

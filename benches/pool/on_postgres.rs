@@ -14,7 +14,7 @@ use crate::Result;
 use crate::peer::{Bb8, Deadpool, Mobc, Ours, Query, Sqlx};
 
 /// As long as nobody should ever wait.
-const LONG: Duration = Duration::from_secs(120);
+const LONG: Duration = Duration::from_mins(2);
 const SELECT_1: &str = "SELECT 1";
 
 pub(crate) type PgDeadpool = Deadpool<deadpool_postgres::Manager>;

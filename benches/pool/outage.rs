@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use ops_core::database::{ConnectInfo, Engine, Host, TlsMode, TlsSettings};
 use ops_pool::{Acquire, AcquireError, SessionPool};
 use ops_testkit::RefusedPort;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
@@ -15,6 +15,7 @@ use crate::Result;
 use crate::measure::{median, millis};
 use crate::options::Options;
 use crate::report::{Gate, Table};
+use crate::wire::skip;
 
 pub(crate) const NAME: &str = "outage";
 
@@ -75,7 +76,7 @@ async fn suffer(down: Down, rounds: usize) -> Result<Vec<f64>> {
     let server = Server::start(down).await?;
     let pool = SessionPool::builder(server.connect_info()).build()?;
     let mut took = Vec::new();
-    let (mut refused, mut timed_out, mut served) = (0.0, 0.0, 0.0);
+    let (mut refused, mut timed_out, mut granted) = (0.0, 0.0, 0.0);
     for _ in 0..rounds {
         let callers = (0..CALLERS).map(|_| async {
             let begun = Instant::now();
@@ -85,14 +86,14 @@ async fn suffer(down: Down, rounds: usize) -> Result<Vec<f64>> {
         for (elapsed, outcome) in join_all(callers).await {
             took.push(millis(elapsed));
             match outcome {
-                Ok(_) => served += 1.0,
+                Ok(_) => granted += 1.0,
                 Err(AcquireError::Timeout(_)) => timed_out += 1.0,
                 Err(_) => refused += 1.0,
             }
         }
     }
     let latest = took.iter().copied().fold(0.0, f64::max);
-    Ok(vec![median(&took), latest, refused, timed_out, served])
+    Ok(vec![median(&took), latest, refused, timed_out, granted])
 }
 
 /// A server that is down, for as long as this lives.
@@ -169,13 +170,12 @@ async fn accept(listener: TcpListener, down: Down) {
 }
 
 async fn mistreat(mut stream: TcpStream, down: Down) -> std::io::Result<()> {
-    let mut startup = [0; 1024];
-    stream.read(&mut startup).await?;
+    skip(&mut stream).await?;
     match down {
         Down::KillsAfterLogin => stream.write_all(LOGGED_IN).await,
         Down::Starting => stream.write_all(STARTING).await,
         Down::Refused | Down::BlackHole | Down::Silent => {
-            stream.read(&mut startup).await?;
+            skip(&mut stream).await?;
             Ok(())
         }
     }

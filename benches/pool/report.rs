@@ -144,7 +144,7 @@ impl fmt::Display for Table {
 pub(crate) fn shown(figure: f64) -> String {
     match figure.abs() {
         _ if figure.is_nan() => "-".to_owned(),
-        size if size >= 100.0 || figure == figure.trunc() => format!("{figure:.0}"),
+        size if size >= 100.0 || figure.fract().abs() < 1e-9 => format!("{figure:.0}"),
         size if size >= 10.0 => format!("{figure:.1}"),
         size if size >= 0.01 => format!("{figure:.3}"),
         _ => format!("{figure:.5}"),

@@ -103,7 +103,9 @@ impl Scene {
                 let waited = begun.elapsed();
                 match self {
                     Self::Spike => tokio::time::sleep(HOLD).await,
-                    Self::Cold => drop(together.wait().await),
+                    Self::Cold => {
+                        together.wait().await;
+                    }
                 }
                 drop(session);
                 Ok(waited)

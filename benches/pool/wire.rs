@@ -105,7 +105,7 @@ where
 }
 
 /// Reads what follows a length.
-async fn skip<S: AsyncRead + Unpin>(stream: &mut S) -> std::io::Result<Vec<u8>> {
+pub(crate) async fn skip<S: AsyncRead + Unpin>(stream: &mut S) -> std::io::Result<Vec<u8>> {
     let length = stream.read_u32().await?.saturating_sub(4);
     let mut body = vec![0; usize::try_from(length).unwrap_or(0)];
     stream.read_exact(&mut body).await?;
