@@ -63,6 +63,8 @@ impl Conn {
 pub(crate) enum Order {
     /// Reset the session and give the connection back.
     Reset(Box<Conn>),
+    /// See whether the connection still works and give it back.
+    Check(Box<Conn>),
     /// The connection has left the pool: go on driving it until its client is dropped.
     Detach,
 }
@@ -126,17 +128,25 @@ async fn serve(gone: &Gone, connected: Connected) {
             () = line.drive() => return,
             order = inbox.recv() => order,
         };
-        match order {
-            Some(Order::Reset(conn)) => match line.reset(shared.config(), &conn).await {
-                Ok(()) => shared.reset_done(conn),
-                Err(reason) => {
-                    shared.step(Event::ResetDone(*server, Err(reason)));
-                    drop(conn);
-                    return line.close(shared).await;
-                }
-            },
+        let (conn, outcome) = match order {
+            Some(Order::Reset(conn)) => {
+                let outcome = line.reset(shared.config(), &conn).await;
+                (conn, outcome)
+            }
+            Some(Order::Check(conn)) => {
+                let outcome = line.check(shared.config(), &conn).await;
+                (conn, outcome)
+            }
             Some(Order::Detach) => return line.drive().await,
             None => return line.close(shared).await,
+        };
+        match outcome {
+            Ok(()) => shared.reset_done(conn),
+            Err(reason) => {
+                shared.step(Event::ResetDone(*server, Err(reason)));
+                drop(conn);
+                return line.close(shared).await;
+            }
         }
     }
 }
@@ -205,6 +215,21 @@ impl Line {
                 }
                 Verdict::Close(reason) => Err(reason),
             },
+        }
+    }
+
+    /// Whether the server still answers.
+    async fn check(&mut self, config: &Config, conn: &Conn) -> Result<(), CloseReason> {
+        let query = conn.client.batch_execute(&config.server_check_query);
+        let mut work = pin!(timeout(config.reset_timeout, query));
+        let outcome = tokio::select! {
+            biased;
+            () = self.drive() => return Err(CloseReason::ServerGone),
+            outcome = &mut work => outcome,
+        };
+        match outcome {
+            Ok(Ok(())) if conn.verdict(false) == Verdict::Reusable => Ok(()),
+            _ => Err(CloseReason::CheckFailed),
         }
     }
 

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::oneshot;
+use tokio::task::Id;
 use tokio_postgres::Client;
 
 use crate::close::{CloseReason, Released};
@@ -26,6 +28,9 @@ use crate::tap::TransactionStatus;
 pub struct Session {
     conn: Option<Box<Conn>>,
     shared: Arc<Shared>,
+    /// The task that acquired it, until another one is seen to use it.
+    task: Option<Id>,
+    moved: AtomicBool,
 }
 
 impl fmt::Debug for Session {
@@ -37,10 +42,23 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    pub(crate) fn new(conn: Box<Conn>, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(conn: Box<Conn>, shared: Arc<Shared>, task: Option<Id>) -> Self {
         Self {
             conn: Some(conn),
             shared,
+            task,
+            moved: AtomicBool::new(false),
+        }
+    }
+
+    /// A task that has given its session away does not wait for itself.
+    fn note_user(&self) {
+        if self.task.is_some()
+            && !self.moved.load(Ordering::Relaxed)
+            && tokio::task::try_id() != self.task
+        {
+            self.moved.store(true, Ordering::Relaxed);
+            self.shared.moved(self.conn().server);
         }
     }
 
@@ -94,12 +112,14 @@ impl Deref for Session {
     type Target = Client;
 
     fn deref(&self) -> &Client {
+        self.note_user();
         &self.conn().client
     }
 }
 
 impl DerefMut for Session {
     fn deref_mut(&mut self) -> &mut Client {
+        self.note_user();
         let conn = self.conn.as_deref_mut();
         &mut conn
             .expect("a session has its connection until it is given back")

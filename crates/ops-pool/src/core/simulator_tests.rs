@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;
 
+use super::bench::{ACQUIRE, settings};
 use super::*;
 
 struct Random(u64);
@@ -72,7 +73,6 @@ impl World {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let pool_size = 1 + usize::try_from(random.below(8)).unwrap();
         let settings = Settings {
-            pool_size,
             min_pool_size: usize::try_from(random.below(3)).unwrap().min(pool_size),
             max_connecting: 1 + usize::try_from(random.below(4)).unwrap(),
             server_lifetime: [
@@ -85,6 +85,7 @@ impl World {
             server_login_retry: Duration::from_secs(1),
             reset: random.chance(80),
             seed,
+            ..settings(pool_size)
         };
         let mut world = Self {
             core: Core::new(settings),
@@ -176,7 +177,14 @@ impl World {
                 self.timer = Some(at);
                 self.plan_at(at, Plan::Tick(at));
             }
-            Action::Drained => assert!(self.standing.is_empty()),
+            Action::Check(server) => {
+                let time = self.random.millis(0, 2);
+                self.plan(time, Plan::ResetEnds(server));
+            }
+            Action::Request { .. } | Action::GiveBack(_) | Action::Spare => {
+                unreachable!("this pool is in no group")
+            }
+            Action::Settled => {}
         }
     }
 
@@ -188,7 +196,7 @@ impl World {
         match plan {
             Plan::Arrive if self.arrivals => {
                 self.acquires += 1;
-                self.step(Event::Acquire);
+                self.step(ACQUIRE);
                 let gap = if self.random.chance(2) { 500 } else { 6 };
                 let gap = self.random.millis(0, gap);
                 self.plan(gap, Plan::Arrive);

@@ -166,6 +166,10 @@ impl List {
         slab.key_at(self.front)
     }
 
+    pub(crate) fn back<T>(&self, slab: &Slab<T>) -> Option<Key> {
+        slab.key_at(self.back)
+    }
+
     pub(crate) fn push_front<T>(&mut self, slab: &mut Slab<T>, key: Key) {
         slab.set_previous(key.index, NIL);
         slab.set_next(key.index, self.front);
