@@ -11,11 +11,12 @@ use tokio_postgres::Client;
 use crate::Result;
 use crate::options::Options;
 
-/// The wall clock and the processor time of the process since a moment.
+/// The wall clock and the processor time since a moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch {
     begun: Instant,
     cpu: Duration,
+    whose: ClockId,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -25,23 +26,34 @@ pub(crate) struct Spent {
 }
 
 impl Stopwatch {
+    /// With the processor time of the whole process.
     pub(crate) fn start() -> Self {
+        Self::with(ClockId::ProcessCPUTime)
+    }
+
+    /// With the processor time of this thread.
+    pub(crate) fn start_in_thread() -> Self {
+        Self::with(ClockId::ThreadCPUTime)
+    }
+
+    fn with(whose: ClockId) -> Self {
         Self {
             begun: Instant::now(),
-            cpu: cpu_time(),
+            cpu: cpu_time(whose),
+            whose,
         }
     }
 
     pub(crate) fn stop(self) -> Spent {
         Spent {
             wall: self.begun.elapsed(),
-            cpu: cpu_time().saturating_sub(self.cpu),
+            cpu: cpu_time(self.whose).saturating_sub(self.cpu),
         }
     }
 }
 
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
+fn cpu_time(whose: ClockId) -> Duration {
+    let time = clock_gettime(whose);
     let whole = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
     whole + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
