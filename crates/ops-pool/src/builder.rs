@@ -14,10 +14,13 @@ use tokio::runtime::Handle;
 
 use crate::config::Config;
 use crate::connect::{Connect, PgConnect};
+use crate::connect_query::ConnectQuery;
 use crate::core::Settings;
 use crate::group::{Groups, PoolGroup};
 use crate::lane::{Lane, Lanes};
 use crate::pool::SessionPool;
+use crate::reset::{OnDirty, Reset};
+use crate::settings::PoolSettings;
 use crate::shared::Shared;
 
 #[derive(Debug)]
@@ -59,7 +62,7 @@ pub struct SessionPoolBuilder {
     server_login_retry: Duration,
     server_lifetime: Duration,
     server_idle_timeout: Duration,
-    server_reset_query: String,
+    reset: Reset,
     reset_timeout: Duration,
     reserve_pool_size: usize,
     reserve_pool_timeout: Duration,
@@ -72,6 +75,9 @@ pub struct SessionPoolBuilder {
     leak_threshold: Option<Duration>,
     lanes: Vec<Lane>,
     groups: Groups,
+    connect_query: Option<String>,
+    on_dirty: OnDirty,
+    cancel_timeout: Duration,
 }
 
 impl SessionPoolBuilder {
@@ -94,7 +100,7 @@ impl SessionPoolBuilder {
             server_login_retry: Duration::from_secs(15),
             server_lifetime: Duration::from_secs(3600),
             server_idle_timeout: Duration::from_secs(600),
-            server_reset_query: "DISCARD ALL".to_owned(),
+            reset: Reset::DiscardAll,
             reset_timeout: Duration::from_secs(5),
             reserve_pool_size: 0,
             reserve_pool_timeout: Duration::from_secs(5),
@@ -107,7 +113,45 @@ impl SessionPoolBuilder {
             leak_threshold: None,
             lanes: Vec::new(),
             groups: Groups::default(),
+            connect_query: None,
+            on_dirty: OnDirty::Close,
+            cancel_timeout: Duration::from_secs(2),
         }
+    }
+
+    /// Takes over all settings at once, in place of what was set before.
+    ///
+    /// `max_db_connections` and `max_user_connections` hold for this pool alone. Where they
+    /// are to hold for several pools together, leave them at zero and put the pools into
+    /// one [`group`](Self::group).
+    pub fn settings(mut self, settings: PoolSettings) -> Self {
+        self.pool_size = settings.pool_size;
+        self.min_pool_size = settings.min_pool_size;
+        self.max_connecting = settings.max_connecting;
+        self.query_wait_timeout = settings.query_wait_timeout;
+        self.server_connect_timeout = settings.server_connect_timeout;
+        self.server_login_retry = settings.server_login_retry;
+        self.server_lifetime = settings.server_lifetime;
+        self.server_idle_timeout = settings.server_idle_timeout;
+        self.reset = Reset::Custom(settings.server_reset_query);
+        self.cancel_timeout = settings.cancel_timeout;
+        self.reset_timeout = settings.reset_timeout;
+        self.connect_query = settings.connect_query;
+        self.reserve_pool_size = settings.reserve_pool_size;
+        self.reserve_pool_timeout = settings.reserve_pool_timeout;
+        self.server_round_robin = settings.server_round_robin;
+        self.server_check_delay = settings
+            .server_check_query
+            .is_some()
+            .then_some(settings.server_check_delay);
+        self.server_check_query = settings.server_check_query.unwrap_or_default();
+        self.max_waiting = (settings.max_waiting > 0).then_some(settings.max_waiting);
+        for limit in [settings.max_db_connections, settings.max_user_connections] {
+            if limit > 0 {
+                self.groups.add(&PoolGroup::new(limit));
+            }
+        }
+        self
     }
 
     /// Sets how many connections the pool may have. Defaults to 20. Zero is refused.
@@ -166,14 +210,20 @@ impl SessionPoolBuilder {
         self
     }
 
-    /// Sets what is run when a session comes back. Defaults to `DISCARD ALL`; empty is
-    /// nothing, and the next caller then meets what the one before has left.
-    pub fn server_reset_query(mut self, sql: impl Into<String>) -> Self {
-        self.server_reset_query = sql.into();
+    /// Sets how a session that comes back is reset. Defaults to [`Reset::DiscardAll`].
+    pub fn reset(mut self, reset: Reset) -> Self {
+        self.reset = reset;
         self
     }
 
-    /// Sets how long the reset may take before the connection is closed. Defaults to 5 s.
+    /// Sets what resets a session that comes back: PgBouncer's name for
+    /// [`Reset::Custom`]. Defaults to `DISCARD ALL`; empty is [`Reset::None`].
+    pub fn server_reset_query(self, sql: impl Into<String>) -> Self {
+        self.reset(Reset::Custom(sql.into()))
+    }
+
+    /// Sets how long it may take to make a session as good as new before the connection is
+    /// closed. Defaults to 5 s.
     pub fn reset_timeout(mut self, timeout: Duration) -> Self {
         self.reset_timeout = timeout;
         self
@@ -264,6 +314,20 @@ impl SessionPoolBuilder {
         self
     }
 
+    /// Sets what is to become of a session that comes back inside of a transaction or with
+    /// a query that is not over. Defaults to [`OnDirty::Close`].
+    pub fn on_dirty(mut self, on_dirty: OnDirty) -> Self {
+        self.on_dirty = on_dirty;
+        self
+    }
+
+    /// Sets how long [`OnDirty::Rollback`] waits for a query to be canceled before the
+    /// connection is closed. Defaults to 2 s.
+    pub fn cancel_timeout(mut self, timeout: Duration) -> Self {
+        self.cancel_timeout = timeout;
+        self
+    }
+
     /// Sets how to connect: application name, run-time parameters, TCP keepalive. Its
     /// `connect_timeout` is replaced by `server_connect_timeout`. Without effect on a pool
     /// with a [`Connect`] of its own.
@@ -297,10 +361,6 @@ impl SessionPoolBuilder {
         Ok(SessionPool::new(Shared::start(config, settings, &runtime)))
     }
 
-    fn resets(&self) -> bool {
-        !self.server_reset_query.trim().is_empty()
-    }
-
     fn core_settings(&self, lanes: &Lanes) -> Settings {
         Settings {
             pool_size: self.pool_size,
@@ -317,7 +377,6 @@ impl SessionPoolBuilder {
             server_lifetime: self.server_lifetime,
             server_idle_timeout: self.server_idle_timeout,
             server_login_retry: self.server_login_retry,
-            reset: self.resets(),
             // A new hasher has random keys: the only randomness that std has to offer.
             seed: RandomState::new().build_hasher().finish(),
         }
@@ -325,20 +384,16 @@ impl SessionPoolBuilder {
 
     fn into_config(self, lanes: Lanes) -> Config {
         let (database, user) = names(&self.source);
-        let statement = self.server_reset_query.to_ascii_uppercase();
-        let resets = self.resets();
         Config {
-            connect: connector(self.source, self.server_connect_timeout),
+            connect: connector(self.source, self.server_connect_timeout, self.connect_query),
             database,
             user,
             query_wait_timeout: (!self.query_wait_timeout.is_zero())
                 .then_some(self.query_wait_timeout),
             server_connect_timeout: self.server_connect_timeout,
-            resets,
-            reset_deallocates: ["DISCARD ALL", "DEALLOCATE"]
-                .iter()
-                .any(|it| statement.contains(it)),
-            server_reset_query: self.server_reset_query,
+            reset: self.reset.plan(),
+            on_dirty: self.on_dirty,
+            cancel_timeout: self.cancel_timeout,
             reset_timeout: self.reset_timeout,
             server_check_query: self.server_check_query,
             lanes,
@@ -361,11 +416,15 @@ fn names(source: &Source) -> (String, String) {
     }
 }
 
-fn connector(source: Source, timeout: Duration) -> Arc<dyn Connect> {
-    match source {
+fn connector(source: Source, timeout: Duration, connect_query: Option<String>) -> Arc<dyn Connect> {
+    let inner: Arc<dyn Connect> = match source {
         Source::Custom(connect) => connect,
         Source::Info(info, options) => {
             Arc::new(PgConnect::new(*info, options.with_connect_timeout(timeout)))
         }
+    };
+    match connect_query {
+        Some(sql) => Arc::new(ConnectQuery { inner, sql }),
+        None => inner,
     }
 }

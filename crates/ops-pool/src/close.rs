@@ -12,7 +12,8 @@ pub enum CloseReason {
     QueryInFlight,
     /// The reset query failed.
     ResetFailed,
-    /// The reset query took longer than `reset_timeout`.
+    /// The reset took longer than `reset_timeout`, with what had to be canceled or rolled
+    /// back before.
     ResetTimedOut,
     /// The reset query left a transaction open.
     ResetLeftTransaction,
@@ -101,8 +102,11 @@ impl fmt::Display for CloseReason {
 #[must_use = "a closed connection is worth knowing about"]
 #[non_exhaustive]
 pub enum Released {
-    /// The connection is clean and serves the next caller.
+    /// The connection serves the next caller.
     Clean,
+    /// What ran was canceled, or a transaction rolled back, and the session reset. The
+    /// connection serves the next caller.
+    RolledBack,
     /// The connection was closed, so that nobody meets what was left in it.
     Closed(CloseReason),
 }

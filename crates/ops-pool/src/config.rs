@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::connect::Connect;
 use crate::group::Groups;
 use crate::lane::Lanes;
+use crate::reset::{OnDirty, Plan};
 
 #[derive(Debug)]
 pub(crate) struct Config {
@@ -23,10 +24,8 @@ pub(crate) struct Config {
     pub(crate) refuse_nested: bool,
     /// How long a session may be out before a warning.
     pub(crate) leak_threshold: Option<Duration>,
-    pub(crate) server_reset_query: String,
-    /// Whether there is a reset query.
-    pub(crate) resets: bool,
-    /// Whether the reset query deallocates prepared statements.
-    pub(crate) reset_deallocates: bool,
+    pub(crate) reset: Plan,
     pub(crate) reset_timeout: Duration,
+    pub(crate) on_dirty: OnDirty,
+    pub(crate) cancel_timeout: Duration,
 }

@@ -98,6 +98,8 @@ impl State {
 
 #[derive(Debug)]
 struct Waiter {
+    /// Grows with each arrival.
+    ticket: u64,
     since: Now,
     lane: LaneId,
     turn: Turn,
@@ -121,6 +123,7 @@ pub(crate) struct Core {
     resetting: List,
     counts: Counts,
     waiters: Slab<Waiter>,
+    tickets: u64,
     lanes: Lanes,
     pace: Pace,
     governor: Governor,
@@ -131,10 +134,10 @@ pub(crate) struct Core {
     outdated: usize,
     /// Permits of the group that no connection has.
     permits: usize,
-    /// Permits that the group has been asked for.
+    /// Permits that are wanted of the group.
     requested: usize,
-    /// The group has been asked to evict for them.
-    evicting: bool,
+    /// Callers wait for them.
+    presses: bool,
     /// The most connections that are still to be expected after the limits were lowered.
     ceiling: usize,
     paused: bool,
@@ -159,6 +162,7 @@ impl Core {
             resetting: List::new(),
             counts: Counts::default(),
             waiters: Slab::new(),
+            tickets: 0,
             pace: Pace::default(),
             governor,
             next_lifetime_close: Now::default(),
@@ -167,7 +171,7 @@ impl Core {
             outdated: 0,
             permits: 0,
             requested: 0,
-            evicting: false,
+            presses: false,
             paused: false,
             draining: false,
             totals: Totals::default(),
@@ -243,6 +247,16 @@ impl Core {
     /// Whether no connection is left in a pool that is paused.
     pub(crate) fn quiet(&self) -> bool {
         self.paused && self.servers.len() == 0
+    }
+
+    /// How many permits are wanted of the group.
+    pub(crate) fn requested(&self) -> usize {
+        self.requested
+    }
+
+    /// Whether callers wait for these permits.
+    pub(crate) fn presses(&self) -> bool {
+        self.requested > 0 && self.presses
     }
 
     /// How many connections stand that were opened before the last [`Event::Reconnect`].

@@ -1,32 +1,29 @@
 //! The task of one connection: it connects, drives the connection, and resets the
 //! session between two callers.
 
+mod clean;
+mod line;
+mod quiet;
 #[cfg(test)]
 mod tests;
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::FutureExt;
-use futures_util::stream::{BoxStream, StreamExt};
 use ops_core::{Error, ErrorKind, Report};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_postgres::error::SqlState;
-use tokio_postgres::{AsyncMessage, CancelToken, Client};
+use tokio_postgres::Client;
 
-use crate::close::CloseReason;
+use crate::close::{CloseReason, Released};
 use crate::config::Config;
 use crate::connect::Connected;
 use crate::core::{Event, ServerId, Verdict};
+use crate::reset::{OnDirty, When};
 use crate::shared::Shared;
 use crate::tap::{TransactionStatus, Wire};
-
-/// How long a closed connection may take to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(1);
-/// How long the request to cancel an abandoned query may take.
-const CANCEL: Duration = Duration::from_secs(5);
+use line::Line;
+use quiet::Quiet;
 
 /// A connection that stands: what is idle in the pool, handed out, and handed back.
 #[derive(Debug)]
@@ -34,25 +31,80 @@ pub(crate) struct Conn {
     pub(crate) server: ServerId,
     pub(crate) client: Client,
     pub(crate) wire: Arc<Wire>,
+    quiet: Arc<Quiet>,
+    /// A reset has to go in front of the next session's first query.
+    pub(crate) owes_reset: bool,
+    /// How the last session was given back.
+    pub(crate) outcome: Released,
+}
+
+/// What a session has left behind, by what the tap has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Transaction,
+    InFlight,
+    /// The server has not said how the last request left the session.
+    Untold,
 }
 
 impl Conn {
-    /// What is to become of the session, by what the tap has seen so far. Where the server
-    /// has not said how the last request left the session, a reset will tell.
-    pub(crate) fn verdict(&self, before_reset: bool) -> Verdict {
-        if self.client.is_closed() {
-            return Verdict::Close(CloseReason::ServerGone);
-        }
+    fn left(&self) -> Left {
         // In this order: when nothing is in flight anymore, the status is of the end of it.
         if self.wire.in_flight() > 0 {
-            return Verdict::Close(CloseReason::QueryInFlight);
+            return Left::InFlight;
         }
         match self.wire.status() {
-            TransactionStatus::Idle => Verdict::Reusable,
-            TransactionStatus::Unknown if before_reset => Verdict::Reusable,
-            TransactionStatus::InTransaction
-            | TransactionStatus::Failed
-            | TransactionStatus::Unknown => Verdict::Close(CloseReason::InTransaction),
+            TransactionStatus::Idle => Left::Nothing,
+            TransactionStatus::InTransaction | TransactionStatus::Failed => Left::Transaction,
+            TransactionStatus::Unknown => Left::Untold,
+        }
+    }
+
+    /// What is to become of the session. Where that is not certain yet, its task finds out.
+    pub(crate) fn verdict(&self, config: &Config) -> Verdict {
+        if self.client.is_closed() {
+            return Verdict::Close(self.close_reason().unwrap_or(CloseReason::ServerGone));
+        }
+        match (self.left(), config.on_dirty) {
+            (Left::InFlight, OnDirty::Close) => Verdict::Close(CloseReason::QueryInFlight),
+            (Left::Transaction, OnDirty::Close) => Verdict::Close(CloseReason::InTransaction),
+            (Left::Nothing, _) if self.is_at_rest() && !self.is_to_be_reset(config) => {
+                Verdict::Clean
+            }
+            _ => Verdict::Reusable,
+        }
+    }
+
+    /// Whether the tap has seen everything that the session has asked for.
+    fn is_at_rest(&self) -> bool {
+        self.quiet.is_quiet() && !self.wire.is_blocked() && self.wire.resets() == 0
+    }
+
+    fn is_to_be_reset(&self, config: &Config) -> bool {
+        match config.reset.when {
+            When::AtRelease => true,
+            When::IfTouched => self.wire.is_touched(),
+            When::Pipelined | When::Never => false,
+        }
+    }
+
+    /// Why the connection was broken off, or that it broke.
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
+        let gone = || self.client.is_closed().then_some(CloseReason::ServerGone);
+        self.wire.broken().or_else(gone)
+    }
+
+    /// Queues a reset in front of whatever the client is asked for next. The tap breaks the
+    /// connection unless it succeeds.
+    pub(crate) fn reset_in_front(&self, config: &Config) {
+        let lookups = self.wire.prepare_lookups_again();
+        let mut resets = vec![Arc::clone(&config.reset.sql)];
+        resets.extend(lookups.map(Arc::from));
+        self.wire.expect_resets(resets.iter().cloned());
+        for sql in resets {
+            // Polled once it is queued. The answer is the tap's business.
+            let _ = self.client.batch_execute(&sql).now_or_never();
         }
     }
 }
@@ -103,150 +155,65 @@ pub(crate) async fn run(shared: Arc<Shared>, server: ServerId) {
 
 async fn serve(gone: &Gone, connected: Connected) {
     let Gone(shared, server) = gone;
+    let config = shared.config();
     let Connected {
         client,
         messages,
         wire,
     } = connected;
-    let mut line = Line {
-        messages,
-        cancel: client.cancel_token(),
-        wire: Arc::clone(&wire),
-    };
+    if config.reset.when == When::IfTouched {
+        wire.watch_statements();
+    }
+    let token = client.cancel_token();
+    let mut line = Line::new(messages, token, Arc::clone(&wire), config.reset_timeout);
     let (orders, mut inbox) = mpsc::unbounded_channel();
     shared.connected(
         Box::new(Conn {
             server: *server,
             client,
             wire,
+            quiet: Arc::clone(line.quiet()),
+            owes_reset: false,
+            outcome: Released::Clean,
         }),
         orders,
     );
     loop {
         let order = tokio::select! {
             biased;
-            () = line.drive() => return,
+            _ = line.drive() => return hang_up(shared, *server, line).await,
             order = inbox.recv() => order,
         };
         let (conn, outcome) = match order {
-            Some(Order::Reset(conn)) => {
-                let outcome = line.reset(shared.config(), &conn).await;
+            Some(Order::Reset(mut conn)) => {
+                let outcome = line.clean(config, &mut conn).await;
                 (conn, outcome)
             }
             Some(Order::Check(conn)) => {
-                let outcome = line.check(shared.config(), &conn).await;
+                let outcome = line.check(config, &conn).await;
                 (conn, outcome)
             }
-            Some(Order::Detach) => return line.drive().await,
-            None => return line.close(shared).await,
+            Some(Order::Detach) => {
+                line.drive().await;
+                return hang_up(shared, *server, line).await;
+            }
+            None => return line.close(&*config.connect).await,
         };
         match outcome {
             Ok(()) => shared.reset_done(conn),
             Err(reason) => {
                 shared.step(Event::ResetDone(*server, Err(reason)));
                 drop(conn);
-                return line.close(shared).await;
+                return line.close(&*config.connect).await;
             }
         }
     }
 }
 
-/// A session that came back right after an error may turn out to be in a transaction only
-/// by what the server says to the reset.
-fn why_failed(err: &tokio_postgres::Error) -> CloseReason {
-    match err.code() {
-        Some(&SqlState::ACTIVE_SQL_TRANSACTION | &SqlState::IN_FAILED_SQL_TRANSACTION) => {
-            CloseReason::InTransaction
-        }
-        None if err.is_closed() => CloseReason::ServerGone,
-        _ => CloseReason::ResetFailed,
-    }
-}
-
-/// The driver's end of a connection.
-struct Line {
-    messages: BoxStream<'static, Result<AsyncMessage, tokio_postgres::Error>>,
-    cancel: CancelToken,
-    wire: Arc<Wire>,
-}
-
-impl Line {
-    /// Moves bytes until the connection ends. Notices and notifications are for a session
-    /// that asked for them, and there is no such session between two callers.
-    async fn drive(&mut self) {
-        while let Some(Ok(_)) = self.messages.next().await {}
-    }
-
-    async fn reset(&mut self, config: &Config, conn: &Conn) -> Result<(), CloseReason> {
-        // What the session asked for and the driver had not sent yet goes out first, so
-        // that the verdict is about everything.
-        if self.drive().now_or_never().is_some() {
-            return Err(CloseReason::ServerGone);
-        }
-        if let Verdict::Close(reason) = conn.verdict(true) {
-            return Err(reason);
-        }
-        let mut work = pin!(timeout(config.reset_timeout, async {
-            conn.client
-                .batch_execute(&config.server_reset_query)
-                .await?;
-            if config.reset_deallocates
-                && let Some(sql) = conn.wire.prepare_lookups_again()
-            {
-                conn.client.batch_execute(&sql).await?;
-            }
-            Ok::<(), tokio_postgres::Error>(())
-        }));
-        let outcome = tokio::select! {
-            biased;
-            () = self.drive() => return Err(CloseReason::ServerGone),
-            outcome = &mut work => outcome,
-        };
-        match outcome {
-            Err(_) => Err(CloseReason::ResetTimedOut),
-            Ok(Err(err)) => {
-                tracing::debug!(error = %err, "the reset query failed");
-                Err(why_failed(&err))
-            }
-            Ok(Ok(())) => match conn.verdict(false) {
-                Verdict::Reusable => Ok(()),
-                Verdict::Close(CloseReason::InTransaction) => {
-                    Err(CloseReason::ResetLeftTransaction)
-                }
-                Verdict::Close(reason) => Err(reason),
-            },
-        }
-    }
-
-    /// Whether the server still answers.
-    async fn check(&mut self, config: &Config, conn: &Conn) -> Result<(), CloseReason> {
-        let query = conn.client.batch_execute(&config.server_check_query);
-        let mut work = pin!(timeout(config.reset_timeout, query));
-        let outcome = tokio::select! {
-            biased;
-            () = self.drive() => return Err(CloseReason::ServerGone),
-            outcome = &mut work => outcome,
-        };
-        match outcome {
-            Ok(Ok(())) if conn.verdict(false) == Verdict::Reusable => Ok(()),
-            _ => Err(CloseReason::CheckFailed),
-        }
-    }
-
-    /// Closes the connection, whose client has been dropped. One that is busy is cut off,
-    /// and the server is asked to stop what it does there.
-    async fn close(mut self, shared: &Shared) {
-        let _ = self.drive().now_or_never();
-        if self.wire.in_flight() == 0 {
-            let _ = timeout(GOODBYE, self.drive()).await;
-            return;
-        }
-        let Self {
-            messages,
-            cancel,
-            wire: _,
-        } = self;
-        drop(messages);
-        let _ = timeout(CANCEL, shared.config().connect.cancel(&cancel)).await;
+/// Ends a connection that is over. One that was broken off may be over on this side alone.
+async fn hang_up(shared: &Arc<Shared>, server: ServerId, line: Line) {
+    if line.wire.broken().is_some() {
+        shared.step(Event::ServerGone(server));
+        line.close(&*shared.config().connect).await;
     }
 }

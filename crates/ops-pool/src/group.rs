@@ -11,8 +11,8 @@ use crate::shared::Shared;
 /// of one user. A pool may be in several groups.
 ///
 /// A pool in which callers wait takes the place of the connection that has been idle for
-/// longest in another pool of the group. Pools that find no place wait in the order in
-/// which they asked.
+/// longest in another pool of the group. Where no place is free, pools get one in the order
+/// in which they asked, those in which callers wait first.
 ///
 /// ```
 /// use ops_core::database::{ConnectInfo, Engine, Host};
@@ -40,7 +40,7 @@ pub struct PoolGroup {
 #[derive(Debug)]
 struct Inner {
     state: Mutex<State>,
-    /// How many places are waited for by pools in which callers wait.
+    /// How many pools in which callers wait want a place.
     pressing: AtomicUsize,
 }
 
@@ -113,34 +113,49 @@ impl PoolGroup {
         Arc::as_ptr(&self.inner).addr()
     }
 
-    /// Does something with the places.
-    fn with<T>(&self, f: impl FnOnce(&mut Ledger<Member>) -> T) -> T {
+    /// Changes who wants places.
+    fn line(&self, change: impl FnOnce(&mut Ledger<Member>)) {
         let mut state = self.lock();
-        let outcome = f(&mut state.ledger);
-        let pressing = state.ledger.pressing();
+        change(&mut state.ledger);
+        let pressing = state.ledger.pressing().count();
         self.inner.pressing.store(pressing, Ordering::Relaxed);
-        outcome
     }
 
-    /// Frees places, and gives them to whoever is next.
-    fn pass_on(&self, permits: usize) {
-        let mut free = permits;
-        while free > 0 {
-            let served = self.with(|ledger| ledger.free(free));
-            free = 0;
-            for served in served {
-                match served.pool.0.upgrade() {
-                    Some(pool) => pool.permitted(self, served.permits, served.pressing),
-                    None => free += served.permits,
-                }
+    /// Gives free places to those who want some, in their order. One that waits for
+    /// another group, too, keeps nobody up.
+    fn pass_on(&self) {
+        let mut skip = 0;
+        loop {
+            let (member, free) = {
+                let state = self.lock();
+                (state.ledger.candidate(skip), state.ledger.free())
+            };
+            let Some(member) = member.filter(|_| free > 0) else {
+                return;
+            };
+            match member.0.upgrade() {
+                Some(pool) if pool.groups().serve(&pool) => {}
+                Some(_) => skip += 1,
+                None => self.line(|ledger| ledger.delist(&member)),
             }
         }
     }
 
     /// Whether callers of another pool wait for a place.
     fn is_pressed_by_others(&self, pool: &Arc<Shared>) -> bool {
-        self.inner.pressing.load(Ordering::Relaxed) > 0
-            && self.lock().ledger.is_pressed_by_others(&Member::of(pool))
+        if self.inner.pressing.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let pressing: Vec<Member> = {
+            let state = self.lock();
+            if state.ledger.free() > 0 {
+                return false;
+            }
+            state.ledger.pressing().cloned().collect()
+        };
+        let pressing = pressing.iter().filter_map(|member| member.0.upgrade());
+        let mut others = pressing.filter(|other| !Arc::ptr_eq(other, pool));
+        others.any(|other| other.presses())
     }
 
     /// Closes what has been idle for longest in any other pool of the group. False where
@@ -186,54 +201,77 @@ impl Groups {
         }
     }
 
-    /// Asks for places, in every group one after the other.
-    pub(crate) fn request(&self, pool: &Arc<Shared>, permits: usize, pressing: bool) {
-        self.ask_from(0, pool, permits, pressing);
-        if !pressing {
+    /// Asks for as many places as the pool wants.
+    pub(crate) fn request(&self, pool: &Arc<Shared>) {
+        self.enlist(pool);
+        for group in &self.0 {
+            group.pass_on();
+        }
+        if !pool.presses() {
             return;
         }
         for group in &self.0 {
-            // Each eviction frees a place, which goes to the head of the line.
-            for _ in 0..group.with(|ledger| ledger.press(&Member::of(pool))) {
-                if !group.evict(pool) {
+            // Each eviction frees a place, which goes to whoever is next.
+            for _ in 0..pool.requested() {
+                let full = group.lock().ledger.free() == 0;
+                if !full || !group.evict(pool) {
                     break;
                 }
             }
         }
     }
 
-    fn ask_from(&self, first: usize, pool: &Arc<Shared>, permits: usize, pressing: bool) {
-        let mut granted = permits;
-        for group in self.0.iter().skip(first) {
-            if granted == 0 {
-                return;
-            }
-            let pool = Member::of(pool);
-            granted = group.with(|ledger| ledger.take(pool, granted, pressing));
+    fn enlist(&self, pool: &Arc<Shared>) {
+        let (member, presses) = (Member::of(pool), pool.presses());
+        for group in &self.0 {
+            group.line(|ledger| ledger.enlist(&member, presses));
         }
+    }
+
+    /// Gives the pool what it wants, as far as every group has it. Whether it got
+    /// anything, or wants nothing.
+    fn serve(&self, pool: &Arc<Shared>) -> bool {
+        let wanted = pool.requested();
+        let granted = self.take(wanted);
         if granted > 0 {
             pool.granted(granted);
+        }
+        if pool.requested() == 0 {
+            self.delist(pool);
+        }
+        granted > 0 || wanted == 0
+    }
+
+    /// Takes the same number of places in every group, or as many as there are.
+    fn take(&self, wanted: usize) -> usize {
+        // The order of the groups is the same for every pool.
+        let mut groups: Vec<_> = self.0.iter().map(PoolGroup::lock).collect();
+        let free = groups.iter().map(|group| group.ledger.free()).min();
+        let granted = wanted.min(free.unwrap_or(0));
+        for group in &mut groups {
+            group.ledger.take(granted);
+        }
+        granted
+    }
+
+    fn delist(&self, pool: &Arc<Shared>) {
+        let member = Member::of(pool);
+        for group in &self.0 {
+            group.line(|ledger| ledger.delist(&member));
+        }
+        // It may have asked again in the meantime.
+        if pool.requested() > 0 {
+            self.enlist(pool);
         }
     }
 
     /// Gives places back, in every group.
-    pub(crate) fn give_back(&self, permits: usize) {
+    pub(crate) fn give_back(&self, places: usize) {
         for group in &self.0 {
-            group.pass_on(permits);
+            group.lock().ledger.give_back(places);
         }
-    }
-
-    /// Goes on with places that a group has given.
-    pub(crate) fn permitted(
-        &self,
-        pool: &Arc<Shared>,
-        by: &PoolGroup,
-        permits: usize,
-        pressing: bool,
-    ) {
-        let place = self.0.iter().position(|group| group.id() == by.id());
-        if let Some(place) = place {
-            self.ask_from(place + 1, pool, permits, pressing);
+        for group in &self.0 {
+            group.pass_on();
         }
     }
 
@@ -245,14 +283,8 @@ impl Groups {
         }
     }
 
-    /// Gives up every place that the pool waits for.
+    /// The pool wants nothing anymore.
     pub(crate) fn leave(&self, pool: &Arc<Shared>) {
-        for (place, group) in self.0.iter().enumerate() {
-            let left = group.with(|ledger| ledger.leave(&Member::of(pool)));
-            // What it waited for here it had been given by those before.
-            for before in self.0.iter().take(place) {
-                before.pass_on(left);
-            }
-        }
+        self.delist(pool);
     }
 }

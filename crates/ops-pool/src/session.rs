@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::Id;
@@ -11,6 +12,7 @@ use tokio_postgres::Client;
 
 use crate::close::{CloseReason, Released};
 use crate::driver::Conn;
+use crate::kept::Kept;
 use crate::shared::Shared;
 use crate::tap::TransactionStatus;
 
@@ -19,18 +21,24 @@ use crate::tap::TransactionStatus;
 /// It dereferences to [`tokio_postgres::Client`].
 ///
 /// # Giving it back
-/// Dropping it gives it back, without waiting for anything. The pool resets it before
-/// anybody else gets it, and closes it instead where it is in a transaction, where a query
-/// or a `COPY` is not over, or where the reset fails, takes too long or does not end idle.
-/// End transactions before: each one that is left open costs a connection.
+/// Dropping it gives it back, without waiting for anything, also where the caller panics.
+/// The pool resets it as its [`Reset`](crate::Reset) says before anybody else gets it. Where
+/// it is in a transaction, or a query or a `COPY` is not over, [`OnDirty`](crate::OnDirty)
+/// says what is to become of it; where the reset fails, takes too long or does not end idle,
+/// the connection is closed. End transactions before: by default each one that is left open
+/// costs a connection.
 ///
-/// Statements that were prepared on it do not outlive it.
+/// Statements that were prepared on it do not outlive it. A
+/// [`CancelToken`](tokio_postgres::CancelToken) of its client does, and would hit whoever has
+/// the connection then: do not keep one.
 pub struct Session {
     conn: Option<Box<Conn>>,
     shared: Arc<Shared>,
     /// The task that acquired it, until another one is seen to use it.
     task: Option<Id>,
     moved: AtomicBool,
+    /// With a reset that goes in front: done once the session is used for the first time.
+    used: Once,
 }
 
 impl fmt::Debug for Session {
@@ -48,6 +56,7 @@ impl Session {
             shared,
             task,
             moved: AtomicBool::new(false),
+            used: Once::new(),
         }
     }
 
@@ -65,19 +74,30 @@ impl Session {
     /// Gives the session back and waits until the pool has decided about it. That takes up
     /// to `reset_timeout`.
     ///
+    /// With [`Reset::Pipelined`](crate::Reset::Pipelined) the decision is about what was left
+    /// unfinished; the reset comes later.
+    ///
     /// # Cancel safety
     /// Dropping the future changes nothing: the session is on its way back.
     pub fn release(mut self) -> impl Future<Output = Released> + Send + 'static {
         let (report, outcome) = oneshot::channel();
-        if let Some(conn) = self.conn.take() {
-            self.shared.release(conn, Some(report));
-        }
+        self.give_back(Some(report));
         // Without an answer the task that had the connection is gone, and so is it.
         async {
             outcome
                 .await
                 .unwrap_or(Released::Closed(CloseReason::ServerGone))
         }
+    }
+
+    /// Puts the session aside as it is, for up to `limit`, for whoever has what this
+    /// returns. It counts as in use, by the caller who acquired it.
+    ///
+    /// It is for state that must last longer than the work at hand, such as a cursor that a
+    /// user pages through: should the user never come back, the session does.
+    pub fn keep(self, limit: Duration) -> Kept {
+        let shared = Arc::clone(&self.shared);
+        Kept::new(self, limit, &shared)
     }
 
     /// Takes the connection out of the pool for good. It no longer counts as one of
@@ -88,10 +108,9 @@ impl Session {
         reason = "only drop and release leave no connection"
     )]
     pub fn detach(mut self) -> Client {
-        let conn = self
-            .conn
-            .take()
-            .expect("a session has its connection until it is given back");
+        // In its new life, too, nobody meets what another has left.
+        self.use_it();
+        let conn = self.conn.take().expect(HAS_CONN);
         self.shared.detach(*conn)
     }
 
@@ -101,18 +120,49 @@ impl Session {
         self.conn().wire.status()
     }
 
+    /// Why the connection is closed, where it is. The driver's errors do not tell: a reset
+    /// in front of the session that failed looks to it like a connection that broke.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.conn().close_reason()
+    }
+
     fn conn(&self) -> &Conn {
-        self.conn
-            .as_deref()
-            .expect("a session has its connection until it is given back")
+        self.conn.as_deref().expect(HAS_CONN)
+    }
+
+    /// Whoever gets hold of the client can ask it for something.
+    fn use_it(&self) {
+        let config = self.shared.config();
+        if config.reset.pipelined() {
+            // Others who share the session wait until the reset is in front.
+            self.used.call_once(|| {
+                let conn = self.conn();
+                if conn.owes_reset {
+                    conn.reset_in_front(config);
+                }
+            });
+        }
+    }
+
+    fn give_back(&mut self, report: Option<oneshot::Sender<Released>>) {
+        if let Some(mut conn) = self.conn.take() {
+            conn.outcome = Released::Clean;
+            conn.owes_reset |= self.used.is_completed();
+            self.shared.release(conn, report);
+        }
     }
 }
+
+/// Why there is a connection in a session.
+const HAS_CONN: &str = "a session has its connection until it is given back";
 
 impl Deref for Session {
     type Target = Client;
 
     fn deref(&self) -> &Client {
         self.note_user();
+        self.use_it();
         &self.conn().client
     }
 }
@@ -120,17 +170,13 @@ impl Deref for Session {
 impl DerefMut for Session {
     fn deref_mut(&mut self) -> &mut Client {
         self.note_user();
-        let conn = self.conn.as_deref_mut();
-        &mut conn
-            .expect("a session has its connection until it is given back")
-            .client
+        self.use_it();
+        &mut self.conn.as_deref_mut().expect(HAS_CONN).client
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Some(conn) = self.conn.take() {
-            self.shared.release(conn, None);
-        }
+        self.give_back(None);
     }
 }

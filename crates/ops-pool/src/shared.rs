@@ -85,6 +85,10 @@ impl Shared {
         &self.config
     }
 
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     pub(crate) fn now(&self) -> Now {
         Now::default().after(Instant::now().duration_since(self.start))
     }
@@ -208,7 +212,7 @@ impl Shared {
         conn: Box<Conn>,
         report: Option<oneshot::Sender<Released>>,
     ) {
-        let (server, verdict, now) = (conn.server, conn.verdict(self.config.resets), self.now());
+        let (server, verdict, now) = (conn.server, conn.verdict(&self.config), self.now());
         let mut deferred = Deferred::default();
         self.lock().take_back(
             conn,
@@ -328,12 +332,10 @@ impl Shared {
                     tracing::debug!(reason = reason.as_str(), "closing a connection");
                     slot.close(reason);
                 }
-                Effect::Report(report) => drop(report.send(Released::Clean)),
+                Effect::Report(report, how) => drop(report.send(how)),
                 Effect::Rearm => self.rearm.notify_one(),
                 Effect::Settled => self.settled.notify_waiters(),
-                Effect::Request(permits, pressing) => {
-                    self.config.groups.request(self, permits, pressing);
-                }
+                Effect::Request => self.config.groups.request(self),
                 Effect::GiveBack(permits) => self.config.groups.give_back(permits),
                 Effect::Spare => self.config.groups.idle(self),
             }

@@ -3,6 +3,7 @@
 use ops_core::database::Engine;
 
 use super::{SessionPoolBuilder, Source};
+use crate::reset::OnDirty;
 
 impl SessionPoolBuilder {
     /// Everything that contradicts itself.
@@ -34,8 +35,17 @@ impl SessionPoolBuilder {
         );
         check(self.server_login_retry.is_zero(), "server_login_retry is 0");
         check(
-            self.reset_timeout.is_zero() && !self.server_reset_query.trim().is_empty(),
+            self.reset_timeout.is_zero(),
             "reset_timeout is 0: no reset would ever succeed",
+        );
+        let rolls_back = self.on_dirty == OnDirty::Rollback;
+        check(
+            rolls_back && self.cancel_timeout.is_zero(),
+            "cancel_timeout is 0: no query would ever be canceled",
+        );
+        check(
+            rolls_back && self.cancel_timeout > self.reset_timeout,
+            "cancel_timeout is longer than reset_timeout, which it is a part of",
         );
         check(
             self.leak_threshold.is_some_and(|it| it.is_zero()),

@@ -10,6 +10,7 @@ impl Core {
         if std::mem::replace(&mut self.draining, true) {
             return;
         }
+        self.requested = 0;
         self.refuse_all(Refusal::ShuttingDown);
         self.close_unused(CloseReason::ShuttingDown);
     }
@@ -18,6 +19,7 @@ impl Core {
         if self.draining || std::mem::replace(&mut self.paused, true) {
             return;
         }
+        self.requested = 0;
         self.close_unused(CloseReason::Paused);
     }
 

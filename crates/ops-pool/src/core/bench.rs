@@ -31,7 +31,6 @@ pub(crate) fn settings(pool_size: usize) -> Settings {
         server_lifetime: Duration::from_secs(3600),
         server_idle_timeout: Duration::from_secs(600),
         server_login_retry: Duration::from_secs(15),
-        reset: true,
         seed: 1,
     }
 }

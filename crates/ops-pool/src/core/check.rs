@@ -115,6 +115,14 @@ impl Core {
                 }
             }
         }
+        let tickets: Vec<_> = self
+            .lanes
+            .iter(&self.waiters)
+            .map(|(lane, _, waiter)| (lane, waiter.ticket))
+            .collect();
+        if !tickets.is_sorted() {
+            return Err("somebody stands before one who came earlier".to_owned());
+        }
         let waiting = self.lanes.iter(&self.waiters);
         let listed = waiting
             .filter(|(lane, _, waiter)| waiter.turn == Turn::Queued && waiter.lane == *lane)

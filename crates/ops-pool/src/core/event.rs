@@ -88,8 +88,6 @@ pub(crate) struct Settings {
     pub(crate) server_idle_timeout: Duration,
     /// The longest time between two attempts to connect while they fail.
     pub(crate) server_login_retry: Duration,
-    /// Whether a returned connection is reset before anybody gets it.
-    pub(crate) reset: bool,
     /// Where the jitter starts.
     pub(crate) seed: u64,
 }
@@ -97,6 +95,8 @@ pub(crate) struct Settings {
 /// What is to become of a session that is given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
+    /// It may be used again as it is.
+    Clean,
     /// It may be used again, after its reset.
     Reusable,
     /// It may not.
@@ -195,8 +195,9 @@ pub(crate) enum Action {
     Reset(ServerId),
     /// Check whether the connection still works.
     Check(ServerId),
-    /// Ask the group for permits; where `evict`, also at the cost of what is idle elsewhere.
-    Request { permits: usize, evict: bool },
+    /// Ask the group for as many permits as the core wants; where it presses, also at the
+    /// cost of what is idle elsewhere.
+    Request,
     /// Give permits back to the group.
     GiveBack(usize),
     /// A connection of a pool in a group has nothing to do.

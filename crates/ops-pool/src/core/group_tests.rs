@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::bench::{ACQUIRE, settings};
-use super::ledger::Served;
 use super::*;
 
 /// Some pools and the places that they share. Connections stand at once, and are given
@@ -25,7 +24,6 @@ impl Shop {
             Core::new(Settings {
                 min_pool_size: *min,
                 limited: true,
-                reset: false,
                 ..settings(*size)
             })
         });
@@ -45,7 +43,10 @@ impl Shop {
 
     fn step(&mut self, pool: usize, event: Event) {
         let mut events = VecDeque::from([(pool, event)]);
+        let mut fuel = 1000;
         while let Some((pool, event)) = events.pop_front() {
+            fuel -= 1;
+            assert!(fuel > 0, "pools go round in circles: {event:?} of {pool}");
             let actions: Vec<Action> = self.pools[pool].step(event, self.now).collect();
             self.pools[pool].check_invariants().unwrap();
             for action in actions {
@@ -69,59 +70,74 @@ impl Shop {
                 events.push_back((pool, Event::Collect(waiter)));
             }
             Action::Connect(server) => events.push_back((pool, Event::Connected(server))),
-            Action::Request { permits, evict } => self.request(pool, permits, evict, events),
-            Action::GiveBack(permits) => {
-                let served = self.ledger.free(permits);
-                pass_on(served, events);
+            Action::Request => self.request(pool, events),
+            Action::GiveBack(places) => {
+                self.ledger.give_back(places);
+                self.pass_on(events);
             }
-            Action::Spare if self.ledger.is_pressed_by_others(&pool) => {
-                events.push_back((pool, Event::Evict));
+            Action::Spare => {
+                let mut pressing = self.ledger.pressing().filter(|other| **other != pool);
+                if pressing.any(|other| self.pools[*other].presses()) {
+                    events.push_back((pool, Event::Evict));
+                }
             }
             Action::Refuse(refusal) => panic!("{refusal:?}"),
             _ => {}
         }
     }
 
-    fn request(
-        &mut self,
-        pool: usize,
-        permits: usize,
-        evict: bool,
-        events: &mut VecDeque<(usize, Event)>,
-    ) {
-        let granted = self.ledger.take(pool, permits, evict);
-        if granted > 0 {
-            events.push_back((pool, Event::Granted(granted)));
-        }
-        if !evict {
+    fn request(&mut self, pool: usize, events: &mut VecDeque<(usize, Event)>) {
+        let presses = self.pools[pool].presses();
+        self.ledger.enlist(&pool, presses);
+        self.pass_on(events);
+        let granted = events
+            .iter()
+            .any(|event| matches!(event.1, Event::Granted(_)));
+        if !presses || granted || self.ledger.free() > 0 {
             return;
         }
-        let wanted = self.ledger.press(&pool);
         let mut idle: Vec<(Now, usize)> = (0..self.pools.len())
             .filter(|other| *other != pool)
             .filter_map(|other| Some((self.pools[other].oldest_idle()?, other)))
             .collect();
         idle.sort_unstable();
-        for (_, other) in idle.into_iter().take(wanted) {
+        for (_, other) in idle.into_iter().take(self.pools[pool].requested()) {
             events.push_back((other, Event::Evict));
+        }
+    }
+
+    /// One pool at a time, so that what it wants is known when it is served.
+    fn pass_on(&mut self, events: &mut VecDeque<(usize, Event)>) {
+        let mut skip = 0;
+        while self.ledger.free() > 0
+            && let Some(pool) = self.ledger.candidate(skip)
+        {
+            let pending = events
+                .iter()
+                .any(|(of, event)| *of == pool && matches!(event, Event::Granted(_)));
+            let wanted = self.pools[pool].requested();
+            if pending {
+                skip += 1;
+            } else if wanted == 0 {
+                self.ledger.delist(&pool);
+            } else {
+                let granted = wanted.min(self.ledger.free());
+                self.ledger.take(granted);
+                events.push_back((pool, Event::Granted(granted)));
+                skip += 1;
+            }
         }
     }
 
     fn give_back(&mut self, which: usize) {
         if !self.lent.is_empty() {
             let (pool, server) = self.lent.remove(which % self.lent.len());
-            self.step(pool, Event::Release(server, Verdict::Reusable));
+            self.step(pool, Event::Release(server, Verdict::Clean));
         }
     }
 
     fn pass(&mut self) {
         self.now = self.now.after(Duration::from_millis(1));
-    }
-}
-
-fn pass_on(served: Vec<Served<usize>>, events: &mut VecDeque<(usize, Event)>) {
-    for Served { pool, permits, .. } in served {
-        events.push_back((pool, Event::Granted(permits)));
     }
 }
 

@@ -18,6 +18,7 @@ impl Core {
     /// limits and governor allow.
     pub(super) fn balance(&mut self, now: Now) {
         if self.draining || self.paused {
+            self.requested = 0;
             return;
         }
         self.match_up(now);
@@ -38,18 +39,9 @@ impl Core {
     fn open(&mut self, wanted: usize) {
         let mut count = wanted;
         if self.settings.limited {
-            let missing = wanted.saturating_sub(self.permits + self.requested);
-            self.requested += missing;
-            let evict = self.lanes.waiting() > 0;
-            if missing > 0 || (evict && self.requested > 0 && !self.evicting) {
-                self.evicting |= evict;
-                self.out.push(Action::Request {
-                    permits: missing,
-                    evict,
-                });
-            }
             count = wanted.min(self.permits);
             self.permits -= count;
+            self.request(wanted - count);
         }
         for _ in 0..count {
             let key = self.servers.insert(Server {
@@ -65,10 +57,19 @@ impl Core {
         }
     }
 
+    /// Wants so many permits of the group from now on.
+    fn request(&mut self, missing: usize) {
+        let presses = missing > 0 && self.lanes.waiting() > 0;
+        let news = missing > self.requested || (missing > 0 && presses != self.presses);
+        self.requested = missing;
+        self.presses = presses;
+        if news {
+            self.out.push(Action::Request);
+        }
+    }
+
     /// Permits have come: those that nobody needs anymore go back.
     pub(super) fn granted(&mut self, permits: usize, now: Now) {
-        self.requested = self.requested.saturating_sub(permits);
-        self.evicting &= self.requested > 0;
         self.permits += permits;
         self.balance(now);
         let unused = std::mem::take(&mut self.permits);

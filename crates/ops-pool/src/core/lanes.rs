@@ -124,11 +124,17 @@ impl Lanes {
         }
     }
 
-    pub(super) fn push_front(&mut self, waiters: &mut Slab<Waiter>, lane: LaneId, key: Key) {
-        if let Some(lane) = self.lanes.get_mut(lane.0) {
-            lane.queue.push_front(waiters, key);
-            self.waiting += 1;
-        }
+    /// Puts a waiter back to where it came from: behind those who came before it.
+    pub(super) fn put_back(&mut self, waiters: &mut Slab<Waiter>, lane: LaneId, key: Key) {
+        let (Some(lane), Some(waiter)) = (self.lanes.get_mut(lane.0), waiters.get(key)) else {
+            return;
+        };
+        let later = lane
+            .queue
+            .iter(waiters)
+            .find_map(|(key, other)| (other.ticket > waiter.ticket).then_some(key));
+        lane.queue.insert_before(waiters, key, later);
+        self.waiting += 1;
     }
 
     pub(super) fn unlink(&mut self, waiters: &mut Slab<Waiter>, lane: LaneId, key: Key) {

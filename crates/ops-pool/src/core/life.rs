@@ -73,8 +73,7 @@ impl Core {
         self.balance(now);
     }
 
-    /// Whoever was to have a connection that broke goes back to where it came from: the
-    /// head of the queue.
+    /// Whoever was to have a connection that broke goes back to where it came from.
     fn requeue(&mut self, waiter: WaiterId) {
         let Some(entry) = self.waiters.get_mut(waiter.0) else {
             return;
@@ -84,7 +83,7 @@ impl Core {
         } else {
             entry.turn = Turn::Queued;
             let lane = entry.lane;
-            self.lanes.push_front(&mut self.waiters, lane, waiter.0);
+            self.lanes.put_back(&mut self.waiters, lane, waiter.0);
         }
     }
 }

@@ -24,7 +24,8 @@ pub(super) struct Model {
     pub(super) lent: BTreeMap<ServerId, LaneId>,
     pub(super) gone: BTreeSet<ServerId>,
     pub(super) queues: Vec<VecDeque<(WaiterId, Now)>>,
-    came: BTreeMap<WaiterId, Now>,
+    /// When and as which one each waiter came.
+    came: BTreeMap<WaiterId, (Now, usize)>,
     turn: usize,
     credit: u32,
     pub(super) served: BTreeMap<WaiterId, (ServerId, LaneId)>,
@@ -317,7 +318,8 @@ impl Model {
         retry_at: Option<Now>,
     ) -> Vec<Action> {
         self.out.clear();
-        self.came.extend(name.map(|name| (name, now)));
+        let count = self.came.len();
+        self.came.extend(name.map(|name| (name, (now, count))));
         let retry_in = retry_at.map_or(Duration::ZERO, |at| at.since(now));
         match event {
             Event::Acquire { lane, .. } => self.acquire(lane, name, now, retry_at),

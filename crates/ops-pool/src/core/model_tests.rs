@@ -14,7 +14,7 @@ enum Op {
     Acquire(usize),
     Collect(usize),
     Cancel(usize),
-    Release(usize, bool),
+    Release(usize, Verdict),
     Reset(usize, bool),
     Dial(usize),
     Connected(usize),
@@ -30,6 +30,14 @@ enum Op {
     Drain,
 }
 
+fn verdict() -> impl Strategy<Value = Verdict> {
+    prop_oneof![
+        6 => Just(Verdict::Reusable),
+        2 => Just(Verdict::Clean),
+        1 => Just(Verdict::Close(CloseReason::InTransaction)),
+    ]
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let failure = prop_oneof![
         Just(Failure::Permanent),
@@ -40,7 +48,7 @@ fn op() -> impl Strategy<Value = Op> {
         12 => any::<usize>().prop_map(Op::Acquire),
         6 => any::<usize>().prop_map(Op::Collect),
         3 => any::<usize>().prop_map(Op::Cancel),
-        8 => (any::<usize>(), prop::bool::weighted(0.8)).prop_map(|(n, ok)| Op::Release(n, ok)),
+        8 => (any::<usize>(), verdict()).prop_map(|(n, verdict)| Op::Release(n, verdict)),
         8 => (any::<usize>(), prop::bool::weighted(0.8)).prop_map(|(n, ok)| Op::Reset(n, ok)),
         2 => any::<usize>().prop_map(Op::Dial),
         8 => any::<usize>().prop_map(Op::Connected),
@@ -94,13 +102,7 @@ impl Model {
                 waiter: pick(self.waiters(), n)?,
                 timed_out: false,
             },
-            Op::Release(n, true) => {
-                Event::Release(pick(self.lent.keys().copied(), n)?, Verdict::Reusable)
-            }
-            Op::Release(n, false) => Event::Release(
-                pick(self.lent.keys().copied(), n)?,
-                Verdict::Close(CloseReason::InTransaction),
-            ),
+            Op::Release(n, verdict) => Event::Release(pick(self.lent.keys().copied(), n)?, verdict),
             Op::Reset(n, ok) => Event::ResetDone(
                 pick(self.resetting.keys().copied(), n)?,
                 if ok {
@@ -200,16 +202,10 @@ impl Pair {
 fn some_settings() -> impl Strategy<Value = Settings> {
     let size = (2usize..6, 0usize..4, 0usize..3, 1usize..4);
     let lanes = (1u32..4, 1u32..3, 0usize..2);
-    let rest = (
-        any::<bool>(),
-        any::<bool>(),
-        any::<bool>(),
-        0usize..8,
-        any::<u64>(),
-    );
+    let rest = (any::<bool>(), any::<bool>(), 0usize..8, any::<u64>());
     (size, lanes, rest).prop_map(|(size, lanes, rest)| {
         let (pool_size, min, reserve_pool_size, max_connecting) = size;
-        let (reset, round_robin, checks, most, seed) = rest;
+        let (round_robin, checks, most, seed) = rest;
         Settings {
             min_pool_size: min.min(pool_size),
             reserve_pool_size,
@@ -231,7 +227,6 @@ fn some_settings() -> impl Strategy<Value = Settings> {
             server_lifetime: Duration::from_secs(1_000_000),
             server_idle_timeout: Duration::ZERO,
             server_login_retry: Duration::from_secs(2),
-            reset,
             seed,
             ..settings(pool_size)
         }

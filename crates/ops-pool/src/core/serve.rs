@@ -25,7 +25,9 @@ impl Core {
         if let Some(refusal) = self.hopeless(lane, patience, now) {
             return self.refuse(refusal);
         }
+        self.tickets += 1;
         let key = self.waiters.insert(Waiter {
+            ticket: self.tickets,
             since: now,
             lane,
             turn: Turn::Queued,
@@ -125,6 +127,9 @@ impl Core {
                 self.lanes.unlink(&mut self.waiters, lane, waiter.0);
                 self.waiters.remove(waiter.0);
                 self.totals.timeouts += u64::from(timed_out);
+                if self.settings.limited {
+                    self.balance(now);
+                }
             }
             Turn::Served(server) => {
                 self.waiters.remove(waiter.0);
@@ -147,9 +152,9 @@ impl Core {
         };
         self.totals.last_return = Some(now);
         let reason = match verdict {
-            _ if entry.gone => Some(CloseReason::ServerGone),
             Verdict::Close(reason) => Some(reason),
-            Verdict::Reusable => self.not_kept(server.0).or_else(|| {
+            _ if entry.gone => Some(CloseReason::ServerGone),
+            Verdict::Clean | Verdict::Reusable => self.not_kept(server.0).or_else(|| {
                 self.used_up(server.0, now)
                     .then_some(CloseReason::LifetimeOver)
             }),
@@ -157,7 +162,7 @@ impl Core {
         if let Some(reason) = reason {
             self.close(server.0, reason);
             self.balance(now);
-        } else if self.settings.reset {
+        } else if verdict == Verdict::Reusable {
             self.totals.resets += 1;
             self.out.push(Action::Reset(server));
             self.set_aside(server.0, now);

@@ -194,6 +194,22 @@ impl List {
         self.len += 1;
     }
 
+    /// Puts an entry in front of another, which must be in this list; None is the end.
+    pub(crate) fn insert_before<T>(&mut self, slab: &mut Slab<T>, key: Key, at: Option<Key>) {
+        let Some(at) = at else {
+            return self.push_back(slab, key);
+        };
+        let previous = slab.entry(at).map_or(NIL, |entry| entry.previous);
+        if previous == NIL {
+            return self.push_front(slab, key);
+        }
+        slab.set_previous(key.index, previous);
+        slab.set_next(key.index, at.index);
+        slab.set_next(previous, key.index);
+        slab.set_previous(at.index, key.index);
+        self.len += 1;
+    }
+
     pub(crate) fn pop_front<T>(&mut self, slab: &mut Slab<T>) -> Option<Key> {
         let key = self.front(slab)?;
         self.unlink(slab, key);

@@ -1,12 +1,13 @@
 //! What a test over a whole pool cannot bring about for certain.
 
 use std::panic::Location;
+use std::time::Duration;
 
 use ops_core::{Result, async_trait};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::Handle;
-use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
+use tokio_postgres::{CancelToken, NoTls};
 
 use super::*;
 use crate::connect::Connect;
@@ -14,6 +15,7 @@ use crate::core::bench::{ACQUIRE, settings};
 use crate::core::{Action, Core, LaneId, Now};
 use crate::group::Groups;
 use crate::lane::Lanes;
+use crate::reset::Reset;
 use crate::shared::{Answer, Holding};
 use crate::tap::Tap;
 
@@ -38,16 +40,23 @@ fn config() -> Config {
         user: String::new(),
         query_wait_timeout: None,
         server_connect_timeout: Duration::from_secs(1),
-        server_reset_query: "DISCARD ALL".to_owned(),
-        resets: true,
-        reset_deallocates: true,
         server_check_query: String::new(),
         lanes: Lanes::new(&[], 1, &mut |_| ()),
         groups: Groups::default(),
         shed: false,
         refuse_nested: false,
         leak_threshold: None,
+        reset: Reset::DiscardAll.plan(),
         reset_timeout: Duration::from_secs(5),
+        on_dirty: OnDirty::Close,
+        cancel_timeout: Duration::from_secs(2),
+    }
+}
+
+fn without_reset() -> Config {
+    Config {
+        reset: Reset::None.plan(),
+        ..config()
     }
 }
 
@@ -80,15 +89,15 @@ async fn connection() -> (Line, Conn, DuplexStream) {
         messages,
         wire,
     } = Connected::new(client, connection, wire);
-    let line = Line {
-        messages,
-        cancel: client.cancel_token(),
-        wire: Arc::clone(&wire),
-    };
+    let token = client.cancel_token();
+    let line = Line::new(messages, token, Arc::clone(&wire), Duration::from_secs(5));
     let conn = Conn {
         server: first_server(),
         client,
         wire,
+        quiet: Arc::clone(line.quiet()),
+        owes_reset: false,
+        outcome: Released::Clean,
     };
     (line, conn, server.await.unwrap())
 }
@@ -97,20 +106,18 @@ async fn connection() -> (Line, Conn, DuplexStream) {
 /// comes back, and the order may overtake the task that would send it.
 #[tokio::test(start_paused = true)]
 async fn the_verdict_is_about_what_the_driver_has_not_sent_yet_too() {
-    let (mut line, conn, _far) = connection().await;
+    let (mut line, mut conn, _far) = connection().await;
     assert!(
         conn.client
             .batch_execute("SELECT pg_sleep(60)")
             .now_or_never()
             .is_none()
     );
+    assert_eq!(conn.left(), Left::Nothing, "the tap cannot know yet");
+    let without_reset = without_reset();
+    assert_eq!(conn.verdict(&without_reset), Verdict::Reusable);
     assert_eq!(
-        conn.verdict(true),
-        Verdict::Reusable,
-        "the tap cannot know yet"
-    );
-    assert_eq!(
-        line.reset(&config(), &conn).await,
+        line.clean(&without_reset, &mut conn).await,
         Err(CloseReason::QueryInFlight)
     );
 }
@@ -118,8 +125,8 @@ async fn the_verdict_is_about_what_the_driver_has_not_sent_yet_too() {
 /// `BEGIN; SELECT 1 / 0` as one simple query: the caller has the error, and the word that
 /// the session is in a failed transaction is still on its way.
 #[tokio::test(start_paused = true)]
-async fn an_error_whose_end_is_not_here_is_left_to_the_reset_to_judge() {
-    let (mut line, conn, mut far) = connection().await;
+async fn an_error_whose_end_is_not_here_is_waited_for() {
+    let (mut line, mut conn, mut far) = connection().await;
     assert!(
         conn.client
             .batch_execute("BEGIN; SELECT 1 / 0")
@@ -129,9 +136,16 @@ async fn an_error_whose_end_is_not_here_is_left_to_the_reset_to_judge() {
     assert!(line.drive().now_or_never().is_none());
     far.write_all(&[b'E', 0, 0, 0, 5, 0]).await.unwrap();
     assert!(line.drive().now_or_never().is_none());
-    assert_eq!(conn.verdict(true), Verdict::Reusable);
-    let without_reset = Verdict::Close(CloseReason::InTransaction);
-    assert_eq!(conn.verdict(false), without_reset);
+    assert_eq!(conn.left(), Left::Untold);
+    assert_eq!(conn.verdict(&without_reset()), Verdict::Reusable);
+
+    let end = async {
+        tokio::task::yield_now().await;
+        far.write_all(&[b'Z', 0, 0, 0, 5, b'E']).await.unwrap();
+    };
+    let config = without_reset();
+    let (cleaned, ()) = tokio::join!(line.clean(&config, &mut conn), end);
+    assert_eq!(cleaned, Err(CloseReason::InTransaction));
 }
 
 /// Between the moment when a connection breaks and the moment when its task says so.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use crate::core::Event;
-use crate::group::PoolGroup;
+use crate::group::Groups;
 use crate::pool::PoolSize;
 
 impl Shared {
@@ -50,9 +50,18 @@ impl Shared {
         self.step(Event::Granted(permits));
     }
 
-    /// One of the groups has given places.
-    pub(crate) fn permitted(self: &Arc<Self>, by: &PoolGroup, permits: usize, pressing: bool) {
-        self.config.groups.permitted(self, by, permits, pressing);
+    /// How many places the pool wants of its groups.
+    pub(crate) fn requested(&self) -> usize {
+        self.lock().core().requested()
+    }
+
+    /// Whether callers wait for these places.
+    pub(crate) fn presses(&self) -> bool {
+        self.lock().core().presses()
+    }
+
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.config.groups
     }
 
     /// Gives up the connection that has been idle for longest.

@@ -101,11 +101,11 @@ pub(super) enum Effect {
     Order(mpsc::UnboundedSender<Order>, Order),
     Connect(ServerId),
     Close(Slot, CloseReason),
-    Report(oneshot::Sender<Released>),
+    Report(oneshot::Sender<Released>, Released),
     Rearm,
     Settled,
-    /// The group is asked for places, on account of waiters or not.
-    Request(usize, bool),
+    /// The groups are asked for places.
+    Request,
     GiveBack(usize),
     Spare,
 }
@@ -219,9 +219,7 @@ impl State {
                     deferred.push(Effect::Rearm);
                 }
                 Action::Settled => deferred.push(Effect::Settled),
-                Action::Request { permits, evict } => {
-                    deferred.push(Effect::Request(permits, evict));
-                }
+                Action::Request => deferred.push(Effect::Request),
                 Action::GiveBack(permits) => deferred.push(Effect::GiveBack(permits)),
                 Action::Spare => deferred.push(Effect::Spare),
             }
@@ -278,10 +276,10 @@ impl State {
             && self.core.knows(server)
             && let Some(slot) = self.slots.get_mut(server.index())
             // Else its task has it, and says how it went.
-            && slot.conn.is_some()
+            && let Some(conn) = &slot.conn
             && let Some(report) = slot.report.take()
         {
-            deferred.push(Effect::Report(report));
+            deferred.push(Effect::Report(report, conn.outcome));
         }
     }
 

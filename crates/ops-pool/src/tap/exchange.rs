@@ -5,13 +5,17 @@
 //! `Sync` until the copy ends.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 
 use super::frame::{Messages, STARTUP};
-use super::{Lookup, Wire};
+use super::statement;
+use super::wire::{Broken, Lookup, Poisoned, Wire};
 
-/// The longest `Parse` that is looked into: the driver's own are shorter.
+/// The longest `Parse` that is looked into for a lookup: the driver's own are shorter.
 const LONGEST_LOOKUP: usize = 1024;
+/// The longest statement that is read. A longer one counts as one that changes the session.
+const LONGEST_STATEMENT: usize = 16 * 1024;
 
 /// A request that is answered by a `ReadyForQuery`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +26,8 @@ enum Request {
     Batch,
     /// Nothing that takes time: statements are closed.
     Upkeep,
+    /// A reset of the pool's, in front of what its caller asks.
+    Reset,
     /// The error is here already, and how it left the session is not.
     Failed,
 }
@@ -53,6 +59,10 @@ pub(super) struct Exchange {
     lost: bool,
     lookups: usize,
     body: Vec<u8>,
+    /// What goes out now is, or ought to be, a reset.
+    in_front: bool,
+    /// What the server says to a reset that fails, while it says so.
+    failure: Option<Vec<u8>>,
 }
 
 impl Exchange {
@@ -67,6 +77,20 @@ impl Exchange {
             lost: false,
             lookups: 0,
             body: Vec::new(),
+            in_front: false,
+            failure: None,
+        }
+    }
+
+    pub(super) fn blocked(&self, blocked: bool) {
+        self.wire.set_blocked(blocked);
+    }
+
+    /// An error once no answer may come through anymore.
+    pub(super) fn intact(&self) -> io::Result<()> {
+        match self.wire.broken() {
+            None => Ok(()),
+            Some(reason) => Err(io::Error::other(Poisoned(reason))),
         }
     }
 
@@ -130,11 +154,64 @@ impl Exchange {
         }
     }
 
-    fn lookup(&mut self) {
+    fn is_resetting(&self) -> bool {
+        let head = self.requests.front();
+        head == Some(&Request::Reset)
+    }
+
+    /// Whether what is being sent may be a reset. Nothing else must be in front of one, but
+    /// for statements that are closed, and the end.
+    fn begin_in_front(&mut self, kind: u8, length: usize) -> bool {
+        self.in_front = kind == b'Q' && length <= LONGEST_STATEMENT;
+        if !self.in_front {
+            self.wire.break_off(Broken::Overtaken);
+        }
+        self.in_front
+    }
+
+    fn sent_in_front(&mut self) {
+        let query = self.body.strip_suffix(&[0]).unwrap_or(&self.body);
+        self.wire.reset_sent(query);
+        self.requests.push_back(Request::Reset);
+    }
+
+    fn reset_failed(&mut self, failure: &[u8]) {
+        // The severity that does not depend on the server's language.
+        let mut fields = failure.split(|byte| *byte == 0);
+        let ended = fields.any(|field| matches!(field, b"VFATAL" | b"VPANIC"));
+        self.wire.break_off(if ended {
+            Broken::ServerGone
+        } else {
+            Broken::ResetFailed
+        });
+    }
+
+    /// A statement has been prepared, under a name or without one.
+    fn parsed(&mut self) {
         if let Some(lookup) = Lookup::from_parse(&self.body) {
             let mut lookups = self.wire.lookups();
             lookups.push(lookup);
             self.lookups = lookups.len();
+            return;
+        }
+        if self.wire.watches_statements() {
+            let mut parts = self.body.split(|byte| *byte == 0);
+            let (name, query) = (parts.next(), parts.next());
+            if name.is_some_and(|name| !name.is_empty()) {
+                self.wire.prepared();
+            }
+            self.read(query.unwrap_or_default());
+        }
+    }
+
+    fn queried(&self) {
+        self.read(self.body.strip_suffix(&[0]).unwrap_or(&self.body));
+    }
+
+    fn read(&self, query: &[u8]) {
+        let known = std::str::from_utf8(query).is_ok_and(statement::leaves_no_trace);
+        if !known {
+            self.wire.touch();
         }
     }
 
@@ -143,8 +220,27 @@ impl Exchange {
             return;
         };
         let mut lookups = self.wire.lookups();
+        let before = lookups.len();
         lookups.retain(|lookup| lookup.name.as_bytes() != name);
         self.lookups = lookups.len();
+        if before == self.lookups && self.wire.watches_statements() {
+            self.wire.closed();
+        }
+    }
+
+    /// Whether the body of a message that is sent is of interest.
+    fn wants(&self, kind: u8, length: usize) -> bool {
+        let watched = self.wire.watches_statements();
+        match kind {
+            b'Q' | b'P' | b'F' if watched && (kind == b'F' || length > LONGEST_STATEMENT) => {
+                self.wire.touch();
+                false
+            }
+            b'Q' => watched,
+            b'P' => watched || length <= LONGEST_LOOKUP,
+            b'C' => (watched || self.lookups > 0) && length <= LONGEST_LOOKUP,
+            _ => false,
+        }
     }
 }
 
@@ -154,6 +250,11 @@ pub(super) struct FromClient<'a>(&'a mut Exchange);
 impl Messages for FromClient<'_> {
     fn begin(&mut self, kind: u8, length: usize) -> bool {
         let exchange = &mut *self.0;
+        exchange.body.clear();
+        exchange.in_front = false;
+        if exchange.wire.expects_reset() && !matches!(kind, b'C' | b'S' | b'H' | b'X') {
+            return exchange.begin_in_front(kind, length);
+        }
         match kind {
             STARTUP | b'Q' | b'F' => exchange.push(Request::Query),
             b'P' | b'B' | b'D' | b'E' => exchange.open = Open::Batch,
@@ -162,12 +263,7 @@ impl Messages for FromClient<'_> {
             b'c' | b'f' => exchange.copying_in = false,
             _ => {}
         }
-        exchange.body.clear();
-        match kind {
-            b'P' => length <= LONGEST_LOOKUP,
-            b'C' => exchange.lookups > 0 && length <= LONGEST_LOOKUP,
-            _ => false,
-        }
+        exchange.wants(kind, length)
     }
 
     fn body(&mut self, piece: &[u8]) {
@@ -176,7 +272,9 @@ impl Messages for FromClient<'_> {
 
     fn end(&mut self, kind: u8) {
         match kind {
-            b'P' => self.0.lookup(),
+            _ if self.0.in_front => self.0.sent_in_front(),
+            b'P' => self.0.parsed(),
+            b'Q' if self.0.wire.watches_statements() => self.0.queried(),
             b'C' => self.0.closed(),
             _ => {}
         }
@@ -193,24 +291,37 @@ pub(super) struct FromServer<'a>(&'a mut Exchange);
 impl Messages for FromServer<'_> {
     fn begin(&mut self, kind: u8, _: usize) -> bool {
         match kind {
+            b'E' if self.0.is_resetting() => self.0.failure = Some(Vec::new()),
             b'E' => self.0.failed(),
             b'G' | b'W' => self.0.copy_begins(),
             _ => {}
         }
-        kind == b'Z'
+        kind == b'Z' || self.0.failure.is_some()
     }
 
     fn body(&mut self, piece: &[u8]) {
-        if let Some(status) = piece.first() {
+        if let Some(failure) = &mut self.0.failure {
+            failure.extend_from_slice(piece);
+        } else if let Some(status) = piece.first() {
             self.0.status = *status;
         }
     }
 
     fn end(&mut self, kind: u8) {
-        if kind == b'Z' {
-            self.0.copying_in = false;
-            self.0.pop();
+        if let Some(failure) = self.0.failure.take() {
+            return self.0.reset_failed(&failure);
         }
+        if kind != b'Z' {
+            return;
+        }
+        self.0.copying_in = false;
+        if self.0.is_resetting() {
+            self.0.wire.reset_answered();
+            if self.0.status != b'I' {
+                self.0.wire.break_off(Broken::ResetLeftTransaction);
+            }
+        }
+        self.0.pop();
     }
 
     fn lost(&mut self) {
@@ -219,213 +330,4 @@ impl Messages for FromServer<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::TransactionStatus;
-    use super::super::frame::Framer;
-    use super::*;
-
-    /// A connection whose messages the test writes down: `>` sent, `<` received.
-    struct Talk {
-        exchange: Exchange,
-        wire: Arc<Wire>,
-        sent: Framer,
-        received: Framer,
-    }
-
-    impl Talk {
-        /// Logged in.
-        fn new() -> Self {
-            let wire = Arc::new(Wire::new());
-            let mut talk = Self {
-                exchange: Exchange::new(Arc::clone(&wire)),
-                wire,
-                sent: Framer::frontend(),
-                received: Framer::backend(),
-            };
-            talk.sent
-                .feed(&[0, 0, 0, 8, 0, 3, 0, 0], &mut talk.exchange.client());
-            talk.hear("RKZI");
-            talk
-        }
-
-        fn say(&mut self, kinds: &str) -> &mut Self {
-            for kind in kinds.bytes() {
-                self.send(kind, b"x");
-            }
-            self
-        }
-
-        fn send(&mut self, kind: u8, body: &[u8]) {
-            let mut bytes = vec![kind];
-            bytes.extend((u32::try_from(body.len()).unwrap() + 4).to_be_bytes());
-            bytes.extend(body);
-            self.sent.feed(&bytes, &mut self.exchange.client());
-            self.exchange.publish();
-        }
-
-        /// A `Z` is followed by its status.
-        fn hear(&mut self, kinds: &str) -> &mut Self {
-            let mut kinds = kinds.bytes();
-            while let Some(kind) = kinds.next() {
-                let body = if kind == b'Z' {
-                    vec![kinds.next().unwrap()]
-                } else {
-                    vec![1, 2]
-                };
-                let mut bytes = vec![kind];
-                bytes.extend((u32::try_from(body.len()).unwrap() + 4).to_be_bytes());
-                bytes.extend(body);
-                self.received.feed(&bytes, &mut self.exchange.server());
-            }
-            self.exchange.publish();
-            self
-        }
-
-        #[track_caller]
-        fn is(&mut self, status: TransactionStatus, in_flight: u32) -> &mut Self {
-            assert_eq!(
-                (self.wire.status(), self.wire.in_flight()),
-                (status, in_flight)
-            );
-            self
-        }
-    }
-
-    use TransactionStatus::{Failed, Idle, InTransaction};
-
-    #[test]
-    fn a_query_is_in_flight_until_the_server_is_ready() {
-        let mut talk = Talk::new();
-        talk.is(Idle, 0)
-            .say("Q")
-            .is(Idle, 1)
-            .hear("TDC")
-            .is(Idle, 1)
-            .hear("ZT");
-        talk.is(InTransaction, 0)
-            .say("Q")
-            .hear("E")
-            .is(InTransaction, 0)
-            .hear("ZE")
-            .is(Failed, 0);
-    }
-
-    #[test]
-    fn an_error_leaves_the_status_open_until_the_server_is_ready() {
-        let mut talk = Talk::new();
-        talk.say("Q")
-            .hear("CE")
-            .is(TransactionStatus::Unknown, 0)
-            .hear("ZE")
-            .is(Failed, 0);
-        let mut talk = Talk::new();
-        talk.say("PDS")
-            .hear("E")
-            .is(TransactionStatus::Unknown, 0)
-            .hear("ZI")
-            .is(Idle, 0);
-    }
-
-    #[test]
-    fn pipelined_batches_count_each() {
-        let mut talk = Talk::new();
-        talk.say("PDSBESBES")
-            .is(Idle, 3)
-            .hear("12CZI")
-            .is(Idle, 2)
-            .hear("ZIZI")
-            .is(Idle, 0);
-    }
-
-    #[test]
-    fn a_batch_without_its_sync_is_in_flight() {
-        Talk::new()
-            .say("PBE")
-            .is(Idle, 1)
-            .say("S")
-            .is(Idle, 1)
-            .hear("ZI")
-            .is(Idle, 0);
-    }
-
-    #[test]
-    fn closing_a_statement_is_not_work() {
-        Talk::new()
-            .say("CS")
-            .is(Idle, 0)
-            .say("Q")
-            .is(Idle, 1)
-            .hear("3ZI")
-            .is(Idle, 1);
-    }
-
-    #[test]
-    fn the_sync_before_the_data_of_a_copy_is_not_answered() {
-        let mut talk = Talk::new();
-        talk.say("BES")
-            .is(Idle, 1)
-            .hear("2G")
-            .is(Idle, 1)
-            .say("ddd")
-            .is(Idle, 1);
-        talk.say("cS").is(Idle, 1).hear("CZI").is(Idle, 0);
-    }
-
-    #[test]
-    fn a_copy_by_a_simple_query_is_in_flight_until_it_ends() {
-        let mut talk = Talk::new();
-        talk.say("Q")
-            .hear("G")
-            .say("SS")
-            .is(Idle, 2)
-            .say("dc")
-            .is(Idle, 1)
-            .hear("CZI")
-            .is(Idle, 0);
-    }
-
-    #[test]
-    fn a_copy_that_fails_ends_with_its_own_sync() {
-        let mut talk = Talk::new();
-        talk.say("BES")
-            .hear("2G")
-            .say("d")
-            .hear("E")
-            .is(Idle, 1)
-            .say("fS")
-            .is(Idle, 1);
-        talk.hear("ZI").is(Idle, 0);
-    }
-
-    #[test]
-    fn a_copy_to_the_client_is_an_ordinary_batch() {
-        Talk::new()
-            .say("BES")
-            .hear("2Hdd")
-            .is(Idle, 1)
-            .hear("cCZI")
-            .is(Idle, 0);
-    }
-
-    #[test]
-    fn nonsense_leaves_no_status() {
-        let mut talk = Talk::new();
-        talk.received
-            .feed(&[b'Z', 0, 0, 0, 0], &mut talk.exchange.server());
-        talk.hear("").is(TransactionStatus::Unknown, 0);
-    }
-
-    #[test]
-    fn statements_of_the_driver_are_prepared_again_until_it_closes_them() {
-        let mut talk = Talk::new();
-        let query = "SELECT enumlabel\nFROM pg_catalog.pg_enum\nWHERE enumtypid = $1\n";
-        talk.send(b'P', format!("s7\0{query}\0\0\0").as_bytes());
-        talk.send(b'P', b"s8\0SELECT 1\0\0\0");
-        let sql = talk.wire.prepare_lookups_again().unwrap();
-        assert_eq!(sql, format!("PREPARE \"s7\" AS {query};\n"));
-        talk.send(b'C', b"Ss8\0");
-        assert!(talk.wire.prepare_lookups_again().is_some());
-        talk.send(b'C', b"Ss7\0");
-        assert_eq!(talk.wire.prepare_lookups_again(), None);
-    }
-}
+mod tests;

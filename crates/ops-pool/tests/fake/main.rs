@@ -6,9 +6,12 @@
     reason = "a test whose preparation fails has failed"
 )]
 
+mod admin;
 mod cancellation;
+mod group;
 mod outage;
 mod overhead;
+mod overload;
 mod server;
 mod serving;
 mod shutdown;

@@ -49,14 +49,15 @@ impl Model {
         if self.lent.remove(&server).is_none() {
             return;
         }
+        let gone = self.gone.remove(&server);
         let reason = match verdict {
-            _ if self.gone.remove(&server) => Some(CloseReason::ServerGone),
             Verdict::Close(reason) => Some(reason),
-            Verdict::Reusable => self.not_kept(server),
+            _ if gone => Some(CloseReason::ServerGone),
+            Verdict::Clean | Verdict::Reusable => self.not_kept(server),
         };
         match reason {
             Some(reason) => self.close(server, reason),
-            None if self.settings.reset => {
+            None if verdict == Verdict::Reusable => {
                 self.resetting.insert(server, now);
                 self.out.push(Action::Reset(server));
             }
@@ -87,9 +88,14 @@ impl Model {
             if self.draining {
                 self.refused.insert(waiter, Refusal::ShuttingDown);
             } else {
-                // Its place: nobody who came before it can be in the queue.
-                self.queues[lane.0]
-                    .push_front((waiter, self.came.get(&waiter).copied().unwrap_or_default()));
+                // To its place among those who have not been served.
+                let came = |waiter: &WaiterId| self.came.get(waiter).copied().unwrap_or_default();
+                let mut queue = self.queues[lane.0].clone();
+                queue.push_back((waiter, came(&waiter).0));
+                queue
+                    .make_contiguous()
+                    .sort_by_key(|(waiter, _)| came(waiter).1);
+                self.queues[lane.0] = queue;
             }
         }
         let before = self.idle.len();
