@@ -75,6 +75,26 @@ async fn the_web_example_serves_requests_and_jobs() {
         return;
     };
     assert_shows(&text, &["320 requests served", "0 refused", "ready: 200"]);
-    let jobs = text.lines().find_map(|line| line.strip_prefix("jobs done: "));
+    let jobs = text
+        .lines()
+        .find_map(|line| line.strip_prefix("jobs done: "));
     assert!(jobs.unwrap().parse::<u32>().unwrap() > 10, "{text}");
+}
+
+#[tokio::test]
+async fn the_settings_example_tells_what_a_pgbouncer_ini_becomes() {
+    let Some(text) = shown("pool_pgbouncer_settings", &[]).await else {
+        return;
+    };
+    assert_shows(
+        &text,
+        &[
+            "pool_size: 10",
+            "reserve_pool_size: 5",
+            "query_wait_timeout: 30s",
+            "no effect: pgbouncer.ini:6: listen_port: ",
+            "budget: max_connections 100",
+            "budget: 2 instances fit",
+        ],
+    );
 }
