@@ -88,40 +88,51 @@ impl Acquire {
             }
             Answer::Wait(waiter, since) => (waiter, since),
         };
-        let begun = tokio::time::Instant::now();
-        let until = match limit {
-            Some(Limit::For(timeout)) => begun.checked_add(timeout),
-            Some(Limit::Until(deadline)) => Some(tokio::time::Instant::from_std(deadline)),
-            None => shared
-                .config()
-                .query_wait_timeout
-                .and_then(|timeout| begun.checked_add(timeout)),
-        };
-        let mut place = Place {
-            shared,
-            waiter: Some(waiter),
-            since,
-        };
-        let too_late = async {
-            match until {
-                Some(until) => tokio::time::sleep_until(until).await,
-                None => std::future::pending().await,
-            }
-        };
-        let outcome = async {
-            tokio::select! {
-                biased;
-                served = place.served(&holding) => {
-                    Ok(Session::new(served?, Arc::clone(shared), holding.task))
-                }
-                () = too_late => {
-                    place.leave(true);
-                    Err(shared.gave_up(begun.elapsed(), &holding))
-                }
-            }
-        };
-        trace::waiting(shared.config(), &holding, outcome).await
+        // Boxed, so that the future of those who need not wait is small: it is moved.
+        Box::pin(wait(shared, waiter, since, limit, holding)).await
     }
+}
+
+async fn wait(
+    shared: &Arc<Shared>,
+    waiter: WaiterId,
+    since: Now,
+    limit: Option<Limit>,
+    holding: Holding,
+) -> Result<Session, AcquireError> {
+    let begun = tokio::time::Instant::now();
+    let until = match limit {
+        Some(Limit::For(timeout)) => begun.checked_add(timeout),
+        Some(Limit::Until(deadline)) => Some(tokio::time::Instant::from_std(deadline)),
+        None => shared
+            .config()
+            .query_wait_timeout
+            .and_then(|timeout| begun.checked_add(timeout)),
+    };
+    let mut place = Place {
+        shared,
+        waiter: Some(waiter),
+        since,
+    };
+    let too_late = async {
+        match until {
+            Some(until) => tokio::time::sleep_until(until).await,
+            None => std::future::pending().await,
+        }
+    };
+    let outcome = async {
+        tokio::select! {
+            biased;
+            served = place.served(&holding) => {
+                Ok(Session::new(served?, Arc::clone(shared), holding.task))
+            }
+            () = too_late => {
+                place.leave(true);
+                Err(shared.gave_up(begun.elapsed(), &holding))
+            }
+        }
+    };
+    trace::waiting(shared.config(), &holding, outcome).await
 }
 
 /// How long the caller is ready to wait.

@@ -49,6 +49,7 @@ enum Left {
 }
 
 impl Conn {
+    #[inline]
     fn left(&self) -> Left {
         // In this order: when nothing is in flight anymore, the status is of the end of it.
         if self.wire.in_flight() > 0 {

@@ -3,6 +3,7 @@
 mod acquire;
 mod budget;
 mod builder;
+mod clock;
 mod close;
 mod config;
 mod connect;

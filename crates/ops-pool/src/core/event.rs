@@ -10,10 +10,12 @@ use crate::close::CloseReason;
 pub(crate) struct Now(u64);
 
 impl Now {
-    pub(crate) const fn as_nanos(self) -> u64 {
-        self.0
+    #[cfg(not(feature = "test-util"))]
+    pub(crate) const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
     }
 
+    #[inline]
     pub(crate) fn after(self, span: Duration) -> Self {
         let seconds = span.as_secs().saturating_mul(1_000_000_000);
         let nanos = seconds.saturating_add(span.subsec_nanos().into());

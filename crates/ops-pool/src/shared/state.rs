@@ -1,7 +1,8 @@
 //! The tables under the lock: the core, and beside it what belongs to its ids.
 
-use std::borrow::Cow;
-use std::panic::Location;
+mod deferred;
+mod slot;
+
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -11,73 +12,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::Id;
 
 use crate::close::{CloseReason, Released};
-use crate::core::{Action, Core, Event, Now, Refusal, ServerId, Verdict, WaiterId};
+use crate::core::{Action, Core, Event, LaneId, Now, Refusal, ServerId, Verdict, WaiterId};
 use crate::driver::{Conn, Order};
-use crate::histogram::{Timings, TimingsSnapshot};
 use crate::error::{AcquireError, AcquireReport, Holder, ServerDown};
+use crate::histogram::{Timings, TimingsSnapshot};
+use slot::{Held, Slot};
 
-/// Who asks for a session.
-#[derive(Clone, Debug)]
-pub(crate) struct Holding {
-    pub(crate) label: Option<Cow<'static, str>>,
-    pub(crate) location: &'static Location<'static>,
-    /// The task that asks; None outside of any.
-    pub(crate) task: Option<Id>,
-}
-
-/// A session in somebody's hands.
-#[derive(Debug)]
-struct Held {
-    by: Holding,
-    since: Now,
-    /// It has been out for too long, and that has been told.
-    told: bool,
-}
-
-impl Held {
-    fn holder(&self, now: Now) -> Holder {
-        Holder {
-            label: self.by.label.clone(),
-            location: self.by.location,
-            age: now.since(self.since),
-        }
-    }
-}
-
-/// What belongs to a connection.
-#[derive(Debug, Default)]
-pub(crate) struct Slot {
-    /// The connection, while it is in the pool and its task does not have it.
-    conn: Option<Box<Conn>>,
-    orders: Option<mpsc::UnboundedSender<Order>>,
-    holder: Option<Held>,
-    /// When its task was told to reset it.
-    reset_since: Option<Now>,
-    /// Who wants to know how its release went.
-    report: Option<oneshot::Sender<Released>>,
-}
-
-impl Slot {
-    pub(super) fn send(&self, order: Order) {
-        if let Some(orders) = &self.orders {
-            let _ = orders.send(order);
-        }
-    }
-
-    /// Drops the connection, which its task takes as the order to close it.
-    pub(super) fn close(self, reason: CloseReason) {
-        let Self {
-            conn,
-            orders,
-            report,
-            ..
-        } = self;
-        drop((conn, orders));
-        if let Some(report) = report {
-            let _ = report.send(Released::Closed(reason));
-        }
-    }
-}
+pub(super) use deferred::{Deferred, Effect};
+pub(crate) use slot::Holding;
 
 /// An answer of the core.
 #[derive(Clone, Copy, Debug)]
@@ -85,60 +27,6 @@ pub(super) enum Reply {
     Grant(ServerId),
     Wait(WaiterId),
     Refuse(Refusal),
-}
-
-/// What is to be done once the lock has been released.
-///
-/// What the common paths need has a place of its own, so that they allocate nothing.
-#[derive(Debug, Default)]
-pub(super) struct Deferred {
-    wake: Option<Waker>,
-    order: Option<(mpsc::UnboundedSender<Order>, Order)>,
-    more: Vec<Effect>,
-}
-
-/// Something to be done once the lock has been released.
-#[derive(Debug)]
-pub(super) enum Effect {
-    Wake(Waker),
-    Order(mpsc::UnboundedSender<Order>, Order),
-    Connect(ServerId),
-    Close(Slot, CloseReason),
-    Report(oneshot::Sender<Released>, Released),
-    Rearm,
-    Settled,
-    /// The groups are asked for places.
-    Request,
-    GiveBack(usize),
-    Spare,
-}
-
-impl Deferred {
-    pub(super) fn is_empty(&self) -> bool {
-        self.wake.is_none() && self.order.is_none() && self.more.is_empty()
-    }
-
-    fn push(&mut self, effect: Effect) {
-        match effect {
-            Effect::Wake(waker) if self.wake.is_none() => self.wake = Some(waker),
-            Effect::Order(to, order) if self.order.is_none() => self.order = Some((to, order)),
-            effect => self.more.push(effect),
-        }
-    }
-}
-
-impl IntoIterator for Deferred {
-    type Item = Effect;
-    type IntoIter = std::iter::Chain<
-        std::iter::Chain<std::option::IntoIter<Effect>, std::option::IntoIter<Effect>>,
-        std::vec::IntoIter<Effect>,
-    >;
-
-    fn into_iter(self) -> Self::IntoIter {
-        let wake = self.wake.map(Effect::Wake);
-        let order = self.order.map(|(to, order)| Effect::Order(to, order));
-        wake.into_iter().chain(order).chain(self.more)
-    }
 }
 
 /// Everything under the lock.
@@ -238,7 +126,38 @@ impl State {
         reply
     }
 
+    /// Takes a connection that is idle out of the pool, where that is all there is to do.
+    #[inline]
+    pub(super) fn grant(
+        &mut self,
+        lane: LaneId,
+        holding: &Holding,
+        now: Now,
+    ) -> Option<(ServerId, Option<Box<Conn>>)> {
+        let server = self.core.grant(lane, now)?;
+        Some((server, self.hand_out(server, holding, Duration::ZERO, now)))
+    }
+
+    /// Puts a connection back that is clean, where that is all there is to do; else returns it.
+    #[inline]
+    pub(super) fn keep(&mut self, conn: Box<Conn>, now: Now) -> Option<Box<Conn>> {
+        let server = conn.server;
+        if !self.core.keep(server, now) {
+            return Some(conn);
+        }
+        let Some(slot) = self.slots.get_mut(server.index()) else {
+            return Some(conn);
+        };
+        slot.conn = Some(conn);
+        if let Some(held) = slot.holder.take() {
+            self.timings.hold.record_mut(now.since(held.since));
+        }
+        debug_assert_eq!(self.core.check_invariants(), Ok(()));
+        None
+    }
+
     /// Takes the connection that was granted out of the pool.
+    #[inline]
     pub(super) fn hand_out(
         &mut self,
         server: ServerId,

@@ -3,6 +3,7 @@
 
 use ops_pool::{Released, Reset};
 use ops_testkit::Pg;
+use tokio_postgres::error::SqlState;
 
 use crate::{CLEAN, next_after, number, one, pid, text};
 
@@ -114,7 +115,7 @@ async fn a_sequence_forgets_its_last_value() {
         session.batch_execute(insert).await.unwrap();
         let next = next_after(&pool, session).await;
         let err = next.batch_execute("SELECT lastval()").await.unwrap_err();
-        assert_eq!(err.code().map(|it| it.code()), Some("55000"), "{reset:?}");
+        assert_eq!(err.code().map(SqlState::code), Some("55000"), "{reset:?}");
         assert_eq!(pid(&next).await, backend);
     }
 }
