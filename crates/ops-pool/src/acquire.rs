@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::core::{LaneId, Now, WaiterId};
+use crate::core::{LaneId, WaiterId};
 use crate::driver::Conn;
 use crate::error::AcquireError;
 use crate::session::Session;
@@ -73,7 +73,7 @@ impl Acquire {
             },
         };
         let patience = if shared.config().shed {
-            patience(limit, shared.config().query_wait_timeout)
+            patience(limit, shared.config().query_wait_timeout())
         } else {
             None
         };
@@ -82,21 +82,20 @@ impl Acquire {
             location,
             task: tokio::task::try_id(),
         };
-        let (waiter, since) = match shared.acquire(lane, patience, &holding)? {
+        let waiter = match shared.acquire(lane, patience, &holding)? {
             Answer::Session(conn) => {
                 return Ok(Session::new(conn, Arc::clone(shared), holding.task));
             }
-            Answer::Wait(waiter, since) => (waiter, since),
+            Answer::Wait(waiter) => waiter,
         };
         // Boxed, so that the future of those who need not wait is small: it is moved.
-        Box::pin(wait(shared, waiter, since, limit, holding)).await
+        Box::pin(wait(shared, waiter, limit, holding)).await
     }
 }
 
 async fn wait(
     shared: &Arc<Shared>,
     waiter: WaiterId,
-    since: Now,
     limit: Option<Limit>,
     holding: Holding,
 ) -> Result<Session, AcquireError> {
@@ -106,13 +105,12 @@ async fn wait(
         Some(Limit::Until(deadline)) => Some(tokio::time::Instant::from_std(deadline)),
         None => shared
             .config()
-            .query_wait_timeout
+            .query_wait_timeout()
             .and_then(|timeout| begun.checked_add(timeout)),
     };
     let mut place = Place {
         shared,
         waiter: Some(waiter),
-        since,
     };
     let too_late = async {
         match until {
@@ -123,7 +121,7 @@ async fn wait(
     let outcome = async {
         tokio::select! {
             biased;
-            served = place.served(&holding) => {
+            served = place.served() => {
                 Ok(Session::new(served?, Arc::clone(shared), holding.task))
             }
             () = too_late => {
@@ -152,15 +150,14 @@ fn patience(limit: Option<Limit>, default: Option<Duration>) -> Option<Duration>
 struct Place<'a> {
     shared: &'a Arc<Shared>,
     waiter: Option<WaiterId>,
-    since: Now,
 }
 
 impl Place<'_> {
-    async fn served(&mut self, holding: &Holding) -> Result<Box<Conn>, AcquireError> {
+    async fn served(&mut self) -> Result<Box<Conn>, AcquireError> {
         let Some(waiter) = self.waiter else {
             return Err(AcquireError::ShuttingDown);
         };
-        let outcome = poll_fn(|cx| self.shared.poll_collect(waiter, self.since, holding, cx)).await;
+        let outcome = poll_fn(|cx| self.shared.poll_collect(waiter, cx)).await;
         self.waiter = None;
         outcome
     }

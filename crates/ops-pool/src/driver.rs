@@ -139,7 +139,7 @@ pub(crate) async fn run(shared: Arc<Shared>, server: ServerId) {
         return;
     }
     let dialed = shared.now();
-    let limit = shared.config().server_connect_timeout;
+    let limit = shared.config().settings.server_connect_timeout;
     let connected = tokio::select! {
         biased;
         () = shared.stopped() => return,
@@ -167,7 +167,12 @@ async fn serve(gone: &Gone, connected: Connected, dialed: Now) {
         wire.watch_statements();
     }
     let token = client.cancel_token();
-    let mut line = Line::new(messages, token, Arc::clone(&wire), config.reset_timeout);
+    let mut line = Line::new(
+        messages,
+        token,
+        Arc::clone(&wire),
+        config.settings.reset_timeout,
+    );
     let (orders, mut inbox) = mpsc::unbounded_channel();
     shared.connected(
         Box::new(Conn {

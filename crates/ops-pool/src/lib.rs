@@ -44,7 +44,7 @@ pub use reset::{OnDirty, Reset};
 pub use session::Session;
 pub use settings::pgbouncer::{Ignored, PgBouncerIni, PgBouncerPool};
 pub use settings::{PoolSettings, ResetOnReturn, SqlAlchemy};
-pub use snapshot::{LaneSnapshot, ShowPools, Snapshot, Totals};
+pub use snapshot::{LaneSnapshot, Snapshot, Totals};
 pub use tap::{Tap, TransactionStatus, Wire};
 
 // The examples of the longer texts are tests.

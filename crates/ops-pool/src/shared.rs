@@ -6,6 +6,7 @@
 
 mod admin;
 mod leak;
+mod show;
 mod state;
 
 use std::fmt;
@@ -61,8 +62,7 @@ impl fmt::Debug for Shared {
 /// The answer to a caller.
 pub(crate) enum Answer {
     Session(Box<Conn>),
-    /// Since when it waits.
-    Wait(WaiterId, Now),
+    Wait(WaiterId),
 }
 
 impl Shared {
@@ -147,7 +147,8 @@ impl Shared {
             let mut state = self.lock();
             match state.step(Event::Acquire { lane, patience }, now, &mut deferred) {
                 Some(Reply::Grant(server)) => {
-                    match state.hand_out(server, holding, Duration::ZERO, now) {
+                    let caller = state.caller(holding, now);
+                    match state.hand_out(server, caller, now) {
                         Some(conn) if !conn.client.is_closed() => break Ok(Answer::Session(conn)),
                         // It broke, and its task has not got round to saying so.
                         broken => state.give_up(server, broken, now, &mut deferred),
@@ -156,7 +157,7 @@ impl Shared {
                 Some(Reply::Wait(waiter)) => {
                     break match self.nested(&mut state, waiter, holding, now, &mut deferred) {
                         Some(err) => Err(err),
-                        None => Ok(Answer::Wait(waiter, now)),
+                        None => Ok(Answer::Wait(waiter)),
                     };
                 }
                 Some(Reply::Refuse(refusal)) => break Err(state.refused(refusal, now)),
@@ -177,9 +178,11 @@ impl Shared {
         now: Now,
         deferred: &mut Deferred,
     ) -> Option<AcquireError> {
-        let task = holding.task.filter(|task| state.is_holder(*task));
-        state.note_waiter(waiter, task);
-        if task.is_none() || !self.config.refuse_nested || !state.is_deadlocked() {
+        let caller = state.caller(holding, now);
+        state.note_waiter(waiter, caller);
+        let holds = |task| state.is_holder(task);
+        if !self.config.refuse_nested || !holding.task.is_some_and(holds) || !state.is_deadlocked()
+        {
             return None;
         }
         let report = Box::new(state.report(Duration::ZERO, now));
@@ -193,8 +196,6 @@ impl Shared {
     pub(crate) fn poll_collect(
         self: &Arc<Self>,
         waiter: WaiterId,
-        since: Now,
-        holding: &Holding,
         cx: &Context<'_>,
     ) -> Poll<Result<Box<Conn>, AcquireError>> {
         let now = self.now();
@@ -208,9 +209,9 @@ impl Shared {
                     return Poll::Pending;
                 }
                 Some(Reply::Grant(server)) => {
-                    state.forget_waiter(waiter);
-                    state
-                        .hand_out(server, holding, now.since(since), now)
+                    let caller = state.forget_waiter(waiter);
+                    caller
+                        .and_then(|caller| state.hand_out(server, caller, now))
                         .ok_or_else(|| state.refused(Refusal::ShuttingDown, now))
                 }
                 Some(Reply::Refuse(refusal)) => {

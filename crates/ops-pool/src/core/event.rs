@@ -1,5 +1,6 @@
 //! What the core is told, and what it asks for.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::slab::Key;
@@ -35,6 +36,13 @@ pub(crate) struct ServerId(pub(super) Key);
 impl ServerId {
     pub(crate) fn index(self) -> usize {
         self.0.index()
+    }
+}
+
+/// `s` and what no other connection of the pool has at the same time.
+impl fmt::Display for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s{}", self.0.index())
     }
 }
 

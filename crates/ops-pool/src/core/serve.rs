@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::event::{Action, Failure, LaneId, Now, Refusal, ServerId, Verdict, WaiterId};
 use super::slab::Key;
-use super::{Core, State, Turn, Waiter};
+use super::{Core, Server, State, Turn, Waiter};
 use crate::close::CloseReason;
 
 impl Core {
@@ -325,15 +325,16 @@ impl Core {
     /// Whether the connection that would be used next has been idle for too long to be
     /// trusted.
     pub(super) fn front_needs_check(&self, now: Now) -> bool {
-        let Some(delay) = self.settings.server_check_delay else {
-            return false;
-        };
         let front = self.idle.front(&self.servers);
         front
             .and_then(|key| self.servers.get(key))
-            .is_some_and(|server| match server.state {
-                State::Idle { since } => now >= since.after(delay),
-                _ => false,
-            })
+            .is_some_and(|server| self.needs_check(server, now))
+    }
+
+    pub(super) fn needs_check(&self, server: &Server, now: Now) -> bool {
+        match (server.state, self.settings.server_check_delay) {
+            (State::Idle { since }, Some(delay)) => now >= since.after(delay),
+            _ => false,
+        }
     }
 }

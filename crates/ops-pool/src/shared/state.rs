@@ -16,10 +16,11 @@ use crate::core::{Action, Core, Event, LaneId, Now, Refusal, ServerId, Verdict, 
 use crate::driver::{Conn, Order};
 use crate::error::{AcquireError, AcquireReport, Holder, ServerDown};
 use crate::histogram::{Timings, TimingsSnapshot};
-use slot::{Held, Slot};
+use slot::{About, Held};
 
 pub(super) use deferred::{Deferred, Effect};
 pub(crate) use slot::Holding;
+pub(super) use slot::{Caller, Slot};
 
 /// An answer of the core.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +38,12 @@ pub(crate) struct State {
     slots: Vec<Slot>,
     /// By the index of the waiter's id.
     wakers: Vec<Option<Waker>>,
-    /// The task of each waiter that has a session already, by the index of the waiter's id.
-    waiting_tasks: Vec<Option<Id>>,
+    /// By the index of the waiter's id.
+    callers: Vec<Option<Caller>>,
+    /// How many callers there were.
+    came: u64,
+    /// How many connections there were.
+    opened: u64,
     timer: Option<Now>,
     timings: Timings,
     /// How many sessions were out for too long.
@@ -53,7 +58,9 @@ impl State {
             core,
             slots: Vec::new(),
             wakers: Vec::new(),
-            waiting_tasks: Vec::new(),
+            callers: Vec::new(),
+            came: 0,
+            opened: 0,
             timer: None,
             timings: Timings::default(),
             leaks: 0,
@@ -135,7 +142,8 @@ impl State {
         now: Now,
     ) -> Option<(ServerId, Option<Box<Conn>>)> {
         let server = self.core.grant(lane, now)?;
-        Some((server, self.hand_out(server, holding, Duration::ZERO, now)))
+        let caller = self.caller(holding, now);
+        Some((server, self.hand_out(server, caller, now)))
     }
 
     /// Puts a connection back that is clean, where that is all there is to do; else returns it.
@@ -161,14 +169,13 @@ impl State {
     pub(super) fn hand_out(
         &mut self,
         server: ServerId,
-        holding: &Holding,
-        waited: Duration,
+        caller: Caller,
         now: Now,
     ) -> Option<Box<Conn>> {
-        self.timings.wait.record_mut(waited);
+        self.timings.wait.record_mut(now.since(caller.since));
         let slot = self.slots.get_mut(server.index())?;
         slot.holder = Some(Held {
-            by: holding.clone(),
+            caller,
             since: now,
             told: false,
         });
@@ -251,7 +258,13 @@ impl State {
             self.slots.resize_with(server.index() + 1, Slot::default);
         }
         if let Some(slot) = self.slots.get_mut(server.index()) {
+            self.opened += 1;
             *slot = Slot {
+                about: Some(About {
+                    wire: Arc::clone(&conn.wire),
+                    number: self.opened,
+                    since: now,
+                }),
                 conn: Some(conn),
                 orders: Some(orders),
                 ..Slot::default()
@@ -350,30 +363,53 @@ impl State {
     pub(super) fn moved(&mut self, server: ServerId) {
         let slot = self.slots.get_mut(server.index());
         if let Some(held) = slot.and_then(|slot| slot.holder.as_mut()) {
-            held.by.task = None;
+            held.caller.by.task = None;
         }
     }
 
     /// Whether the task has a session of this pool.
     pub(super) fn is_holder(&self, task: Id) -> bool {
         let mut holders = self.slots.iter().filter_map(|slot| slot.holder.as_ref());
-        holders.any(|held| held.by.task == Some(task))
+        holders.any(|held| held.caller.by.task == Some(task))
     }
 
     /// Notes who waits, so that it can be told when everybody waits for everybody.
-    pub(super) fn note_waiter(&mut self, waiter: WaiterId, task: Option<Id>) {
-        if self.waiting_tasks.len() <= waiter.index() {
-            self.waiting_tasks.resize(waiter.index() + 1, None);
+    pub(super) fn note_waiter(&mut self, waiter: WaiterId, caller: Caller) {
+        if self.callers.len() <= waiter.index() {
+            self.callers.resize_with(waiter.index() + 1, || None);
         }
-        if let Some(kept) = self.waiting_tasks.get_mut(waiter.index()) {
-            *kept = task;
+        if let Some(kept) = self.callers.get_mut(waiter.index()) {
+            *kept = Some(caller);
         }
     }
 
-    pub(super) fn forget_waiter(&mut self, waiter: WaiterId) {
-        if let Some(kept) = self.waiting_tasks.get_mut(waiter.index()) {
-            *kept = None;
+    fn is_waiting(&self, task: Id) -> bool {
+        let mut callers = self.callers.iter().flatten();
+        callers.any(|caller| caller.by.task == Some(task))
+    }
+
+    /// Who waits, in no order.
+    pub(super) fn callers(&self) -> impl Iterator<Item = &Caller> {
+        self.callers.iter().flatten()
+    }
+
+    pub(super) fn slot(&self, server: ServerId) -> Option<&Slot> {
+        self.slots.get(server.index())
+    }
+
+    /// A caller that has just come.
+    #[inline]
+    pub(super) fn caller(&mut self, holding: &Holding, now: Now) -> Caller {
+        self.came += 1;
+        Caller {
+            by: holding.clone(),
+            number: self.came,
+            since: now,
         }
+    }
+
+    pub(super) fn forget_waiter(&mut self, waiter: WaiterId) -> Option<Caller> {
+        self.callers.get_mut(waiter.index())?.take()
     }
 
     /// Whether every connection that the pool may have is held by a task that itself waits
@@ -382,8 +418,12 @@ impl State {
         let settings = self.core.settings();
         let limit = settings.pool_size + settings.reserve_pool_size;
         let holders = self.slots.iter().filter_map(|slot| slot.holder.as_ref());
-        let stuck = holders
-            .filter(|held| held.by.task.is_some() && self.waiting_tasks.contains(&held.by.task));
+        let stuck = holders.filter(|held| {
+            held.caller
+                .by
+                .task
+                .is_some_and(|task| self.is_waiting(task))
+        });
         let counts = self.core.counts();
         counts.active >= limit && stuck.count() == counts.active
     }
