@@ -23,20 +23,22 @@ pub(crate) struct ConnectQuery {
 impl Connect for ConnectQuery {
     async fn connect(&self) -> Result<Connected> {
         let mut connected = self.inner.connect().await?;
-        let mut query = pin!(connected.client.batch_execute(&self.sql));
-        // Nothing is answered unless somebody drives the connection.
-        let drive = async { while let Some(Ok(_)) = connected.messages.next().await {} };
-        let outcome = tokio::select! {
-            biased;
-            outcome = &mut query => outcome,
-            // The answer may have come together with the end.
-            () = drive => match query.now_or_never() {
-                Some(Err(err)) => return Err(from_driver(err)),
-                Some(Ok(())) | None => {
-                    let message = "the connection ended with its connect query";
-                    return Err(Error::new(ErrorKind::Unavailable, message));
-                }
-            },
+        let outcome = {
+            let mut query = pin!(connected.client.batch_execute(&self.sql));
+            // Nothing is answered unless somebody drives the connection.
+            let drive = async { while let Some(Ok(_)) = connected.messages.next().await {} };
+            tokio::select! {
+                biased;
+                outcome = &mut query => outcome,
+                // The answer may have come together with the end.
+                () = drive => match query.now_or_never() {
+                    Some(Err(err)) => return Err(from_driver(err)),
+                    Some(Ok(())) | None => {
+                        let message = "the connection ended with its connect query";
+                        return Err(Error::new(ErrorKind::Unavailable, message));
+                    }
+                },
+            }
         };
         match outcome {
             Err(err) if ends_connection(&err) => return Err(from_driver(err)),
