@@ -63,6 +63,7 @@ impl Conn {
     }
 
     /// What is to become of the session. Where that is not certain yet, its task finds out.
+    #[inline]
     pub(crate) fn verdict(&self, config: &Config) -> Verdict {
         if self.client.is_closed() {
             return Verdict::Close(self.close_reason().unwrap_or(CloseReason::ServerGone));

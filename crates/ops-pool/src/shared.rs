@@ -99,6 +99,7 @@ impl Shared {
         self.clock.now()
     }
 
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, State> {
         // No invariant of the tables can be broken half way: the lock is never held while
         // foreign code runs.
