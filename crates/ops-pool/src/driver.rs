@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
+use crate::cancel::Requests;
 use crate::close::{CloseReason, Released};
 use crate::config::Config;
 use crate::connect::Connected;
@@ -34,6 +35,8 @@ pub(crate) struct Conn {
     quiet: Arc<Quiet>,
     /// A reset has to go in front of the next session's first query.
     pub(crate) owes_reset: bool,
+    /// Requests to cancel what the last session ran, where any is still under way.
+    pub(crate) cancels: Option<Arc<Requests>>,
     /// How the last session was given back.
     pub(crate) outcome: Released,
 }
@@ -76,9 +79,12 @@ impl Conn {
         }
     }
 
-    /// Whether the tap has seen everything that the session has asked for.
+    /// Whether the tap has seen everything that the session has asked for, and nothing else
+    /// of it is under way.
     fn is_at_rest(&self) -> bool {
-        self.quiet.is_quiet() && !self.wire.is_blocked() && self.wire.resets() == 0
+        let driver = self.quiet.is_quiet() && !self.wire.is_blocked();
+        let sure = self.wire.resets() == 0 && !self.wire.is_in_doubt();
+        driver && sure && self.cancels.is_none()
     }
 
     fn is_to_be_reset(&self, config: &Config) -> bool {
@@ -172,6 +178,7 @@ async fn serve(gone: &Gone, connected: Connected) {
             wire,
             quiet: Arc::clone(line.quiet()),
             owes_reset: false,
+            cancels: None,
             outcome: Released::Clean,
         }),
         orders,

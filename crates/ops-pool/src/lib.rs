@@ -2,6 +2,7 @@
 
 mod acquire;
 mod builder;
+mod cancel;
 mod close;
 mod config;
 mod connect;
@@ -18,6 +19,7 @@ mod tap;
 
 pub use acquire::Acquire;
 pub use builder::SessionPoolBuilder;
+pub use cancel::SessionCancel;
 pub use close::{CloseReason, Released};
 pub use connect::{Connect, Connected};
 pub use error::{AcquireError, AcquireReport, Holder, ServerDown};

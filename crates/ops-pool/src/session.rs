@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio_postgres::Client;
 
+use crate::cancel::{Requests, SessionCancel};
 use crate::close::{CloseReason, Released};
 use crate::driver::Conn;
 use crate::kept::Kept;
@@ -27,13 +28,14 @@ use crate::tap::TransactionStatus;
 /// costs a connection.
 ///
 /// Statements that were prepared on it do not outlive it. A
-/// [`CancelToken`](tokio_postgres::CancelToken) of its client does, and would hit whoever has
-/// the connection then: do not keep one.
+/// [`CancelToken`](tokio_postgres::CancelToken) of the client itself does, and would hit
+/// whoever has the connection then: use [`Session::cancel_token`].
 pub struct Session {
     conn: Option<Box<Conn>>,
     shared: Arc<Shared>,
     /// With a reset that goes in front: done once the session is used for the first time.
     used: Once,
+    cancels: OnceLock<Arc<Requests>>,
 }
 
 impl fmt::Debug for Session {
@@ -50,6 +52,7 @@ impl Session {
             conn: Some(conn),
             shared,
             used: Once::new(),
+            cancels: OnceLock::new(),
         }
     }
 
@@ -96,6 +99,15 @@ impl Session {
         self.shared.detach(*conn)
     }
 
+    /// What cancels the queries of this session, from another task, for as long as it has
+    /// not been given back.
+    #[must_use]
+    pub fn cancel_token(&self) -> SessionCancel {
+        let token = self.conn().client.cancel_token();
+        let requests = Arc::clone(self.cancels.get_or_init(Arc::default));
+        SessionCancel::new(token, requests, Arc::clone(&self.shared))
+    }
+
     /// The transaction status by the server's last word.
     #[must_use]
     pub fn transaction_status(&self) -> TransactionStatus {
@@ -131,6 +143,7 @@ impl Session {
         if let Some(mut conn) = self.conn.take() {
             conn.outcome = Released::Clean;
             conn.owes_reset |= self.used.is_completed();
+            conn.cancels = self.cancels.take().filter(|requests| requests.give_back());
             self.shared.release(conn, report);
         }
     }

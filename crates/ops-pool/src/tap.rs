@@ -9,6 +9,8 @@
 mod exchange;
 mod frame;
 mod statement;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::io;
@@ -57,6 +59,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.exchange.intact()?;
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
         let bytes = buf.filled().get(before..).unwrap_or_default();

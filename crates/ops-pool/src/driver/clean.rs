@@ -44,16 +44,28 @@ impl Line {
         // What the session asked for and the driver had not sent yet goes out first, so that
         // what follows is about everything.
         self.catch_up().await.map_err(|over| self.why(over))?;
+        if let Some(cancels) = conn.cancels.take() {
+            let ended = self.during(cancels.ended()).await;
+            ended.map_err(|over| self.why(over))?;
+        }
         let undone = self.undo(config, conn).await?;
         let due = match config.reset.when {
             When::AtRelease => true,
             When::IfTouched => self.wire.is_touched(),
             When::Pipelined | When::Never => false,
         };
-        if config.reset.runs() && (due || undone) {
+        let in_doubt = self.wire.is_in_doubt();
+        if config.reset.runs() && (due || undone || in_doubt) {
             self.reset(config, conn).await?;
             conn.owes_reset = false;
+        } else if in_doubt {
+            // Its answer differs from every other: the tap breaks the connection where what
+            // comes is not that.
+            let asked = self.during(conn.client.batch_execute("")).await;
+            let answered = asked.map_err(|over| self.why(over))?;
+            answered.map_err(|err| why_failed(&err))?;
         }
+        self.wire.settle_doubt();
         match conn.left() {
             Left::Nothing => {}
             Left::Transaction => return Err(CloseReason::ResetLeftTransaction),
@@ -100,8 +112,17 @@ impl Line {
             while self.wire.in_flight() > 0 {
                 let before = self.wire.in_flight();
                 let token = self.token().clone();
-                let request = config.connect.cancel(&token);
-                let answered = self.until(|wire| wire.in_flight() < before);
+                // A COPY that the driver has given up ends by itself.
+                let needed = !self.wire.gives_up_copy();
+                let request = async {
+                    if needed {
+                        config.connect.cancel(&token).await?;
+                    }
+                    Ok::<(), ops_core::Error>(())
+                };
+                // An error that somebody does not read may keep the end from coming.
+                let ended = move |wire: &Wire| wire.in_flight() < before && !wire.is_failing();
+                let answered = self.until(ended);
                 let (requested, answered) = tokio::join!(request, answered);
                 answered.map_err(|over| self.why(over))?;
                 if let Err(err) = requested {

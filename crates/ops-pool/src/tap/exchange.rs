@@ -26,6 +26,8 @@ enum Request {
     Batch,
     /// Nothing that takes time: statements are closed.
     Upkeep,
+    /// A `Sync` alone.
+    Sync,
     /// A reset of the pool's, in front of what its caller asks.
     Reset,
     /// The error is here already, and how it left the session is not.
@@ -48,6 +50,10 @@ enum Open {
 
 /// Both directions of a connection.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
 pub(super) struct Exchange {
     wire: Arc<Wire>,
     requests: VecDeque<Request>,
@@ -55,6 +61,10 @@ pub(super) struct Exchange {
     work: u32,
     open: Open,
     copying_in: bool,
+    /// The server skips, or has skipped, the `Sync` after the `COPY`.
+    sync_skipped: bool,
+    /// Something has come since the last `ReadyForQuery`.
+    heard: bool,
     status: u8,
     lost: bool,
     lookups: usize,
@@ -73,6 +83,8 @@ impl Exchange {
             work: 0,
             open: Open::Nothing,
             copying_in: false,
+            sync_skipped: false,
+            heard: false,
             status: 0,
             lost: false,
             lookups: 0,
@@ -109,8 +121,8 @@ impl Exchange {
         // A simple query may have begun a transaction before it failed.
         let failed = self.requests.front() == Some(&Request::Failed);
         let unknown = self.lost || (failed && self.status == b'I');
-        self.wire
-            .set(if unknown { 0 } else { self.status }, in_flight);
+        let status = if unknown { 0 } else { self.status };
+        self.wire.set(status, failed, in_flight);
     }
 
     fn push(&mut self, request: Request) {
@@ -129,7 +141,8 @@ impl Exchange {
         }
         match std::mem::replace(&mut self.open, Open::Nothing) {
             Open::Batch => self.push(Request::Batch),
-            Open::Upkeep | Open::Nothing => self.push(Request::Upkeep),
+            Open::Upkeep => self.push(Request::Upkeep),
+            Open::Nothing => self.push(Request::Sync),
         }
     }
 
@@ -140,12 +153,40 @@ impl Exchange {
         if self.requests.front() == Some(&Request::Batch) {
             self.pop();
             self.open = Open::Batch;
+            self.sync_skipped = true;
         }
+    }
+
+    /// The server is ready. The driver counts these words as the tap does, so that one too
+    /// many would give each answer from there on to the wrong request.
+    fn ready(&mut self) {
+        self.copying_in = false;
+        self.sync_skipped = false;
+        self.wire.set_gives_up_copy(false);
+        let heard = std::mem::take(&mut self.heard);
+        let expected = match self.requests.front() {
+            None => false,
+            Some(Request::Sync) => true,
+            Some(_) => heard,
+        };
+        if !expected {
+            self.wire.break_off(Broken::OutOfStep);
+        }
+        if self.is_resetting() {
+            self.wire.reset_answered();
+            if self.status != b'I' {
+                self.wire.break_off(Broken::ResetLeftTransaction);
+            }
+        }
+        self.pop();
     }
 
     /// After an error the server skips everything up to the `Sync`.
     fn failed(&mut self) {
         self.copying_in = false;
+        if std::mem::take(&mut self.sync_skipped) {
+            self.wire.doubt();
+        }
         if let Some(head) = self.requests.front_mut()
             && *head != Request::Failed
         {
@@ -260,7 +301,12 @@ impl Messages for FromClient<'_> {
             b'P' | b'B' | b'D' | b'E' => exchange.open = Open::Batch,
             b'C' if exchange.open == Open::Nothing => exchange.open = Open::Upkeep,
             b'S' => exchange.sync(),
-            b'c' | b'f' => exchange.copying_in = false,
+            b'c' => exchange.copying_in = false,
+            b'f' => {
+                // Where it has failed already there is nothing to give up.
+                exchange.wire.set_gives_up_copy(exchange.copying_in);
+                exchange.copying_in = false;
+            }
             _ => {}
         }
         exchange.wants(kind, length)
@@ -290,6 +336,8 @@ pub(super) struct FromServer<'a>(&'a mut Exchange);
 
 impl Messages for FromServer<'_> {
     fn begin(&mut self, kind: u8, _: usize) -> bool {
+        // Notices, notifications and parameters come at any time.
+        self.0.heard |= !matches!(kind, b'N' | b'A' | b'S' | b'Z');
         match kind {
             b'E' if self.0.is_resetting() => self.0.failure = Some(Vec::new()),
             b'E' => self.0.failed(),
@@ -311,17 +359,9 @@ impl Messages for FromServer<'_> {
         if let Some(failure) = self.0.failure.take() {
             return self.0.reset_failed(&failure);
         }
-        if kind != b'Z' {
-            return;
+        if kind == b'Z' {
+            self.0.ready();
         }
-        self.0.copying_in = false;
-        if self.0.is_resetting() {
-            self.0.wire.reset_answered();
-            if self.0.status != b'I' {
-                self.0.wire.break_off(Broken::ResetLeftTransaction);
-            }
-        }
-        self.0.pop();
     }
 
     fn lost(&mut self) {

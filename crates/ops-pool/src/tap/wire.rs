@@ -11,6 +11,12 @@ use crate::close::CloseReason;
 pub struct Wire {
     status: AtomicU8,
     in_flight: AtomicU32,
+    /// An error is here whose `ReadyForQuery` is not.
+    failing: AtomicBool,
+    /// How many answers are due is not certain.
+    in_doubt: AtomicBool,
+    /// The driver has given up a `COPY`, and the server has not said so.
+    gives_up_copy: AtomicBool,
     /// The stream did not take what it was given last.
     blocked: AtomicBool,
     lookups: Mutex<Vec<Lookup>>,
@@ -53,15 +59,18 @@ pub(crate) enum Broken {
     Overtaken,
     /// The server ended the session.
     ServerGone,
+    /// The server's answers do not match what was asked.
+    OutOfStep,
 }
 
 impl Broken {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::ResetFailed,
         Self::ResetTimedOut,
         Self::ResetLeftTransaction,
         Self::Overtaken,
         Self::ServerGone,
+        Self::OutOfStep,
     ];
 }
 
@@ -73,11 +82,12 @@ impl From<Broken> for CloseReason {
             Broken::ResetLeftTransaction => Self::ResetLeftTransaction,
             Broken::Overtaken => Self::QueryInFlight,
             Broken::ServerGone => Self::ServerGone,
+            Broken::OutOfStep => Self::OutOfStep,
         }
     }
 }
 
-/// The error of a stream whose session could not be reset.
+/// The error of a stream that the tap has broken.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Poisoned(pub(crate) CloseReason);
@@ -110,6 +120,9 @@ impl Wire {
         Self {
             status: AtomicU8::new(0),
             in_flight: AtomicU32::new(0),
+            failing: AtomicBool::new(false),
+            in_doubt: AtomicBool::new(false),
+            gives_up_copy: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
             lookups: Mutex::new(Vec::new()),
             statements: Statements::default(),
@@ -138,9 +151,39 @@ impl Wire {
         self.in_flight.load(Ordering::Acquire)
     }
 
-    pub(super) fn set(&self, status: u8, in_flight: u32) {
+    pub(super) fn set(&self, status: u8, failing: bool, in_flight: u32) {
+        self.failing.store(failing, Ordering::Release);
         self.status.store(status, Ordering::Release);
         self.in_flight.store(in_flight, Ordering::Release);
+    }
+
+    /// Whether the server has said that a request failed, and not yet that it is over.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Acquire)
+    }
+
+    /// Whether more answers may come than the tap knows of: a `COPY` to the server failed,
+    /// perhaps before the server had skipped the `Sync` that was sent with the statement. A
+    /// simple query settles it: where its answer is not what comes, the tap breaks the
+    /// connection.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.in_doubt.load(Ordering::Acquire)
+    }
+
+    pub(super) fn doubt(&self) {
+        self.in_doubt.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn settle_doubt(&self) {
+        self.in_doubt.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn gives_up_copy(&self) -> bool {
+        self.gives_up_copy.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_gives_up_copy(&self, gives_up: bool) {
+        self.gives_up_copy.store(gives_up, Ordering::Release);
     }
 
     /// Whether the driver may have more to send than has gone through the tap.

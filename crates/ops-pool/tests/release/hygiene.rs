@@ -4,6 +4,8 @@
 use ops_pool::{Released, Reset};
 use ops_testkit::Pg;
 
+use tokio_postgres::error::SqlState;
+
 use crate::{CLEAN, next_after, number, one, pid, text};
 
 /// Runs SQL in a session, gives it back, and checks that the next one has the same
@@ -114,7 +116,7 @@ async fn a_sequence_forgets_its_last_value() {
         session.batch_execute(insert).await.unwrap();
         let next = next_after(&pool, session).await;
         let err = next.batch_execute("SELECT lastval()").await.unwrap_err();
-        assert_eq!(err.code().map(|it| it.code()), Some("55000"), "{reset:?}");
+        assert_eq!(err.code().map(SqlState::code), Some("55000"), "{reset:?}");
         assert_eq!(pid(&next).await, backend);
     }
 }

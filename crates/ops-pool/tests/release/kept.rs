@@ -5,6 +5,8 @@ use std::time::Duration;
 use ops_pool::{Acquire, AcquireError, CloseReason, Drain, Released, Reset};
 use tokio::time::sleep;
 
+use tokio_postgres::error::SqlState;
+
 use crate::backend::Backend;
 use crate::{CLEAN, POLICIES, over};
 
@@ -29,7 +31,7 @@ async fn a_session_that_was_put_aside_is_taken_up_in_its_state() {
     assert_eq!(report.holders[0].label.as_deref(), Some("pages"));
     let session = kept.take().unwrap();
     let dirty = session.batch_execute("PROBE").await.unwrap_err();
-    assert_eq!(dirty.code().map(|code| code.code()), Some("DIRTY"));
+    assert_eq!(dirty.code().map(SqlState::code), Some("DIRTY"));
     assert_eq!(backend.log(), ["SET", "PROBE"]);
     assert_eq!(session.release().await, Released::Clean);
 }
@@ -41,7 +43,7 @@ async fn a_session_that_nobody_takes_up_comes_back_when_its_time_is_over() {
     let session = pool.acquire().await.unwrap();
     session.batch_execute("SET").await.unwrap();
     let kept = session.keep(MINUTE);
-    sleep(MINUTE - Duration::from_secs(1)).await;
+    sleep(MINUTE / 2).await;
     assert_eq!(pool.snapshot().active, 1);
     let next = pool.acquire().await.unwrap();
     next.batch_execute("PROBE").await.unwrap();

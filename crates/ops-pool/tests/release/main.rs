@@ -8,12 +8,14 @@
 )]
 
 mod backend;
+mod cancel;
 mod hygiene;
 mod kept;
 mod killed;
 mod pipelined;
 mod polls;
 mod rollback;
+mod tls;
 mod touched;
 mod unfinished;
 
