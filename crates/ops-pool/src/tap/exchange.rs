@@ -63,6 +63,8 @@ pub(super) struct Exchange {
     copying_in: bool,
     /// The server skips, or has skipped, the `Sync` after the `COPY`.
     sync_skipped: bool,
+    /// The `COPY` failed before it was known whether the server had skipped it.
+    sync_answered: bool,
     /// Something has come since the last `ReadyForQuery`.
     heard: bool,
     status: u8,
@@ -84,6 +86,7 @@ impl Exchange {
             open: Open::Nothing,
             copying_in: false,
             sync_skipped: false,
+            sync_answered: false,
             heard: false,
             status: 0,
             lost: false,
@@ -164,8 +167,9 @@ impl Exchange {
         self.sync_skipped = false;
         self.wire.set_gives_up_copy(false);
         let heard = std::mem::take(&mut self.heard);
+        let sync_answered = std::mem::take(&mut self.sync_answered);
         let expected = match self.requests.front() {
-            None => false,
+            None => sync_answered,
             Some(Request::Sync) => true,
             Some(_) => heard,
         };
@@ -186,6 +190,7 @@ impl Exchange {
         self.copying_in = false;
         if std::mem::take(&mut self.sync_skipped) {
             self.wire.doubt();
+            self.sync_answered = self.requests.is_empty();
         }
         if let Some(head) = self.requests.front_mut()
             && *head != Request::Failed

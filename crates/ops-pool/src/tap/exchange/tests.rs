@@ -321,10 +321,10 @@ fn in_a_copy() -> Talk {
 #[test]
 fn a_copy_that_fails_before_its_sync_is_skipped_is_noticed() {
     let mut talk = in_a_copy();
+    // The driver is to hear of the error.
     talk.hear("EZI");
-    assert!(talk.wire.is_in_doubt());
-    // Nothing is asked when the word too many comes.
-    talk.say("dfS").hear("ZIZI");
+    assert_eq!((talk.wire.is_in_doubt(), talk.wire.broken()), (true, None));
+    talk.say("dfS").is(Idle, 1).hear("ZI");
     assert_eq!(talk.wire.broken(), Some(CloseReason::OutOfStep));
 
     let mut talk = in_a_copy();
