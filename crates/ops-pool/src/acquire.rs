@@ -6,11 +6,12 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::core::WaiterId;
+use crate::core::{LaneId, WaiterId};
 use crate::driver::Conn;
 use crate::error::AcquireError;
 use crate::session::Session;
 use crate::shared::{Answer, Holding, Shared};
+use crate::trace;
 
 /// How to acquire a session.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,7 @@ use crate::shared::{Answer, Holding, Shared};
 pub struct Acquire {
     limit: Option<Limit>,
     label: Option<Cow<'static, str>>,
+    lane: Option<Cow<'static, str>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,15 +53,39 @@ impl Acquire {
         self
     }
 
+    /// Sets the lane to wait in. Defaults to the pool's lane `default`.
+    pub fn lane(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.lane = Some(name.into());
+        self
+    }
+
     pub(crate) async fn run(
         self,
         shared: &Arc<Shared>,
         location: &'static Location<'static>,
     ) -> Result<Session, AcquireError> {
-        let Self { limit, label } = self;
-        let holding = Holding { label, location };
-        let waiter = match shared.acquire(&holding)? {
-            Answer::Session(conn) => return Ok(Session::new(conn, Arc::clone(shared))),
+        let Self { limit, label, lane } = self;
+        let lane = match lane {
+            None => LaneId::default(),
+            Some(name) => match shared.config().lanes.find(&name) {
+                Some(lane) => lane,
+                None => return Err(AcquireError::UnknownLane(name)),
+            },
+        };
+        let patience = if shared.config().shed {
+            patience(limit, shared.config().query_wait_timeout)
+        } else {
+            None
+        };
+        let holding = Holding {
+            label,
+            location,
+            task: tokio::task::try_id(),
+        };
+        let waiter = match shared.acquire(lane, patience, &holding)? {
+            Answer::Session(conn) => {
+                return Ok(Session::new(conn, Arc::clone(shared), holding.task));
+            }
             Answer::Wait(waiter) => waiter,
         };
         let begun = tokio::time::Instant::now();
@@ -81,14 +107,31 @@ impl Acquire {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            biased;
-            served = place.served(&holding) => Ok(Session::new(served?, Arc::clone(shared))),
-            () = too_late => {
-                place.leave(true);
-                Err(AcquireError::Timeout(Box::new(shared.report(begun.elapsed()))))
+        let outcome = async {
+            tokio::select! {
+                biased;
+                served = place.served(&holding) => {
+                    Ok(Session::new(served?, Arc::clone(shared), holding.task))
+                }
+                () = too_late => {
+                    place.leave(true);
+                    Err(shared.gave_up(begun.elapsed(), &holding))
+                }
             }
+        };
+        trace::waiting(shared.config(), &holding, outcome).await
+    }
+}
+
+/// How long the caller is ready to wait.
+fn patience(limit: Option<Limit>, default: Option<Duration>) -> Option<Duration> {
+    match limit {
+        Some(Limit::For(timeout)) => Some(timeout),
+        Some(Limit::Until(deadline)) => {
+            let now = tokio::time::Instant::now().into_std();
+            Some(deadline.saturating_duration_since(now))
         }
+        None => default,
     }
 }
 

@@ -1,20 +1,26 @@
 //! Describing a pool.
 
+mod problems;
+
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_core::database::{ConnectInfo, Engine};
+use ops_core::database::ConnectInfo;
 use ops_core::{Error, Result};
 use ops_pg::connect::ConnectOptions;
 use tokio::runtime::Handle;
 
 use crate::config::Config;
 use crate::connect::{Connect, PgConnect};
+use crate::connect_query::ConnectQuery;
 use crate::core::Settings;
+use crate::group::{Groups, PoolGroup};
+use crate::lane::{Lane, Lanes};
 use crate::pool::SessionPool;
 use crate::reset::{OnDirty, Reset};
+use crate::settings::PoolSettings;
 use crate::shared::Shared;
 
 #[derive(Debug)]
@@ -58,6 +64,18 @@ pub struct SessionPoolBuilder {
     server_idle_timeout: Duration,
     reset: Reset,
     reset_timeout: Duration,
+    reserve_pool_size: usize,
+    reserve_pool_timeout: Duration,
+    server_round_robin: bool,
+    server_check_delay: Option<Duration>,
+    server_check_query: String,
+    max_waiting: Option<usize>,
+    shed: bool,
+    refuse_nested: bool,
+    leak_threshold: Option<Duration>,
+    lanes: Vec<Lane>,
+    groups: Groups,
+    connect_query: Option<String>,
     on_dirty: OnDirty,
     cancel_timeout: Duration,
 }
@@ -84,9 +102,56 @@ impl SessionPoolBuilder {
             server_idle_timeout: Duration::from_secs(600),
             reset: Reset::DiscardAll,
             reset_timeout: Duration::from_secs(5),
+            reserve_pool_size: 0,
+            reserve_pool_timeout: Duration::from_secs(5),
+            server_round_robin: false,
+            server_check_delay: Some(Duration::from_secs(30)),
+            server_check_query: String::new(),
+            max_waiting: None,
+            shed: false,
+            refuse_nested: false,
+            leak_threshold: None,
+            lanes: Vec::new(),
+            groups: Groups::default(),
+            connect_query: None,
             on_dirty: OnDirty::Close,
             cancel_timeout: Duration::from_secs(2),
         }
+    }
+
+    /// Takes over all settings at once, in place of what was set before.
+    ///
+    /// `max_db_connections` and `max_user_connections` hold for this pool alone. Where they
+    /// are to hold for several pools together, leave them at zero and put the pools into
+    /// one [`group`](Self::group).
+    pub fn settings(mut self, settings: PoolSettings) -> Self {
+        self.pool_size = settings.pool_size;
+        self.min_pool_size = settings.min_pool_size;
+        self.max_connecting = settings.max_connecting;
+        self.query_wait_timeout = settings.query_wait_timeout;
+        self.server_connect_timeout = settings.server_connect_timeout;
+        self.server_login_retry = settings.server_login_retry;
+        self.server_lifetime = settings.server_lifetime;
+        self.server_idle_timeout = settings.server_idle_timeout;
+        self.reset = Reset::Custom(settings.server_reset_query);
+        self.cancel_timeout = settings.cancel_timeout;
+        self.reset_timeout = settings.reset_timeout;
+        self.connect_query = settings.connect_query;
+        self.reserve_pool_size = settings.reserve_pool_size;
+        self.reserve_pool_timeout = settings.reserve_pool_timeout;
+        self.server_round_robin = settings.server_round_robin;
+        self.server_check_delay = settings
+            .server_check_query
+            .is_some()
+            .then_some(settings.server_check_delay);
+        self.server_check_query = settings.server_check_query.unwrap_or_default();
+        self.max_waiting = (settings.max_waiting > 0).then_some(settings.max_waiting);
+        for limit in [settings.max_db_connections, settings.max_user_connections] {
+            if limit > 0 {
+                self.groups.add(&PoolGroup::new(limit));
+            }
+        }
+        self
     }
 
     /// Sets how many connections the pool may have. Defaults to 20. Zero is refused.
@@ -164,6 +229,91 @@ impl SessionPoolBuilder {
         self
     }
 
+    /// Sets how many connections above `pool_size` are opened, one at a time, when the
+    /// caller at the head of the queue has waited for `reserve_pool_timeout`. Defaults to 0.
+    ///
+    /// They are connections as any other: `server_idle_timeout` and `server_lifetime` make
+    /// the pool small again.
+    pub fn reserve_pool_size(mut self, reserve_pool_size: usize) -> Self {
+        self.reserve_pool_size = reserve_pool_size;
+        self
+    }
+
+    /// Sets how long the head of the queue waits before the reserve is used. Defaults to
+    /// 5 s; zero never uses it.
+    pub fn reserve_pool_timeout(mut self, timeout: Duration) -> Self {
+        self.reserve_pool_timeout = timeout;
+        self
+    }
+
+    /// Sets whether the connection that has been idle for longest is used next, and not
+    /// the one that was used last. Defaults to false.
+    pub fn server_round_robin(mut self, round_robin: bool) -> Self {
+        self.server_round_robin = round_robin;
+        self
+    }
+
+    /// Sets how long a connection may be idle before it is checked when it is needed.
+    /// Defaults to 30 s; zero checks always, None never.
+    pub fn server_check_delay(mut self, delay: Option<Duration>) -> Self {
+        self.server_check_delay = delay;
+        self
+    }
+
+    /// Sets what a check runs, for up to `reset_timeout`. Defaults to the empty query: one
+    /// round trip.
+    pub fn server_check_query(mut self, sql: impl Into<String>) -> Self {
+        self.server_check_query = sql.into();
+        self
+    }
+
+    /// Sets how many callers may wait; who comes then is refused with
+    /// [`AcquireError::QueueFull`](crate::AcquireError::QueueFull). Defaults to None, any
+    /// number.
+    pub fn max_waiting(mut self, most: Option<usize>) -> Self {
+        self.max_waiting = most;
+        self
+    }
+
+    /// Sets whether a caller is refused at once, with
+    /// [`AcquireError::Overloaded`](crate::AcquireError::Overloaded), who would wait for
+    /// longer than it is ready to at the rate at which sessions come free. Defaults to
+    /// false.
+    pub fn shed(mut self, shed: bool) -> Self {
+        self.shed = shed;
+        self
+    }
+
+    /// Sets whether a task that has a session is refused another one, with
+    /// [`AcquireError::NestedAcquire`](crate::AcquireError::NestedAcquire), at the moment at
+    /// which every session is held by a task that waits for another. Defaults to false.
+    ///
+    /// A session counts as held by the task that acquired it until another task has used
+    /// it: do not set this where one task acquires sessions for others.
+    pub fn refuse_nested(mut self, refuse: bool) -> Self {
+        self.refuse_nested = refuse;
+        self
+    }
+
+    /// Sets how long a session may be out before a warning tells who has it. Defaults to
+    /// None, for ever.
+    pub fn leak_threshold(mut self, threshold: Option<Duration>) -> Self {
+        self.leak_threshold = threshold;
+        self
+    }
+
+    /// Describes a lane of the queue.
+    pub fn lane(mut self, lane: Lane) -> Self {
+        self.lanes.push(lane);
+        self
+    }
+
+    /// Puts the pool into a group, whose limit then holds too.
+    pub fn group(mut self, group: &PoolGroup) -> Self {
+        self.groups.add(group);
+        self
+    }
+
     /// Sets what is to become of a session that comes back inside of a transaction or with
     /// a query that is not over. Defaults to [`OnDirty::Close`].
     pub fn on_dirty(mut self, on_dirty: OnDirty) -> Self {
@@ -197,6 +347,8 @@ impl SessionPoolBuilder {
     pub fn build(self) -> Result<SessionPool> {
         let runtime = Handle::try_current();
         let mut problems = self.problems();
+        let note = &mut |problem| problems.push(problem);
+        let lanes = Lanes::new(&self.lanes, self.pool_size, note);
         if runtime.is_err() {
             problems.push("a pool is built inside of a tokio runtime, and here is none".to_owned());
         }
@@ -204,97 +356,52 @@ impl SessionPoolBuilder {
             Ok(runtime) if problems.is_empty() => runtime,
             _ => return Err(Error::invalid_config(problems).with_operation("pool.build")),
         };
-        let Self {
-            source,
-            pool_size,
-            min_pool_size,
-            max_connecting,
-            query_wait_timeout,
-            server_connect_timeout,
-            server_login_retry,
-            server_lifetime,
-            server_idle_timeout,
-            reset,
-            reset_timeout,
-            on_dirty,
-            cancel_timeout,
-        } = self;
-        let (database, user) = names(&source);
-        let config = Config {
-            connect: connector(source, server_connect_timeout),
-            database,
-            user,
-            pool_size,
-            query_wait_timeout: (!query_wait_timeout.is_zero()).then_some(query_wait_timeout),
-            server_connect_timeout,
-            reset: reset.plan(),
-            reset_timeout,
-            on_dirty,
-            cancel_timeout,
-        };
-        let settings = Settings {
-            pool_size,
-            min_pool_size,
-            max_connecting,
-            server_lifetime,
-            server_idle_timeout,
-            server_login_retry,
-            // The verdict says of each session whether it needs one.
-            reset: true,
-            // A new hasher has random keys: the only randomness that std has to offer.
-            seed: RandomState::new().build_hasher().finish(),
-        };
+        let settings = self.core_settings(&lanes);
+        let config = self.into_config(lanes);
         Ok(SessionPool::new(Shared::start(config, settings, &runtime)))
     }
 
-    fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        let mut check = |wrong: bool, problem: &str| {
-            if wrong {
-                problems.push(problem.to_owned());
-            }
-        };
-        check(
-            self.pool_size == 0,
-            "pool_size is 0: nobody would ever get a session",
-        );
-        check(
-            self.min_pool_size > self.pool_size,
-            &format!(
-                "min_pool_size is {}, more than pool_size, which is {}",
-                self.min_pool_size, self.pool_size
-            ),
-        );
-        check(
-            self.max_connecting == 0,
-            "max_connecting is 0: nothing would ever connect",
-        );
-        check(
-            self.server_connect_timeout.is_zero(),
-            "server_connect_timeout is 0",
-        );
-        check(self.server_login_retry.is_zero(), "server_login_retry is 0");
-        check(
-            self.reset_timeout.is_zero(),
-            "reset_timeout is 0: no reset would ever succeed",
-        );
-        let rolls_back = self.on_dirty == OnDirty::Rollback;
-        check(
-            rolls_back && self.cancel_timeout.is_zero(),
-            "cancel_timeout is 0: no query would ever be canceled",
-        );
-        check(
-            rolls_back && self.cancel_timeout > self.reset_timeout,
-            "cancel_timeout is longer than reset_timeout, which it is a part of",
-        );
-        if let Source::Info(info, _) = &self.source {
-            check(
-                info.engine != Engine::Postgres,
-                "the database is not PostgreSQL",
-            );
-            check(info.user.is_none(), "no user is named");
+    fn core_settings(&self, lanes: &Lanes) -> Settings {
+        Settings {
+            pool_size: self.pool_size,
+            min_pool_size: self.min_pool_size,
+            reserve_pool_size: self.reserve_pool_size,
+            reserve_pool_timeout: self.reserve_pool_timeout,
+            lanes: lanes.settings(),
+            max_waiting: self.max_waiting,
+            shed: self.shed,
+            round_robin: self.server_round_robin,
+            server_check_delay: self.server_check_delay,
+            limited: !self.groups.is_empty(),
+            max_connecting: self.max_connecting,
+            server_lifetime: self.server_lifetime,
+            server_idle_timeout: self.server_idle_timeout,
+            server_login_retry: self.server_login_retry,
+            // A new hasher has random keys: the only randomness that std has to offer.
+            seed: RandomState::new().build_hasher().finish(),
         }
-        problems
+    }
+
+    fn into_config(self, lanes: Lanes) -> Config {
+        let (database, user) = names(&self.source);
+        Config {
+            connect: connector(self.source, self.server_connect_timeout, self.connect_query),
+            database,
+            user,
+            query_wait_timeout: (!self.query_wait_timeout.is_zero())
+                .then_some(self.query_wait_timeout),
+            server_connect_timeout: self.server_connect_timeout,
+            reset: self.reset.plan(),
+            on_dirty: self.on_dirty,
+            cancel_timeout: self.cancel_timeout,
+            reset_timeout: self.reset_timeout,
+            server_check_query: self.server_check_query,
+            lanes,
+            groups: self.groups,
+            shed: self.shed,
+            refuse_nested: self.refuse_nested,
+            leak_threshold: self.leak_threshold,
+        }
     }
 }
 
@@ -309,11 +416,15 @@ fn names(source: &Source) -> (String, String) {
     }
 }
 
-fn connector(source: Source, timeout: Duration) -> Arc<dyn Connect> {
-    match source {
+fn connector(source: Source, timeout: Duration, connect_query: Option<String>) -> Arc<dyn Connect> {
+    let inner: Arc<dyn Connect> = match source {
         Source::Custom(connect) => connect,
         Source::Info(info, options) => {
             Arc::new(PgConnect::new(*info, options.with_connect_timeout(timeout)))
         }
+    };
+    match connect_query {
+        Some(sql) => Arc::new(ConnectQuery { inner, sql }),
+        None => inner,
     }
 }

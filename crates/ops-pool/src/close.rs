@@ -28,6 +28,16 @@ pub enum CloseReason {
     IdleTooLong,
     /// Nobody needed the connection anymore when it was to be opened.
     NotNeeded,
+    /// The connection did not answer the check query.
+    CheckFailed,
+    /// The connection was opened before the pool was told to reconnect.
+    Reconnect,
+    /// The pool is paused.
+    Paused,
+    /// The pool was given a smaller size.
+    PoolShrunk,
+    /// Another pool of the group needed the place.
+    Evicted,
     /// The pool is shutting down.
     ShuttingDown,
 }
@@ -47,6 +57,11 @@ impl CloseReason {
             Self::LifetimeOver => "lifetime_over",
             Self::IdleTooLong => "idle_too_long",
             Self::NotNeeded => "not_needed",
+            Self::CheckFailed => "check_failed",
+            Self::Reconnect => "reconnect",
+            Self::Paused => "paused",
+            Self::PoolShrunk => "pool_shrunk",
+            Self::Evicted => "evicted",
             Self::ShuttingDown => "shutting_down",
         }
     }
@@ -78,6 +93,11 @@ impl fmt::Display for CloseReason {
             Self::LifetimeOver => "server_lifetime is over",
             Self::IdleTooLong => "server_idle_timeout is over",
             Self::NotNeeded => "the connection was not needed anymore",
+            Self::CheckFailed => "the check query failed",
+            Self::Reconnect => "the pool reconnects",
+            Self::Paused => "the pool is paused",
+            Self::PoolShrunk => "the pool was made smaller",
+            Self::Evicted => "another pool of the group needed the place",
             Self::ShuttingDown => "the pool is shutting down",
         })
     }

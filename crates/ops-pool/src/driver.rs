@@ -121,6 +121,8 @@ impl Conn {
 pub(crate) enum Order {
     /// Reset the session and give the connection back.
     Reset(Box<Conn>),
+    /// See whether the connection still works and give it back.
+    Check(Box<Conn>),
     /// The connection has left the pool: go on driving it until its client is dropped.
     Detach,
 }
@@ -189,20 +191,28 @@ async fn serve(gone: &Gone, connected: Connected) {
             _ = line.drive() => return hang_up(shared, *server, line).await,
             order = inbox.recv() => order,
         };
-        match order {
-            Some(Order::Reset(mut conn)) => match line.clean(config, &mut conn).await {
-                Ok(()) => shared.reset_done(conn),
-                Err(reason) => {
-                    shared.step(Event::ResetDone(*server, Err(reason)));
-                    drop(conn);
-                    return line.close(&*config.connect).await;
-                }
-            },
+        let (conn, outcome) = match order {
+            Some(Order::Reset(mut conn)) => {
+                let outcome = line.clean(config, &mut conn).await;
+                (conn, outcome)
+            }
+            Some(Order::Check(conn)) => {
+                let outcome = line.check(config, &conn).await;
+                (conn, outcome)
+            }
             Some(Order::Detach) => {
                 line.drive().await;
                 return hang_up(shared, *server, line).await;
             }
             None => return line.close(&*config.connect).await,
+        };
+        match outcome {
+            Ok(()) => shared.reset_done(conn),
+            Err(reason) => {
+                shared.step(Event::ResetDone(*server, Err(reason)));
+                drop(conn);
+                return line.close(&*config.connect).await;
+            }
         }
     }
 }

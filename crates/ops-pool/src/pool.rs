@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ops_core::database::ConnectInfo;
+use ops_core::{Error, Result};
 
 use crate::acquire::Acquire;
 use crate::builder::SessionPoolBuilder;
 use crate::connect::Connect;
+use crate::core::{Event, Settings};
 use crate::error::{AcquireError, Holder};
+use crate::lane::Lanes;
 use crate::session::Session;
 use crate::shared::Shared;
 use crate::snapshot::{ShowPools, Snapshot};
@@ -54,6 +57,79 @@ pub struct DrainReport {
     pub holders: Vec<Holder>,
 }
 
+/// How many connections a pool may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolSize {
+    /// The most connections.
+    pub pool_size: usize,
+    /// Connections that are kept open also when nobody uses them.
+    pub min_pool_size: usize,
+    /// Connections above `pool_size` for when the head of the queue has waited for long.
+    pub reserve_pool_size: usize,
+}
+
+impl PoolSize {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self {
+            pool_size: settings.pool_size,
+            min_pool_size: settings.min_pool_size,
+            reserve_pool_size: settings.reserve_pool_size,
+        }
+    }
+
+    /// Sets the most connections.
+    #[must_use]
+    pub fn with_pool_size(mut self, pool_size: usize) -> Self {
+        self.pool_size = pool_size;
+        self
+    }
+
+    /// Sets how many connections are kept open also when nobody uses them.
+    #[must_use]
+    pub fn with_min_pool_size(mut self, min_pool_size: usize) -> Self {
+        self.min_pool_size = min_pool_size;
+        self
+    }
+
+    /// Sets how many connections there may be above `pool_size`.
+    #[must_use]
+    pub fn with_reserve_pool_size(mut self, reserve_pool_size: usize) -> Self {
+        self.reserve_pool_size = reserve_pool_size;
+        self
+    }
+
+    pub(crate) fn check(self, lanes: &Lanes) -> Result<()> {
+        let Self {
+            pool_size,
+            min_pool_size,
+            ..
+        } = self;
+        let mut problems = Vec::new();
+        if pool_size == 0 {
+            problems.push("pool_size is 0: nobody would ever get a session".to_owned());
+        }
+        if min_pool_size > pool_size {
+            problems.push(format!(
+                "min_pool_size is {min_pool_size}, more than pool_size, which is {pool_size}"
+            ));
+        }
+        if pool_size > 0
+            && let Some(lane) = lanes.starves(pool_size)
+        {
+            problems.push(format!(
+                "{} of {pool_size} connections are reserved: nothing is left for lane {lane}",
+                lanes.reserved()
+            ));
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::invalid_config(problems).with_operation("pool.resize"))
+        }
+    }
+}
+
 impl SessionPool {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
@@ -85,7 +161,9 @@ impl SessionPool {
     /// # Cancel safety
     /// Dropping the future gives up the place in the queue. Nothing is lost.
     #[track_caller]
-    pub fn acquire(&self) -> impl Future<Output = Result<Session, AcquireError>> + Send + '_ {
+    pub fn acquire(
+        &self,
+    ) -> impl Future<Output = std::result::Result<Session, AcquireError>> + Send + '_ {
         self.acquire_with(Acquire::new())
     }
 
@@ -100,7 +178,7 @@ impl SessionPool {
     pub fn acquire_with(
         &self,
         how: Acquire,
-    ) -> impl Future<Output = Result<Session, AcquireError>> + Send + '_ {
+    ) -> impl Future<Output = std::result::Result<Session, AcquireError>> + Send + '_ {
         how.run(self.shared(), Location::caller())
     }
 
@@ -120,6 +198,58 @@ impl SessionPool {
             complete: shared.is_drained(),
             holders,
         }
+    }
+
+    /// Keeps sessions back: callers wait until [`resume`](Self::resume), connections that
+    /// nobody has are closed at once, the others when they come back. Ends when none is
+    /// left, so that the server can be restarted.
+    ///
+    /// `query_wait_timeout` and callers' own deadlines hold; who waits in vain gets
+    /// [`AcquireError::Paused`]. Returns false where the pool was resumed before the last
+    /// session was back.
+    ///
+    /// # Cancel safety
+    /// The pause has begun when the future is first polled; dropping it only stops waiting.
+    pub async fn pause(&self) -> bool {
+        self.shared().step(Event::Pause);
+        self.shared().quiet().await
+    }
+
+    /// Ends a pause.
+    pub fn resume(&self) {
+        self.shared().resume();
+    }
+
+    /// Has every connection replaced: what is idle or being opened at once, the others
+    /// when their sessions come back. Nobody who waits is refused for it.
+    ///
+    /// For a server that has moved, or settings of a role that have changed.
+    pub fn reconnect(&self) {
+        self.shared().step(Event::Reconnect);
+    }
+
+    /// Waits until no connection is left that was opened before the last
+    /// [`reconnect`](Self::reconnect): PgBouncer's `WAIT_CLOSE`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn wait_close(&self) {
+        self.shared().all_current().await;
+    }
+
+    /// How many connections the pool may have.
+    #[must_use]
+    pub fn size(&self) -> PoolSize {
+        self.shared().size()
+    }
+
+    /// Changes how many connections the pool may have. What is too much is closed at once
+    /// where it is idle, and else when its session comes back.
+    ///
+    /// # Errors
+    /// `InvalidConfig` with everything that contradicts itself.
+    pub fn resize(&self, size: PoolSize) -> Result<()> {
+        self.shared().resize(size)
     }
 
     /// The state of the pool, for health checks and metrics.

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::task::Id;
 use tokio_postgres::Client;
 
 use crate::cancel::{Requests, SessionCancel};
@@ -33,6 +35,9 @@ use crate::tap::TransactionStatus;
 pub struct Session {
     conn: Option<Box<Conn>>,
     shared: Arc<Shared>,
+    /// The task that acquired it, until another one is seen to use it.
+    task: Option<Id>,
+    moved: AtomicBool,
     /// With a reset that goes in front: done once the session is used for the first time.
     used: Once,
     cancels: OnceLock<Arc<Requests>>,
@@ -47,12 +52,25 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    pub(crate) fn new(conn: Box<Conn>, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(conn: Box<Conn>, shared: Arc<Shared>, task: Option<Id>) -> Self {
         Self {
             conn: Some(conn),
             shared,
+            task,
+            moved: AtomicBool::new(false),
             used: Once::new(),
             cancels: OnceLock::new(),
+        }
+    }
+
+    /// A task that has given its session away does not wait for itself.
+    fn note_user(&self) {
+        if self.task.is_some()
+            && !self.moved.load(Ordering::Relaxed)
+            && tokio::task::try_id() != self.task
+        {
+            self.moved.store(true, Ordering::Relaxed);
+            self.shared.moved(self.conn().server);
         }
     }
 
@@ -156,6 +174,7 @@ impl Deref for Session {
     type Target = Client;
 
     fn deref(&self) -> &Client {
+        self.note_user();
         self.use_it();
         &self.conn().client
     }
@@ -163,6 +182,7 @@ impl Deref for Session {
 
 impl DerefMut for Session {
     fn deref_mut(&mut self) -> &mut Client {
+        self.note_user();
         self.use_it();
         &mut self.conn.as_deref_mut().expect(HAS_CONN).client
     }

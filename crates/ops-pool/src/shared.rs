@@ -4,6 +4,8 @@
 //! There is one lock. Under it events are told to the core and tables are kept; whatever
 //! can run foreign code (wakers, drops, spawns) happens after it has been released.
 
+mod admin;
+mod leak;
 mod state;
 
 use std::fmt;
@@ -20,9 +22,9 @@ use tokio::time::Instant;
 use crate::close::Released;
 use crate::config::Config;
 use crate::connect::classify;
-use crate::core::{Core, Event, Now, Refusal, ServerId, Settings, WaiterId};
+use crate::core::{Core, Event, LaneId, Now, Refusal, ServerId, Settings, WaiterId};
 use crate::driver::{self, Conn, Order};
-use crate::error::{AcquireError, AcquireReport, Holder};
+use crate::error::{AcquireError, Holder};
 use crate::snapshot::Snapshot;
 use state::{Deferred, Effect, Reply};
 
@@ -38,7 +40,9 @@ pub(crate) struct Shared {
     rearm: Notify,
     stop: AtomicBool,
     stopping: Notify,
-    drained: Notify,
+    /// The last connection is gone of a pool that drains or is paused, the last outdated
+    /// one is gone, or the pool is no longer paused.
+    settled: Notify,
 }
 
 impl fmt::Debug for Shared {
@@ -66,9 +70,13 @@ impl Shared {
             rearm: Notify::new(),
             stop: AtomicBool::new(false),
             stopping: Notify::new(),
-            drained: Notify::new(),
+            settled: Notify::new(),
         });
+        shared.config.groups.join(&shared);
         runtime.spawn(keep_time(Arc::clone(&shared)));
+        if let Some(threshold) = shared.config.leak_threshold {
+            runtime.spawn(leak::watch(Arc::clone(&shared), threshold));
+        }
         shared.step(Event::Tick);
         shared
     }
@@ -99,24 +107,56 @@ impl Shared {
         self.finish(deferred);
     }
 
-    pub(crate) fn acquire(self: &Arc<Self>, holding: &Holding) -> Result<Answer, AcquireError> {
+    pub(crate) fn acquire(
+        self: &Arc<Self>,
+        lane: LaneId,
+        patience: Option<Duration>,
+        holding: &Holding,
+    ) -> Result<Answer, AcquireError> {
         let now = self.now();
         let mut deferred = Deferred::default();
         let answer = loop {
             let mut state = self.lock();
-            match state.step(Event::Acquire, now, &mut deferred) {
+            match state.step(Event::Acquire { lane, patience }, now, &mut deferred) {
                 Some(Reply::Grant(server)) => match state.hand_out(server, holding, now) {
                     Some(conn) if !conn.client.is_closed() => break Ok(Answer::Session(conn)),
                     // It broke, and its task has not got round to saying so.
                     broken => state.give_up(server, broken, now, &mut deferred),
                 },
-                Some(Reply::Wait(waiter)) => break Ok(Answer::Wait(waiter)),
-                Some(Reply::Refuse(refusal)) => break Err(state.refused(refusal)),
-                None => break Err(state.refused(Refusal::ShuttingDown)),
+                Some(Reply::Wait(waiter)) => {
+                    break match self.nested(&mut state, waiter, holding, now, &mut deferred) {
+                        Some(err) => Err(err),
+                        None => Ok(Answer::Wait(waiter)),
+                    };
+                }
+                Some(Reply::Refuse(refusal)) => break Err(state.refused(refusal, now)),
+                None => break Err(state.refused(Refusal::ShuttingDown, now)),
             }
         };
         self.finish(deferred);
         answer
+    }
+
+    /// Whether the caller would wait for itself: its own session is one of those that it
+    /// waits for, and everybody else who has one waits too.
+    fn nested(
+        &self,
+        state: &mut State,
+        waiter: WaiterId,
+        holding: &Holding,
+        now: Now,
+        deferred: &mut Deferred,
+    ) -> Option<AcquireError> {
+        let task = holding.task.filter(|task| state.is_holder(*task));
+        state.note_waiter(waiter, task);
+        if task.is_none() || !self.config.refuse_nested || !state.is_deadlocked() {
+            return None;
+        }
+        let report = Box::new(state.report(Duration::ZERO, now));
+        state.forget_waiter(waiter);
+        let timed_out = false;
+        state.step(Event::CancelWait { waiter, timed_out }, now, deferred);
+        Some(AcquireError::NestedAcquire(report))
     }
 
     /// Asks whether a waiter has been served, and notes whom to wake when it is.
@@ -136,11 +176,17 @@ impl Shared {
                     state.swap_waker(waiter, &mut waker);
                     return Poll::Pending;
                 }
-                Some(Reply::Grant(server)) => state
-                    .hand_out(server, holding, now)
-                    .ok_or_else(|| state.refused(Refusal::ShuttingDown)),
-                Some(Reply::Refuse(refusal)) => Err(state.refused(refusal)),
-                None => Err(state.refused(Refusal::ShuttingDown)),
+                Some(Reply::Grant(server)) => {
+                    state.forget_waiter(waiter);
+                    state
+                        .hand_out(server, holding, now)
+                        .ok_or_else(|| state.refused(Refusal::ShuttingDown, now))
+                }
+                Some(Reply::Refuse(refusal)) => {
+                    state.forget_waiter(waiter);
+                    Err(state.refused(refusal, now))
+                }
+                None => Err(state.refused(Refusal::ShuttingDown, now)),
             }
         };
         self.finish(deferred);
@@ -154,6 +200,7 @@ impl Shared {
         {
             let mut state = self.lock();
             state.swap_waker(waiter, &mut waker);
+            state.forget_waiter(waiter);
             state.step(Event::CancelWait { waiter, timed_out }, now, &mut deferred);
         }
         self.finish(deferred);
@@ -205,6 +252,11 @@ impl Shared {
         wanted
     }
 
+    /// The session is used by another task than the one that acquired it.
+    pub(crate) fn moved(&self, server: ServerId) {
+        self.lock().moved(server);
+    }
+
     /// Takes in a connection that stands. One that is not wanted anymore is dropped.
     pub(crate) fn connected(
         self: &Arc<Self>,
@@ -239,32 +291,18 @@ impl Shared {
         self.finish(deferred);
     }
 
-    /// Begins the end: nobody gets a session anymore.
-    pub(crate) fn drain(self: &Arc<Self>) {
-        self.stop.store(true, Ordering::Release);
-        self.step(Event::Drain);
-        self.stopping.notify_waiters();
-        self.rearm.notify_one();
-    }
-
-    /// Ends when the pool has begun to drain.
-    pub(crate) async fn stopped(&self) {
-        until(&self.stopping, || self.stop.load(Ordering::Acquire)).await;
-    }
-
-    /// Ends when the pool has drained: every session is back and every connection closed.
-    pub(crate) async fn drained(&self) {
-        until(&self.drained, || self.lock().core().drained()).await;
-    }
-
-    pub(crate) fn is_drained(&self) -> bool {
-        self.lock().core().drained()
-    }
-
     /// What a caller who has waited in vain is told.
-    pub(crate) fn report(&self, waited: Duration) -> AcquireReport {
+    pub(crate) fn gave_up(&self, waited: Duration, holding: &Holding) -> AcquireError {
         let now = self.now();
-        self.lock().report(waited, now, self.config.pool_size)
+        let state = self.lock();
+        let report = Box::new(state.report(waited, now));
+        if state.core().paused() {
+            AcquireError::Paused(report)
+        } else if holding.task.is_some_and(|task| state.is_holder(task)) {
+            AcquireError::NestedAcquire(report)
+        } else {
+            AcquireError::Timeout(report)
+        }
     }
 
     pub(crate) fn holders(&self) -> Vec<Holder> {
@@ -296,19 +334,12 @@ impl Shared {
                 }
                 Effect::Report(report, how) => drop(report.send(how)),
                 Effect::Rearm => self.rearm.notify_one(),
-                Effect::Drained => self.drained.notify_waiters(),
+                Effect::Settled => self.settled.notify_waiters(),
+                Effect::Request => self.config.groups.request(self),
+                Effect::GiveBack(permits) => self.config.groups.give_back(permits),
+                Effect::Spare => self.config.groups.idle(self),
             }
         }
-    }
-}
-
-async fn until(notify: &Notify, done: impl Fn() -> bool + Send) {
-    loop {
-        let notified = notify.notified();
-        if done() {
-            return;
-        }
-        notified.await;
     }
 }
 

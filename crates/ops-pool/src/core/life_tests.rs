@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::bench::{Bench, closes, connects, settings};
+use super::bench::{ACQUIRE, Bench, closes, connects, settings};
 use super::*;
 
 #[test]
@@ -72,7 +72,7 @@ fn one_failure_is_told_to_all_and_the_next_callers_fail_fast() {
         matches!(refused[..], [Action::Refuse(Refusal::ServerDown { .. })]),
         "{refused:?}"
     );
-    let refused = bench.step(Event::Acquire);
+    let refused = bench.step(ACQUIRE);
     let [Action::Refuse(Refusal::ServerDown { retry_in })] = refused[..] else {
         panic!("{refused:?}")
     };
@@ -80,10 +80,7 @@ fn one_failure_is_told_to_all_and_the_next_callers_fail_fast() {
     let (_, probe) = bench.wait();
     assert_eq!(probe.len(), 1);
     // Only one caller waits for the probe.
-    assert!(matches!(
-        bench.step(Event::Acquire)[..],
-        [Action::Refuse(_)]
-    ));
+    assert!(matches!(bench.step(ACQUIRE)[..], [Action::Refuse(_)]));
     bench.step(Event::Connected(probe[0]));
     assert!(bench.core.governor.last_failure().is_none());
 }
@@ -132,7 +129,7 @@ fn a_wrong_password_costs_one_login_however_many_ask() {
     logins += connects(&bench.step(Event::ConnectFailed(dialed[0], Failure::Permanent))).len();
     for _ in 0..50 {
         bench.pass(Duration::from_millis(100));
-        logins += connects(&bench.step(Event::Acquire)).len();
+        logins += connects(&bench.step(ACQUIRE)).len();
     }
     assert_eq!(logins, 1);
 }

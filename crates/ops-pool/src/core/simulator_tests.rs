@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;
 
+use super::bench::settings;
 use super::*;
 
 struct Random(u64);
@@ -43,7 +44,18 @@ enum Plan {
     ResetEnds(ServerId),
     Breaks(ServerId),
     OutageEnds,
+    Resume,
     Tick(Now),
+}
+
+/// Somebody who waits.
+#[derive(Debug)]
+struct Line {
+    waiter: WaiterId,
+    lane: LaneId,
+    woken: bool,
+    /// How many in other lanes were served since this one was the first in its lane.
+    passed_by: u32,
 }
 
 struct World {
@@ -55,10 +67,16 @@ struct World {
     timer: Option<Now>,
     arrivals: bool,
     outage: Option<Failure>,
+    asking: LaneId,
     lent: BTreeSet<ServerId>,
     standing: BTreeSet<ServerId>,
-    /// In the order of arrival, with whether it has been woken.
-    waiting: Vec<(WaiterId, bool)>,
+    /// In the order of arrival.
+    waiting: Vec<Line>,
+    weights: Vec<u32>,
+    /// Whether a lane may have to leave a connection to another.
+    reserves: bool,
+    /// The most that anybody was passed by.
+    passed_by: u32,
     steps: u64,
     acquires: u64,
     granted: u64,
@@ -70,11 +88,26 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let pool_size = 1 + usize::try_from(random.below(8)).unwrap();
+        let mut below = |n: u64| usize::try_from(random.below(n)).unwrap();
+        let pool_size = 2 + below(7);
+        let lanes: Vec<LaneSettings> = (0..=below(3))
+            .map(|lane| LaneSettings {
+                weight: 1 + u32::try_from(below(4)).unwrap(),
+                reserved: if lane == 1 { below(2) } else { 0 },
+            })
+            .collect();
+        let weights = lanes.iter().map(|lane| lane.weight).collect();
+        let reserves = lanes.iter().any(|lane| lane.reserved > 0);
         let settings = Settings {
-            pool_size,
-            min_pool_size: usize::try_from(random.below(3)).unwrap().min(pool_size),
-            max_connecting: 1 + usize::try_from(random.below(4)).unwrap(),
+            min_pool_size: below(3).min(pool_size),
+            max_connecting: 1 + below(4),
+            reserve_pool_size: below(3),
+            reserve_pool_timeout: Duration::from_millis(50),
+            lanes,
+            max_waiting: [None, Some(20)][below(2)],
+            shed: below(4) == 0,
+            round_robin: below(2) == 0,
+            server_check_delay: [None, Some(Duration::from_millis(40))][below(2)],
             server_lifetime: [
                 Duration::ZERO,
                 Duration::from_secs(5),
@@ -83,8 +116,8 @@ impl World {
             server_idle_timeout: [Duration::ZERO, Duration::from_millis(200)]
                 [usize::try_from(random.below(2)).unwrap()],
             server_login_retry: Duration::from_secs(1),
-            reset: random.chance(80),
             seed,
+            ..settings(pool_size)
         };
         let mut world = Self {
             core: Core::new(settings),
@@ -95,9 +128,13 @@ impl World {
             timer: None,
             arrivals: true,
             outage: None,
+            asking: LaneId::default(),
             lent: BTreeSet::new(),
             standing: BTreeSet::new(),
             waiting: Vec::new(),
+            weights,
+            reserves,
+            passed_by: 0,
             steps: 0,
             acquires: 0,
             granted: 0,
@@ -138,8 +175,13 @@ impl World {
                 self.plan(hold, Plan::Return(server));
             }
             Action::Wait(waiter) => {
-                if !self.waiting.iter().any(|(other, _)| *other == waiter) {
-                    self.waiting.push((waiter, false));
+                if !self.waiting.iter().any(|line| line.waiter == waiter) {
+                    self.waiting.push(Line {
+                        waiter,
+                        lane: self.asking,
+                        woken: false,
+                        passed_by: 0,
+                    });
                     let patience = self.random.millis(1, 400);
                     self.plan(patience, Plan::GiveUp(waiter));
                 }
@@ -148,11 +190,7 @@ impl World {
             Action::Wake(waiter) => {
                 let slow = self.random.millis(0, 2);
                 self.plan(slow, Plan::Collect(waiter));
-                let place = self.waiting.iter().position(|(other, _)| *other == waiter);
-                self.waiting[place.expect("only who waits is woken")].1 = true;
-                // Whoever is before it has been woken too, or it jumped the queue.
-                let before = &self.waiting[..place.unwrap()];
-                assert!(before.iter().all(|(_, woken)| *woken), "{before:?}");
+                self.woken(waiter);
             }
             Action::Connect(server) => {
                 let time = self.random.millis(0, 8);
@@ -176,7 +214,50 @@ impl World {
                 self.timer = Some(at);
                 self.plan_at(at, Plan::Tick(at));
             }
-            Action::Drained => assert!(self.standing.is_empty()),
+            Action::Check(server) => {
+                let time = self.random.millis(0, 2);
+                self.plan(time, Plan::ResetEnds(server));
+            }
+            Action::Request { .. } | Action::GiveBack(_) | Action::Spare => {
+                unreachable!("this pool is in no group")
+            }
+            Action::Settled => {}
+        }
+    }
+
+    /// Nobody is served before those who came earlier in the same lane, and nobody is
+    /// passed by more often than the other lanes have weight.
+    fn woken(&mut self, waiter: WaiterId) {
+        let place = self.waiting.iter().position(|line| line.waiter == waiter);
+        let place = place.expect("only who waits is woken");
+        let lane = self.waiting[place].lane;
+        let earlier = self.waiting[..place].iter();
+        let jumped = earlier.filter(|line| line.lane == lane && !line.woken);
+        assert_eq!(jumped.count(), 0, "{:?}", self.waiting);
+        if std::mem::replace(&mut self.waiting[place].woken, true) {
+            self.head_is_back(lane);
+        }
+        let turn = self.core.waiters.get(waiter.0).map(|waiter| waiter.turn);
+        if self.reserves || matches!(turn, Some(Turn::Refused(_))) {
+            return;
+        }
+        let mut first_seen = vec![false; self.weights.len()];
+        for line in self.waiting.iter_mut().filter(|line| !line.woken) {
+            let first = !std::mem::replace(&mut first_seen[line.lane.0], true);
+            if first && line.lane != lane {
+                line.passed_by += 1;
+                let others: u32 = self.weights.iter().sum::<u32>() - self.weights[line.lane.0];
+                assert!(line.passed_by <= others, "{line:?} of {:?}", self.weights);
+                self.passed_by = self.passed_by.max(line.passed_by);
+            }
+        }
+    }
+
+    /// Somebody's connection broke before it was collected: nobody else was at the head of
+    /// the lane in the meantime.
+    fn head_is_back(&mut self, lane: LaneId) {
+        for line in self.waiting.iter_mut().filter(|line| line.lane == lane) {
+            line.passed_by = 0;
         }
     }
 
@@ -188,7 +269,7 @@ impl World {
         match plan {
             Plan::Arrive if self.arrivals => {
                 self.acquires += 1;
-                self.step(Event::Acquire);
+                self.acquire();
                 let gap = if self.random.chance(2) { 500 } else { 6 };
                 let gap = self.random.millis(0, gap);
                 self.plan(gap, Plan::Arrive);
@@ -223,6 +304,7 @@ impl World {
             }
             Plan::Breaks(server) => self.step(Event::ServerGone(server)),
             Plan::OutageEnds => self.outage = None,
+            Plan::Resume => self.step(Event::Resume),
             Plan::Tick(at) if self.timer == Some(at) => {
                 self.timer = None;
                 self.step(Event::Tick);
@@ -232,7 +314,39 @@ impl World {
         true
     }
 
+    fn acquire(&mut self) {
+        let lanes = u64::try_from(self.weights.len()).unwrap();
+        let lane = LaneId(usize::try_from(self.random.below(lanes)).unwrap());
+        let patience = Some(self.random.millis(1, 400));
+        self.asking = lane;
+        self.step(Event::Acquire { lane, patience });
+    }
+
+    /// What an operator does now and then.
+    fn operate(&mut self) {
+        match self.random.below(800) {
+            0 => {
+                self.step(Event::Pause);
+                let time = self.random.millis(1, 300);
+                self.plan(time, Plan::Resume);
+            }
+            1 => self.step(Event::Reconnect),
+            2 => {
+                let mut below = |n: u64| usize::try_from(self.random.below(n)).unwrap();
+                let size = Event::Resize {
+                    pool_size: 2 + below(7),
+                    min_pool_size: below(3),
+                    reserve_pool_size: below(3),
+                };
+                self.step(size);
+            }
+            3 => self.step(Event::Evict),
+            _ => {}
+        }
+    }
+
     fn misfortune(&mut self) {
+        self.operate();
         if self.outage.is_none() && self.random.below(400) == 0 {
             let kinds = [Failure::Unreachable, Failure::Starting, Failure::Permanent];
             self.outage = Some(kinds[usize::try_from(self.random.below(3)).unwrap()]);
@@ -250,7 +364,7 @@ impl World {
     }
 
     fn collect(&mut self, waiter: WaiterId) {
-        let Some(place) = self.waiting.iter().position(|(other, _)| *other == waiter) else {
+        let Some(place) = self.waiting.iter().position(|line| line.waiter == waiter) else {
             return;
         };
         let before = self.granted + self.refused;
@@ -259,13 +373,14 @@ impl World {
             self.waiting.remove(place);
         } else {
             // Its connection broke between the wake and now: it waits at its old place.
-            self.waiting[place].1 = false;
+            self.waiting[place].woken = false;
+            self.head_is_back(self.waiting[place].lane);
         }
     }
 
     fn leave(&mut self, waiter: WaiterId) {
         let before = self.waiting.len();
-        self.waiting.retain(|(other, _)| *other != waiter);
+        self.waiting.retain(|line| line.waiter != waiter);
         if self.waiting.len() < before {
             self.canceled += 1;
             self.step(Event::CancelWait {
@@ -284,6 +399,8 @@ impl World {
         let dirty = self.random.chance(5);
         let verdict = if dirty {
             Verdict::Close(CloseReason::QueryInFlight)
+        } else if self.random.chance(20) {
+            Verdict::Clean
         } else {
             Verdict::Reusable
         };
@@ -319,22 +436,30 @@ fn simulate(seed: u64, steps: u64) -> World {
     world
 }
 
-#[test]
-fn a_million_steps_break_no_invariant_and_end_every_acquire() {
-    let mut closes: BTreeMap<&str, u64> = BTreeMap::new();
+/// Runs worlds for five million steps together. A simulation in which nothing happens
+/// proves nothing, so this counts what did.
+fn simulate_many(first_seed: u64) {
+    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
     let mut steps = 0;
-    let mut seed = 0;
-    while steps < 1_000_000 {
+    let mut seed = first_seed;
+    while steps < 5_000_000 {
         seed += 1;
         let world = std::panic::catch_unwind(|| simulate(seed, 20_000));
         let world = world.unwrap_or_else(|_| panic!("seed {seed}"));
         steps += world.steps;
-        for (reason, count) in world.closes {
-            *closes.entry(reason).or_default() += count;
+        let totals = world.core.totals();
+        let counts = [
+            ("checks", totals.checks),
+            ("reserve", totals.reserve_connects),
+            ("timeouts", totals.timeouts),
+            ("refusals", totals.refusals),
+            ("passed by", world.passed_by.into()),
+        ];
+        for (what, count) in world.closes.into_iter().chain(counts) {
+            *seen.entry(what).or_default() += count;
         }
     }
-    // A simulation in which nothing happens proves nothing.
-    for reason in [
+    for what in [
         "query_in_flight",
         "reset_failed",
         "server_gone",
@@ -342,10 +467,39 @@ fn a_million_steps_break_no_invariant_and_end_every_acquire() {
         "idle_too_long",
         "not_needed",
         "shutting_down",
+        "paused",
+        "reconnect",
+        "pool_shrunk",
+        "evicted",
+        "checks",
+        "reserve",
+        "timeouts",
+        "refusals",
+        "passed by",
     ] {
         assert!(
-            closes.get(reason).is_some_and(|count| *count > 10),
-            "{reason}: {closes:?}"
+            seen.get(what).is_some_and(|count| *count > 50),
+            "{what}: {seen:?}"
         );
     }
+}
+
+#[test]
+fn the_first_five_million_steps_break_no_invariant_and_end_every_acquire() {
+    simulate_many(0);
+}
+
+#[test]
+fn the_second_five_million_steps_break_no_invariant_and_end_every_acquire() {
+    simulate_many(1 << 32);
+}
+
+#[test]
+fn the_third_five_million_steps_break_no_invariant_and_end_every_acquire() {
+    simulate_many(2 << 32);
+}
+
+#[test]
+fn the_fourth_five_million_steps_break_no_invariant_and_end_every_acquire() {
+    simulate_many(3 << 32);
 }

@@ -166,6 +166,10 @@ impl List {
         slab.key_at(self.front)
     }
 
+    pub(crate) fn back<T>(&self, slab: &Slab<T>) -> Option<Key> {
+        slab.key_at(self.back)
+    }
+
     pub(crate) fn push_front<T>(&mut self, slab: &mut Slab<T>, key: Key) {
         slab.set_previous(key.index, NIL);
         slab.set_next(key.index, self.front);
@@ -187,6 +191,22 @@ impl List {
             slab.set_next(self.back, key.index);
         }
         self.back = key.index;
+        self.len += 1;
+    }
+
+    /// Puts an entry in front of another, which must be in this list; None is the end.
+    pub(crate) fn insert_before<T>(&mut self, slab: &mut Slab<T>, key: Key, at: Option<Key>) {
+        let Some(at) = at else {
+            return self.push_back(slab, key);
+        };
+        let previous = slab.entry(at).map_or(NIL, |entry| entry.previous);
+        if previous == NIL {
+            return self.push_front(slab, key);
+        }
+        slab.set_previous(key.index, previous);
+        slab.set_next(key.index, at.index);
+        slab.set_next(previous, key.index);
+        slab.set_previous(at.index, key.index);
         self.len += 1;
     }
 

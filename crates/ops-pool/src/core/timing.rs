@@ -13,9 +13,12 @@ use crate::close::CloseReason;
 impl Core {
     pub(super) fn tick(&mut self, now: Now) {
         self.timer = None;
-        let idle: Vec<Key> = self.idle.iter(&self.servers).map(|(key, _)| key).collect();
-        // The back has been idle for the longest time.
-        for key in idle.into_iter().rev() {
+        let mut idle: Vec<Key> = self.idle.iter(&self.servers).map(|(key, _)| key).collect();
+        // The one that has been idle for longest comes first.
+        if !self.settings.round_robin {
+            idle.reverse();
+        }
+        for key in idle {
             if let Some(reason) = self.idle_overdue(key, now) {
                 self.idle.unlink(&mut self.servers, key);
                 self.close(key, reason);
@@ -96,7 +99,7 @@ impl Core {
         {
             self.arm(at);
         }
-        if self.queue.is_empty() {
+        if self.lanes.waiting() == 0 {
             return;
         }
         let fresh = self
@@ -124,7 +127,7 @@ impl Core {
             .count()
     }
 
-    fn arm(&mut self, at: Now) {
+    pub(super) fn arm(&mut self, at: Now) {
         if self.timer.is_none_or(|armed| at < armed) {
             self.timer = Some(at);
             self.out.push(Action::Timer(at));

@@ -40,6 +40,17 @@ impl Line {
         outcome.unwrap_or(Err(CloseReason::ResetTimedOut))
     }
 
+    /// Whether the server still answers.
+    pub(super) async fn check(&mut self, config: &Config, conn: &Conn) -> Result<(), CloseReason> {
+        let query = conn.client.batch_execute(&config.server_check_query);
+        let work = timeout(config.reset_timeout, query);
+        let outcome = self.during(work).await.map_err(|over| self.why(over))?;
+        match outcome {
+            Ok(Ok(())) if conn.left() == Left::Nothing => Ok(()),
+            _ => Err(CloseReason::CheckFailed),
+        }
+    }
+
     async fn clean_up(&mut self, config: &Config, conn: &mut Conn) -> Result<(), CloseReason> {
         // What the session asked for and the driver had not sent yet goes out first, so that
         // what follows is about everything.

@@ -11,7 +11,10 @@ use tokio_postgres::{CancelToken, NoTls};
 
 use super::*;
 use crate::connect::Connect;
-use crate::core::{Action, Core, Now, Settings};
+use crate::core::bench::{ACQUIRE, settings};
+use crate::core::{Action, Core, LaneId, Now};
+use crate::group::Groups;
+use crate::lane::Lanes;
 use crate::reset::Reset;
 use crate::shared::{Answer, Holding};
 use crate::tap::Tap;
@@ -35,9 +38,14 @@ fn config() -> Config {
         connect: Arc::new(Nowhere),
         database: String::new(),
         user: String::new(),
-        pool_size: 1,
         query_wait_timeout: None,
         server_connect_timeout: Duration::from_secs(1),
+        server_check_query: String::new(),
+        lanes: Lanes::new(&[], 1, &mut |_| ()),
+        groups: Groups::default(),
+        shed: false,
+        refuse_nested: false,
+        leak_threshold: None,
         reset: Reset::DiscardAll.plan(),
         reset_timeout: Duration::from_secs(5),
         on_dirty: OnDirty::Close,
@@ -52,23 +60,10 @@ fn without_reset() -> Config {
     }
 }
 
-fn settings() -> Settings {
-    Settings {
-        pool_size: 1,
-        min_pool_size: 0,
-        max_connecting: 1,
-        server_lifetime: Duration::from_secs(3600),
-        server_idle_timeout: Duration::ZERO,
-        server_login_retry: Duration::from_secs(1),
-        reset: true,
-        seed: 1,
-    }
-}
-
 /// The id that every core gives to its first connection.
 fn first_server() -> ServerId {
-    let mut core = Core::new(settings());
-    let actions: Vec<Action> = core.step(Event::Acquire, Now::default()).collect();
+    let mut core = Core::new(settings(1));
+    let actions: Vec<Action> = core.step(ACQUIRE, Now::default()).collect();
     let [Action::Wait(_), Action::Connect(server)] = actions[..] else {
         panic!("{actions:?}")
     };
@@ -158,19 +153,23 @@ async fn an_error_whose_end_is_not_here_is_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_just_broke_is_not_handed_out() {
     let (line, conn, _far) = connection().await;
-    let shared = Shared::start(config(), settings(), &Handle::current());
+    let shared = Shared::start(config(), settings(1), &Handle::current());
     let holding = Holding {
         label: None,
         location: Location::caller(),
+        task: None,
     };
-    let Ok(Answer::Wait(waiter)) = shared.acquire(&holding) else {
+    let Ok(Answer::Wait(waiter)) = shared.acquire(LaneId::default(), None, &holding) else {
         panic!("nothing stands yet")
     };
     shared.connected(Box::new(conn), mpsc::unbounded_channel().0);
     shared.cancel_wait(waiter, false);
     assert_eq!(shared.snapshot().idle, 1);
     drop(line);
-    assert!(matches!(shared.acquire(&holding), Ok(Answer::Wait(_))));
+    assert!(matches!(
+        shared.acquire(LaneId::default(), None, &holding),
+        Ok(Answer::Wait(_))
+    ));
     assert_eq!(
         (shared.snapshot().idle, shared.snapshot().connecting),
         (0, 1)

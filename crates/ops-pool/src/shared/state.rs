@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ops_core::Error;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::Id;
 
 use crate::close::{CloseReason, Released};
 use crate::core::{Action, Core, Event, Now, Refusal, ServerId, Verdict, WaiterId};
@@ -19,6 +20,27 @@ use crate::error::{AcquireError, AcquireReport, Holder, ServerDown};
 pub(crate) struct Holding {
     pub(crate) label: Option<Cow<'static, str>>,
     pub(crate) location: &'static Location<'static>,
+    /// The task that asks; None outside of any.
+    pub(crate) task: Option<Id>,
+}
+
+/// A session in somebody's hands.
+#[derive(Debug)]
+struct Held {
+    by: Holding,
+    since: Now,
+    /// It has been out for too long, and that has been told.
+    told: bool,
+}
+
+impl Held {
+    fn holder(&self, now: Now) -> Holder {
+        Holder {
+            label: self.by.label.clone(),
+            location: self.by.location,
+            age: now.since(self.since),
+        }
+    }
 }
 
 /// What belongs to a connection.
@@ -27,7 +49,7 @@ pub(crate) struct Slot {
     /// The connection, while it is in the pool and its task does not have it.
     conn: Option<Box<Conn>>,
     orders: Option<mpsc::UnboundedSender<Order>>,
-    holder: Option<(Holding, Now)>,
+    holder: Option<Held>,
     /// Who wants to know how its release went.
     report: Option<oneshot::Sender<Released>>,
 }
@@ -81,7 +103,11 @@ pub(super) enum Effect {
     Close(Slot, CloseReason),
     Report(oneshot::Sender<Released>, Released),
     Rearm,
-    Drained,
+    Settled,
+    /// The groups are asked for places.
+    Request,
+    GiveBack(usize),
+    Spare,
 }
 
 impl Deferred {
@@ -120,7 +146,11 @@ pub(crate) struct State {
     slots: Vec<Slot>,
     /// By the index of the waiter's id.
     wakers: Vec<Option<Waker>>,
+    /// The task of each waiter that has a session already, by the index of the waiter's id.
+    waiting_tasks: Vec<Option<Id>>,
     timer: Option<Now>,
+    /// How many sessions were out for too long.
+    leaks: u64,
     /// Why the last attempt to connect failed, and when.
     failure: Option<(Arc<Error>, Now)>,
 }
@@ -131,7 +161,9 @@ impl State {
             core,
             slots: Vec::new(),
             wakers: Vec::new(),
+            waiting_tasks: Vec::new(),
             timer: None,
+            leaks: 0,
             failure: None,
         }
     }
@@ -176,14 +208,8 @@ impl State {
                     }
                 }
                 Action::Connect(server) => deferred.push(Effect::Connect(server)),
-                Action::Reset(server) => {
-                    if let Some(slot) = self.slots.get_mut(server.index())
-                        && let Some(orders) = &slot.orders
-                        && let Some(conn) = slot.conn.take()
-                    {
-                        deferred.push(Effect::Order(orders.clone(), Order::Reset(conn)));
-                    }
-                }
+                Action::Reset(server) => order(&mut self.slots, server, Order::Reset, deferred),
+                Action::Check(server) => order(&mut self.slots, server, Order::Check, deferred),
                 Action::Close(server, reason) => {
                     let slot = clear(&mut self.slots, server);
                     deferred.push(Effect::Close(slot, reason));
@@ -192,7 +218,10 @@ impl State {
                     self.timer = Some(at);
                     deferred.push(Effect::Rearm);
                 }
-                Action::Drained => deferred.push(Effect::Drained),
+                Action::Settled => deferred.push(Effect::Settled),
+                Action::Request => deferred.push(Effect::Request),
+                Action::GiveBack(permits) => deferred.push(Effect::GiveBack(permits)),
+                Action::Spare => deferred.push(Effect::Spare),
             }
         }
         debug_assert_eq!(self.core.check_invariants(), Ok(()), "after {event:?}");
@@ -207,7 +236,11 @@ impl State {
         now: Now,
     ) -> Option<Box<Conn>> {
         let slot = self.slots.get_mut(server.index())?;
-        slot.holder = Some((holding.clone(), now));
+        slot.holder = Some(Held {
+            by: holding.clone(),
+            since: now,
+            told: false,
+        });
         slot.conn.take()
     }
 
@@ -311,9 +344,15 @@ impl State {
         self.failure = Some((err, now));
     }
 
-    pub(super) fn refused(&self, refusal: Refusal) -> AcquireError {
+    pub(super) fn refused(&self, refusal: Refusal, now: Now) -> AcquireError {
+        let report = || Box::new(self.report(Duration::ZERO, now));
         match refusal {
             Refusal::ShuttingDown => AcquireError::ShuttingDown,
+            Refusal::QueueFull => AcquireError::QueueFull(report()),
+            Refusal::Hopeless { expected } => AcquireError::Overloaded {
+                expected,
+                report: report(),
+            },
             Refusal::ServerDown { retry_in } => AcquireError::ServerDown(Box::new(ServerDown {
                 cause: self.failure.as_ref().map(|(err, _)| Arc::clone(err)),
                 retry_in,
@@ -323,22 +362,37 @@ impl State {
 
     pub(super) fn holders(&self, now: Now) -> Vec<Holder> {
         let holders = self.slots.iter().filter_map(|slot| slot.holder.as_ref());
-        let mut holders: Vec<Holder> = holders
-            .map(|(Holding { label, location }, since)| Holder {
-                label: label.clone(),
-                location,
-                age: now.since(*since),
-            })
-            .collect();
+        let mut holders: Vec<Holder> = holders.map(|held| held.holder(now)).collect();
         holders.sort_by_key(|holder| std::cmp::Reverse(holder.age));
         holders
     }
 
-    pub(super) fn report(&self, waited: Duration, now: Now, pool_size: usize) -> AcquireReport {
+    /// Who has had a session for longer than `threshold`; each is told once.
+    pub(super) fn leaked(&mut self, threshold: Duration, now: Now) -> Vec<Holder> {
+        let held = self
+            .slots
+            .iter_mut()
+            .filter_map(|slot| slot.holder.as_mut());
+        let leaked = held.filter(|held| !held.told && now.since(held.since) >= threshold);
+        let leaked: Vec<Holder> = leaked
+            .map(|held| {
+                held.told = true;
+                held.holder(now)
+            })
+            .collect();
+        self.leaks += leaked.len() as u64;
+        leaked
+    }
+
+    pub(crate) fn leaks(&self) -> u64 {
+        self.leaks
+    }
+
+    pub(super) fn report(&self, waited: Duration, now: Now) -> AcquireReport {
         let counts = self.core.counts();
         AcquireReport {
             waited,
-            pool_size,
+            pool_size: self.core.settings().pool_size,
             active: counts.active,
             idle: counts.idle,
             connecting: counts.connecting,
@@ -347,6 +401,64 @@ impl State {
             holders: self.holders(now),
             last_error: self.failure.as_ref().map(|(err, _)| Arc::clone(err)),
         }
+    }
+
+    /// The session of this connection is used by another task than the one that
+    /// acquired it.
+    pub(super) fn moved(&mut self, server: ServerId) {
+        let slot = self.slots.get_mut(server.index());
+        if let Some(held) = slot.and_then(|slot| slot.holder.as_mut()) {
+            held.by.task = None;
+        }
+    }
+
+    /// Whether the task has a session of this pool.
+    pub(super) fn is_holder(&self, task: Id) -> bool {
+        let mut holders = self.slots.iter().filter_map(|slot| slot.holder.as_ref());
+        holders.any(|held| held.by.task == Some(task))
+    }
+
+    /// Notes who waits, so that it can be told when everybody waits for everybody.
+    pub(super) fn note_waiter(&mut self, waiter: WaiterId, task: Option<Id>) {
+        if self.waiting_tasks.len() <= waiter.index() {
+            self.waiting_tasks.resize(waiter.index() + 1, None);
+        }
+        if let Some(kept) = self.waiting_tasks.get_mut(waiter.index()) {
+            *kept = task;
+        }
+    }
+
+    pub(super) fn forget_waiter(&mut self, waiter: WaiterId) {
+        if let Some(kept) = self.waiting_tasks.get_mut(waiter.index()) {
+            *kept = None;
+        }
+    }
+
+    /// Whether every connection that the pool may have is held by a task that itself waits
+    /// for another one: nobody will ever go on.
+    pub(super) fn is_deadlocked(&self) -> bool {
+        let settings = self.core.settings();
+        let limit = settings.pool_size + settings.reserve_pool_size;
+        let holders = self.slots.iter().filter_map(|slot| slot.holder.as_ref());
+        let stuck = holders
+            .filter(|held| held.by.task.is_some() && self.waiting_tasks.contains(&held.by.task));
+        let counts = self.core.counts();
+        counts.active >= limit && stuck.count() == counts.active
+    }
+}
+
+/// Gives a connection to its task, to do something with it.
+fn order(
+    slots: &mut [Slot],
+    server: ServerId,
+    what: fn(Box<Conn>) -> Order,
+    deferred: &mut Deferred,
+) {
+    if let Some(slot) = slots.get_mut(server.index())
+        && let Some(orders) = &slot.orders
+        && let Some(conn) = slot.conn.take()
+    {
+        deferred.push(Effect::Order(orders.clone(), what(conn)));
     }
 }
 
