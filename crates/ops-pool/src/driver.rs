@@ -66,8 +66,8 @@ impl Conn {
 
     /// What is to become of the session. Where that is not certain yet, its task finds out.
     pub(crate) fn verdict(&self, config: &Config) -> Verdict {
-        if self.client.is_closed() {
-            return Verdict::Close(self.close_reason().unwrap_or(CloseReason::ServerGone));
+        if let Some(reason) = self.close_reason() {
+            return Verdict::Close(reason);
         }
         match (self.left(), config.on_dirty) {
             (Left::InFlight, OnDirty::Close) => Verdict::Close(CloseReason::QueryInFlight),
@@ -126,6 +126,8 @@ pub(crate) enum Order {
     /// The connection has left the pool: go on driving it until its client is dropped.
     Detach,
 }
+
+type Inbox = mpsc::UnboundedReceiver<Order>;
 
 /// However the task ends, also by a panic or with its runtime, the pool hears of it.
 struct Gone(Arc<Shared>, ServerId);
@@ -188,7 +190,7 @@ async fn serve(gone: &Gone, connected: Connected) {
     loop {
         let order = tokio::select! {
             biased;
-            _ = line.drive() => return hang_up(shared, *server, line).await,
+            _ = line.drive() => return hang_up(shared, *server, line, inbox).await,
             order = inbox.recv() => order,
         };
         let (conn, outcome) = match order {
@@ -202,7 +204,7 @@ async fn serve(gone: &Gone, connected: Connected) {
             }
             Some(Order::Detach) => {
                 line.drive().await;
-                return hang_up(shared, *server, line).await;
+                return hang_up(shared, *server, line, inbox).await;
             }
             None => return line.close(&*config.connect).await,
         };
@@ -218,9 +220,16 @@ async fn serve(gone: &Gone, connected: Connected) {
 }
 
 /// Ends a connection that is over. One that was broken off may be over on this side alone.
-async fn hang_up(shared: &Arc<Shared>, server: ServerId, line: Line) {
-    if line.wire.broken().is_some() {
-        shared.step(Event::ServerGone(server));
+async fn hang_up(shared: &Arc<Shared>, server: ServerId, line: Line, mut inbox: Inbox) {
+    if let Some(reason) = line.wire.broken() {
+        inbox.close();
+        // Whoever has given the session back meanwhile hears why it is over.
+        let due = matches!(inbox.try_recv(), Ok(Order::Reset(_) | Order::Check(_)));
+        shared.step(if due {
+            Event::ResetDone(server, Err(reason))
+        } else {
+            Event::ServerGone(server)
+        });
         line.close(&*shared.config().connect).await;
     }
 }

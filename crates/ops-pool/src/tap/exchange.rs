@@ -48,6 +48,17 @@ enum Open {
     Batch,
 }
 
+/// How a `COPY` stands that failed before the driver had ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FailedCopy {
+    Nothing,
+    /// The error is here.
+    Heard,
+    /// The server had not skipped the `Sync` that was sent with the statement, and has
+    /// answered it. The one that the driver is about to send is one too many.
+    Over,
+}
+
 /// Both directions of a connection.
 #[derive(Debug)]
 #[expect(
@@ -63,8 +74,7 @@ pub(super) struct Exchange {
     copying_in: bool,
     /// The server skips, or has skipped, the `Sync` after the `COPY`.
     sync_skipped: bool,
-    /// The `COPY` failed before it was known whether the server had skipped it.
-    sync_answered: bool,
+    failed_copy: FailedCopy,
     /// Something has come since the last `ReadyForQuery`.
     heard: bool,
     status: u8,
@@ -86,7 +96,7 @@ impl Exchange {
             open: Open::Nothing,
             copying_in: false,
             sync_skipped: false,
-            sync_answered: false,
+            failed_copy: FailedCopy::Nothing,
             heard: false,
             status: 0,
             lost: false,
@@ -122,7 +132,8 @@ impl Exchange {
         let open = u32::from(self.open == Open::Batch);
         let in_flight = self.work + open.max(u32::from(self.copying_in));
         // A simple query may have begun a transaction before it failed.
-        let failed = self.requests.front() == Some(&Request::Failed);
+        let failed = self.requests.front() == Some(&Request::Failed)
+            || self.failed_copy == FailedCopy::Heard;
         let unknown = self.lost || (failed && self.status == b'I');
         let status = if unknown { 0 } else { self.status };
         self.wire.set(status, failed, in_flight);
@@ -142,11 +153,18 @@ impl Exchange {
         if self.copying_in {
             return;
         }
-        match std::mem::replace(&mut self.open, Open::Nothing) {
-            Open::Batch => self.push(Request::Batch),
-            Open::Upkeep => self.push(Request::Upkeep),
-            Open::Nothing => self.push(Request::Sync),
-        }
+        let open = std::mem::replace(&mut self.open, Open::Nothing);
+        let failed = std::mem::replace(&mut self.failed_copy, FailedCopy::Nothing);
+        self.push(match (failed, open) {
+            (FailedCopy::Heard, _) => Request::Failed,
+            (FailedCopy::Over, _) => {
+                self.wire.break_off(Broken::OutOfStep);
+                Request::Sync
+            }
+            (FailedCopy::Nothing, Open::Batch) => Request::Batch,
+            (FailedCopy::Nothing, Open::Upkeep) => Request::Upkeep,
+            (FailedCopy::Nothing, Open::Nothing) => Request::Sync,
+        });
     }
 
     fn copy_begins(&mut self) {
@@ -167,9 +185,12 @@ impl Exchange {
         self.sync_skipped = false;
         self.wire.set_gives_up_copy(false);
         let heard = std::mem::take(&mut self.heard);
-        let sync_answered = std::mem::take(&mut self.sync_answered);
         let expected = match self.requests.front() {
-            None => sync_answered,
+            None if self.failed_copy == FailedCopy::Heard => {
+                self.failed_copy = FailedCopy::Over;
+                true
+            }
+            None => false,
             Some(Request::Sync) => true,
             Some(_) => heard,
         };
@@ -190,7 +211,10 @@ impl Exchange {
         self.copying_in = false;
         if std::mem::take(&mut self.sync_skipped) {
             self.wire.doubt();
-            self.sync_answered = self.requests.is_empty();
+            if self.requests.is_empty() {
+                self.open = Open::Nothing;
+                self.failed_copy = FailedCopy::Heard;
+            }
         }
         if let Some(head) = self.requests.front_mut()
             && *head != Request::Failed
