@@ -4,6 +4,7 @@
 mod clean;
 mod line;
 mod quiet;
+mod stop;
 #[cfg(test)]
 mod tests;
 

@@ -1,9 +1,11 @@
 //! Making a session that came back as good as new.
 
+use ops_core::Report;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 
 use super::line::{Line, Over};
+use super::stop::Unstopped;
 use super::{Conn, Left};
 use crate::close::{CloseReason, Released};
 use crate::config::Config;
@@ -116,35 +118,17 @@ impl Line {
         }
     }
 
-    /// Cancels what runs. A request to cancel that is under way could hit whatever runs on
-    /// the connection next, so each is waited for, also where nothing runs anymore.
     async fn cancel(&mut self, config: &Config) -> Result<(), CloseReason> {
-        let all = async {
-            while self.wire.in_flight() > 0 {
-                let before = self.wire.in_flight();
-                let token = self.token().clone();
-                // A COPY that the driver has given up ends by itself.
-                let needed = !self.wire.gives_up_copy();
-                let request = async {
-                    if needed {
-                        config.connect.cancel(&token).await?;
-                    }
-                    Ok::<(), ops_core::Error>(())
-                };
-                // An error that somebody does not read may keep the end from coming.
-                let ended = move |wire: &Wire| wire.in_flight() < before && !wire.is_failing();
-                let answered = self.until(ended);
-                let (requested, answered) = tokio::join!(request, answered);
-                answered.map_err(|over| self.why(over))?;
-                if let Err(err) = requested {
-                    tracing::debug!(error = %err, "a query could not be canceled");
-                    return Err(CloseReason::QueryInFlight);
-                }
+        let stopped = timeout(config.cancel_timeout, self.stop(&*config.connect)).await;
+        match stopped {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Unstopped::Over)) => Err(self.why(Over)),
+            Ok(Err(Unstopped::Uncertain(err))) => {
+                tracing::debug!(error = %Report(&err), "a query could not be canceled");
+                Err(CloseReason::QueryInFlight)
             }
-            Ok(())
-        };
-        let outcome = timeout(config.cancel_timeout, all).await;
-        outcome.unwrap_or(Err(CloseReason::QueryInFlight))
+            Err(_) => Err(CloseReason::QueryInFlight),
+        }
     }
 
     async fn roll_back(&mut self, conn: &Conn) -> Result<(), CloseReason> {
