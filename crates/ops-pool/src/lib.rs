@@ -46,7 +46,7 @@ pub use session::Session;
 pub use settings::pgbouncer::{Ignored, PgBouncerIni, PgBouncerPool};
 pub use settings::{PoolSettings, ResetOnReturn, SqlAlchemy};
 pub use snapshot::{LaneSnapshot, ShowPools, Snapshot, Totals};
-pub use tap::{Tap, TransactionStatus, Wire};
+pub use tap::{CommandTag, Tap, TapCounts, TapCountsSnapshot, TransactionStatus, Wire};
 
 // The examples of the longer texts are tests.
 #[cfg(doctest)]

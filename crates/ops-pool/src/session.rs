@@ -53,6 +53,7 @@ impl fmt::Debug for Session {
 
 impl Session {
     pub(crate) fn new(conn: Box<Conn>, shared: Arc<Shared>, task: Option<Id>) -> Self {
+        conn.wire.lend();
         Self {
             conn: Some(conn),
             shared,
@@ -159,6 +160,7 @@ impl Session {
 
     fn give_back(&mut self, report: Option<oneshot::Sender<Released>>) {
         if let Some(mut conn) = self.conn.take() {
+            conn.wire.take_back();
             conn.outcome = Released::Clean;
             conn.owes_reset |= self.used.is_completed();
             conn.cancels = self.cancels.take().filter(|requests| requests.give_back());

@@ -6,9 +6,11 @@
 //! nothing. Where a reset that goes in front of a session fails, it breaks the connection
 //! before an answer to anything behind it gets through.
 
+mod counts;
 mod exchange;
 mod frame;
 mod statement;
+mod tag;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -23,6 +25,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use exchange::Exchange;
 use frame::Framer;
 
+pub use counts::{TapCounts, TapCountsSnapshot};
+pub use tag::CommandTag;
 pub(crate) use wire::Broken;
 pub use wire::{TransactionStatus, Wire};
 

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::counts::TapCounts;
+use super::tag::CommandTag;
 use crate::close::CloseReason;
 
 /// The state of a session as the server's answers tell it.
@@ -19,6 +21,12 @@ pub struct Wire {
     gives_up_copy: AtomicBool,
     /// The stream did not take what it was given last.
     blocked: AtomicBool,
+    /// A caller has the connection.
+    lent: AtomicBool,
+    /// That caller has a `last`.
+    told: AtomicBool,
+    last: Mutex<Option<CommandTag>>,
+    counts: TapCounts,
     lookups: Mutex<Vec<Lookup>>,
     statements: Statements,
     resets: Resets,
@@ -124,6 +132,10 @@ impl Wire {
             in_doubt: AtomicBool::new(false),
             gives_up_copy: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
+            lent: AtomicBool::new(false),
+            told: AtomicBool::new(false),
+            last: Mutex::new(None),
+            counts: TapCounts::default(),
             lookups: Mutex::new(Vec::new()),
             statements: Statements::default(),
             resets: Resets::default(),
@@ -149,6 +161,48 @@ impl Wire {
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Acquire)
+    }
+
+    /// Whether the session is in a transaction, failed or not, in which nothing runs.
+    #[must_use]
+    pub fn is_idle_in_transaction(&self) -> bool {
+        let status = self.status();
+        let open = [TransactionStatus::InTransaction, TransactionStatus::Failed];
+        self.in_flight() == 0 && open.contains(&status)
+    }
+
+    /// What callers have done on the connection.
+    #[must_use]
+    pub fn counts(&self) -> &TapCounts {
+        &self.counts
+    }
+
+    /// The command of the last statement that ended without an error, of the caller who has
+    /// the connection, or who had it last.
+    #[must_use]
+    pub fn last_command(&self) -> Option<CommandTag> {
+        let last = || *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        self.told.load(Ordering::Acquire).then(last).flatten()
+    }
+
+    pub(super) fn set_last_command(&self, command: Option<CommandTag>) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = command;
+        self.told.store(true, Ordering::Release);
+    }
+
+    /// What goes out from now on is a caller's.
+    pub(crate) fn lend(&self) {
+        self.told.store(false, Ordering::Relaxed);
+        self.lent.store(true, Ordering::Release);
+    }
+
+    /// What goes out from now on is the pool's.
+    pub(crate) fn take_back(&self) {
+        self.lent.store(false, Ordering::Release);
+    }
+
+    pub(super) fn is_lent(&self) -> bool {
+        self.lent.load(Ordering::Relaxed)
     }
 
     pub(super) fn set(&self, status: u8, failing: bool, in_flight: u32) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ops_core::{Error, ErrorKind, Result, async_trait};
-use ops_pool::{Connect, Connected, Tap};
+use ops_pool::{Connect, Connected, Tap, Wire};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Notify;
 use tokio::time::sleep;
@@ -41,6 +41,7 @@ pub(crate) struct Backend {
     running: Mutex<HashMap<i32, Arc<Notify>>>,
     pids: AtomicUsize,
     standing: AtomicUsize,
+    wires: Mutex<Vec<Arc<Wire>>>,
 }
 
 impl Backend {
@@ -55,6 +56,7 @@ impl Backend {
             running: Mutex::new(HashMap::new()),
             pids: AtomicUsize::new(0),
             standing: AtomicUsize::new(0),
+            wires: Mutex::new(Vec::new()),
         })
     }
 
@@ -77,6 +79,11 @@ impl Backend {
 
     pub(crate) fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
+    }
+
+    /// What the tap of each connection tells.
+    pub(crate) fn wires(&self) -> Vec<Arc<Wire>> {
+        self.wires.lock().unwrap().clone()
     }
 
     fn note(&self, what: &str) {
@@ -122,6 +129,7 @@ impl Connect for ToBackend {
         let (near, far) = tokio::io::duplex(4096);
         tokio::spawn(serve(Arc::clone(&self.0), far));
         let (tap, wire) = Tap::new(near);
+        self.0.wires.lock().unwrap().push(Arc::clone(&wire));
         let mut config = Config::new();
         config.user("fake").ssl_mode(SslMode::Disable);
         let (client, connection) = config

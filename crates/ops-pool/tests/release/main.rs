@@ -9,6 +9,7 @@
 
 mod backend;
 mod cancel;
+mod counts;
 mod hygiene;
 mod kept;
 mod killed;

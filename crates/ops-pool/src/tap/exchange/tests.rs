@@ -1,5 +1,7 @@
 //! The messages of a connection, written down.
 
+mod counting;
+
 use super::super::TransactionStatus;
 use super::super::frame::Framer;
 use super::*;
