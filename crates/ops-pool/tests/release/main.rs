@@ -8,6 +8,7 @@
 )]
 
 mod backend;
+mod broken;
 mod cancel;
 mod counts;
 mod hygiene;
