@@ -73,7 +73,7 @@ impl Acquire {
             },
         };
         let patience = if shared.config().shed {
-            patience(limit, shared.config().query_wait_timeout)
+            patience(limit, shared.config().query_wait_timeout())
         } else {
             None
         };
@@ -88,39 +88,49 @@ impl Acquire {
             }
             Answer::Wait(waiter) => waiter,
         };
-        let begun = tokio::time::Instant::now();
-        let until = match limit {
-            Some(Limit::For(timeout)) => begun.checked_add(timeout),
-            Some(Limit::Until(deadline)) => Some(tokio::time::Instant::from_std(deadline)),
-            None => shared
-                .config()
-                .query_wait_timeout
-                .and_then(|timeout| begun.checked_add(timeout)),
-        };
-        let mut place = Place {
-            shared,
-            waiter: Some(waiter),
-        };
-        let too_late = async {
-            match until {
-                Some(until) => tokio::time::sleep_until(until).await,
-                None => std::future::pending().await,
-            }
-        };
-        let outcome = async {
-            tokio::select! {
-                biased;
-                served = place.served(&holding) => {
-                    Ok(Session::new(served?, Arc::clone(shared), holding.task))
-                }
-                () = too_late => {
-                    place.leave(true);
-                    Err(shared.gave_up(begun.elapsed(), &holding))
-                }
-            }
-        };
-        trace::waiting(shared.config(), &holding, outcome).await
+        // Boxed, so that the future of those who need not wait is small: it is moved.
+        Box::pin(wait(shared, waiter, limit, holding)).await
     }
+}
+
+async fn wait(
+    shared: &Arc<Shared>,
+    waiter: WaiterId,
+    limit: Option<Limit>,
+    holding: Holding,
+) -> Result<Session, AcquireError> {
+    let begun = tokio::time::Instant::now();
+    let until = match limit {
+        Some(Limit::For(timeout)) => begun.checked_add(timeout),
+        Some(Limit::Until(deadline)) => Some(tokio::time::Instant::from_std(deadline)),
+        None => shared
+            .config()
+            .query_wait_timeout()
+            .and_then(|timeout| begun.checked_add(timeout)),
+    };
+    let mut place = Place {
+        shared,
+        waiter: Some(waiter),
+    };
+    let too_late = async {
+        match until {
+            Some(until) => tokio::time::sleep_until(until).await,
+            None => std::future::pending().await,
+        }
+    };
+    let outcome = async {
+        tokio::select! {
+            biased;
+            served = place.served() => {
+                Ok(Session::new(served?, Arc::clone(shared), holding.task))
+            }
+            () = too_late => {
+                place.leave(true);
+                Err(shared.gave_up(begun.elapsed(), &holding))
+            }
+        }
+    };
+    trace::waiting(shared.config(), &holding, outcome).await
 }
 
 /// How long the caller is ready to wait.
@@ -143,11 +153,11 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    async fn served(&mut self, holding: &Holding) -> Result<Box<Conn>, AcquireError> {
+    async fn served(&mut self) -> Result<Box<Conn>, AcquireError> {
         let Some(waiter) = self.waiter else {
             return Err(AcquireError::ShuttingDown);
         };
-        let outcome = poll_fn(|cx| self.shared.poll_collect(waiter, holding, cx)).await;
+        let outcome = poll_fn(|cx| self.shared.poll_collect(waiter, cx)).await;
         self.waiter = None;
         outcome
     }

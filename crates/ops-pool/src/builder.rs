@@ -7,12 +7,12 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_core::database::ConnectInfo;
-use ops_core::{Error, Result};
+use ops_core::database::{ConnectInfo, Host};
+use ops_core::{Clock, Error, Result, SystemClock};
 use ops_pg::connect::ConnectOptions;
 use tokio::runtime::Handle;
 
-use crate::config::Config;
+use crate::config::{Config, Target};
 use crate::connect::{Connect, PgConnect};
 use crate::connect_query::ConnectQuery;
 use crate::core::Settings;
@@ -54,30 +54,16 @@ enum Source {
 #[must_use = "a builder does nothing until it is built"]
 pub struct SessionPoolBuilder {
     source: Source,
-    pool_size: usize,
-    min_pool_size: usize,
-    max_connecting: usize,
-    query_wait_timeout: Duration,
-    server_connect_timeout: Duration,
-    server_login_retry: Duration,
-    server_lifetime: Duration,
-    server_idle_timeout: Duration,
+    settings: PoolSettings,
     reset: Reset,
-    reset_timeout: Duration,
-    reserve_pool_size: usize,
-    reserve_pool_timeout: Duration,
-    server_round_robin: bool,
-    server_check_delay: Option<Duration>,
-    server_check_query: String,
+    on_dirty: OnDirty,
     max_waiting: Option<usize>,
     shed: bool,
     refuse_nested: bool,
     leak_threshold: Option<Duration>,
     lanes: Vec<Lane>,
     groups: Groups,
-    connect_query: Option<String>,
-    on_dirty: OnDirty,
-    cancel_timeout: Duration,
+    clock: Arc<dyn Clock>,
 }
 
 impl SessionPoolBuilder {
@@ -92,30 +78,16 @@ impl SessionPoolBuilder {
     fn new(source: Source) -> Self {
         Self {
             source,
-            pool_size: 20,
-            min_pool_size: 0,
-            max_connecting: 4,
-            query_wait_timeout: Duration::from_secs(120),
-            server_connect_timeout: Duration::from_secs(15),
-            server_login_retry: Duration::from_secs(15),
-            server_lifetime: Duration::from_secs(3600),
-            server_idle_timeout: Duration::from_secs(600),
-            reset: Reset::DiscardAll,
-            reset_timeout: Duration::from_secs(5),
-            reserve_pool_size: 0,
-            reserve_pool_timeout: Duration::from_secs(5),
-            server_round_robin: false,
-            server_check_delay: Some(Duration::from_secs(30)),
-            server_check_query: String::new(),
+            settings: PoolSettings::default(),
+            reset: Reset::default(),
+            on_dirty: OnDirty::default(),
             max_waiting: None,
             shed: false,
             refuse_nested: false,
             leak_threshold: None,
             lanes: Vec::new(),
             groups: Groups::default(),
-            connect_query: None,
-            on_dirty: OnDirty::Close,
-            cancel_timeout: Duration::from_secs(2),
+            clock: Arc::new(SystemClock),
         }
     }
 
@@ -125,32 +97,14 @@ impl SessionPoolBuilder {
     /// are to hold for several pools together, leave them at zero and put the pools into
     /// one [`group`](Self::group).
     pub fn settings(mut self, settings: PoolSettings) -> Self {
-        self.pool_size = settings.pool_size;
-        self.min_pool_size = settings.min_pool_size;
-        self.max_connecting = settings.max_connecting;
-        self.query_wait_timeout = settings.query_wait_timeout;
-        self.server_connect_timeout = settings.server_connect_timeout;
-        self.server_login_retry = settings.server_login_retry;
-        self.server_lifetime = settings.server_lifetime;
-        self.server_idle_timeout = settings.server_idle_timeout;
-        self.reset = Reset::Custom(settings.server_reset_query);
-        self.cancel_timeout = settings.cancel_timeout;
-        self.reset_timeout = settings.reset_timeout;
-        self.connect_query = settings.connect_query;
-        self.reserve_pool_size = settings.reserve_pool_size;
-        self.reserve_pool_timeout = settings.reserve_pool_timeout;
-        self.server_round_robin = settings.server_round_robin;
-        self.server_check_delay = settings
-            .server_check_query
-            .is_some()
-            .then_some(settings.server_check_delay);
-        self.server_check_query = settings.server_check_query.unwrap_or_default();
+        self.reset = Reset::Custom(settings.server_reset_query.clone());
         self.max_waiting = (settings.max_waiting > 0).then_some(settings.max_waiting);
         for limit in [settings.max_db_connections, settings.max_user_connections] {
             if limit > 0 {
                 self.groups.add(&PoolGroup::new(limit));
             }
         }
+        self.settings = settings;
         self
     }
 
@@ -159,39 +113,39 @@ impl SessionPoolBuilder {
     /// All pools of all processes together must stay below the server's `max_connections`
     /// less `superuser_reserved_connections`.
     pub fn pool_size(mut self, pool_size: usize) -> Self {
-        self.pool_size = pool_size;
+        self.settings.pool_size = pool_size;
         self
     }
 
     /// Sets how many connections are kept open also when nobody uses them. Defaults to 0.
     pub fn min_pool_size(mut self, min_pool_size: usize) -> Self {
-        self.min_pool_size = min_pool_size;
+        self.settings.min_pool_size = min_pool_size;
         self
     }
 
     /// Sets how many connections may be opened at the same time. Defaults to 4. The first
     /// connection, and the first after a failure, is opened alone.
     pub fn max_connecting(mut self, max_connecting: usize) -> Self {
-        self.max_connecting = max_connecting;
+        self.settings.max_connecting = max_connecting;
         self
     }
 
     /// Sets how long a caller waits for a session. Defaults to 120 s; zero is for ever.
     pub fn query_wait_timeout(mut self, timeout: Duration) -> Self {
-        self.query_wait_timeout = timeout;
+        self.settings.query_wait_timeout = timeout;
         self
     }
 
     /// Sets how long opening a connection may take, login included. Defaults to 15 s.
     pub fn server_connect_timeout(mut self, timeout: Duration) -> Self {
-        self.server_connect_timeout = timeout;
+        self.settings.server_connect_timeout = timeout;
         self
     }
 
     /// Sets the longest pause between attempts to connect while they fail. Defaults to
     /// 15 s. The first pause is 50 ms; after a refused login every pause is the longest.
     pub fn server_login_retry(mut self, longest: Duration) -> Self {
-        self.server_login_retry = longest;
+        self.settings.server_login_retry = longest;
         self
     }
 
@@ -199,14 +153,14 @@ impl SessionPoolBuilder {
     /// each connection once. Connections of the same age are closed one after the other,
     /// `server_lifetime / pool_size` apart.
     pub fn server_lifetime(mut self, lifetime: Duration) -> Self {
-        self.server_lifetime = lifetime;
+        self.settings.server_lifetime = lifetime;
         self
     }
 
     /// Sets how long a connection above `min_pool_size` may be idle. Defaults to 600 s;
     /// zero is for ever.
     pub fn server_idle_timeout(mut self, timeout: Duration) -> Self {
-        self.server_idle_timeout = timeout;
+        self.settings.server_idle_timeout = timeout;
         self
     }
 
@@ -225,7 +179,7 @@ impl SessionPoolBuilder {
     /// Sets how long it may take to make a session as good as new before the connection is
     /// closed. Defaults to 5 s.
     pub fn reset_timeout(mut self, timeout: Duration) -> Self {
-        self.reset_timeout = timeout;
+        self.settings.reset_timeout = timeout;
         self
     }
 
@@ -235,35 +189,41 @@ impl SessionPoolBuilder {
     /// They are connections as any other: `server_idle_timeout` and `server_lifetime` make
     /// the pool small again.
     pub fn reserve_pool_size(mut self, reserve_pool_size: usize) -> Self {
-        self.reserve_pool_size = reserve_pool_size;
+        self.settings.reserve_pool_size = reserve_pool_size;
         self
     }
 
     /// Sets how long the head of the queue waits before the reserve is used. Defaults to
     /// 5 s; zero never uses it.
     pub fn reserve_pool_timeout(mut self, timeout: Duration) -> Self {
-        self.reserve_pool_timeout = timeout;
+        self.settings.reserve_pool_timeout = timeout;
         self
     }
 
     /// Sets whether the connection that has been idle for longest is used next, and not
     /// the one that was used last. Defaults to false.
     pub fn server_round_robin(mut self, round_robin: bool) -> Self {
-        self.server_round_robin = round_robin;
+        self.settings.server_round_robin = round_robin;
         self
     }
 
     /// Sets how long a connection may be idle before it is checked when it is needed.
     /// Defaults to 30 s; zero checks always, None never.
     pub fn server_check_delay(mut self, delay: Option<Duration>) -> Self {
-        self.server_check_delay = delay;
+        match delay {
+            Some(delay) => {
+                self.settings.server_check_delay = delay;
+                self.settings.server_check_query.get_or_insert_default();
+            }
+            None => self.settings.server_check_query = None,
+        }
         self
     }
 
     /// Sets what a check runs, for up to `reset_timeout`. Defaults to the empty query: one
     /// round trip.
     pub fn server_check_query(mut self, sql: impl Into<String>) -> Self {
-        self.server_check_query = sql.into();
+        self.settings.server_check_query = Some(sql.into());
         self
     }
 
@@ -324,7 +284,14 @@ impl SessionPoolBuilder {
     /// Sets how long [`OnDirty::Rollback`] waits for a query to be canceled before the
     /// connection is closed. Defaults to 2 s.
     pub fn cancel_timeout(mut self, timeout: Duration) -> Self {
-        self.cancel_timeout = timeout;
+        self.settings.cancel_timeout = timeout;
+        self
+    }
+
+    /// Sets the clock that `show_servers` and the like tell times by. Defaults to the
+    /// system's. Nothing waits by it.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
         self
     }
 
@@ -348,7 +315,7 @@ impl SessionPoolBuilder {
         let runtime = Handle::try_current();
         let mut problems = self.problems();
         let note = &mut |problem| problems.push(problem);
-        let lanes = Lanes::new(&self.lanes, self.pool_size, note);
+        let lanes = Lanes::new(&self.lanes, self.settings.pool_size, note);
         if runtime.is_err() {
             problems.push("a pool is built inside of a tokio runtime, and here is none".to_owned());
         }
@@ -362,68 +329,81 @@ impl SessionPoolBuilder {
     }
 
     fn core_settings(&self, lanes: &Lanes) -> Settings {
+        let settings = &self.settings;
         Settings {
-            pool_size: self.pool_size,
-            min_pool_size: self.min_pool_size,
-            reserve_pool_size: self.reserve_pool_size,
-            reserve_pool_timeout: self.reserve_pool_timeout,
+            pool_size: settings.pool_size,
+            min_pool_size: settings.min_pool_size,
+            reserve_pool_size: settings.reserve_pool_size,
+            reserve_pool_timeout: settings.reserve_pool_timeout,
             lanes: lanes.settings(),
             max_waiting: self.max_waiting,
             shed: self.shed,
-            round_robin: self.server_round_robin,
-            server_check_delay: self.server_check_delay,
+            round_robin: settings.server_round_robin,
+            server_check_delay: settings.check_delay(),
             limited: !self.groups.is_empty(),
-            max_connecting: self.max_connecting,
-            server_lifetime: self.server_lifetime,
-            server_idle_timeout: self.server_idle_timeout,
-            server_login_retry: self.server_login_retry,
+            max_connecting: settings.max_connecting,
+            server_lifetime: settings.server_lifetime,
+            server_idle_timeout: settings.server_idle_timeout,
+            server_login_retry: settings.server_login_retry,
             // A new hasher has random keys: the only randomness that std has to offer.
             seed: RandomState::new().build_hasher().finish(),
         }
     }
 
     fn into_config(self, lanes: Lanes) -> Config {
-        let (database, user) = names(&self.source);
+        let mut settings = self.settings;
+        let reset = self.reset.plan();
+        reset
+            .sql
+            .as_ref()
+            .clone_into(&mut settings.server_reset_query);
+        settings.max_waiting = self.max_waiting.unwrap_or_default();
+        let target = Target::of(&self.source);
         Config {
-            connect: connector(self.source, self.server_connect_timeout, self.connect_query),
-            database,
-            user,
-            query_wait_timeout: (!self.query_wait_timeout.is_zero())
-                .then_some(self.query_wait_timeout),
-            server_connect_timeout: self.server_connect_timeout,
-            reset: self.reset.plan(),
+            connect: connector(self.source, &settings),
+            target,
+            reset,
             on_dirty: self.on_dirty,
-            cancel_timeout: self.cancel_timeout,
-            reset_timeout: self.reset_timeout,
-            server_check_query: self.server_check_query,
             lanes,
             groups: self.groups,
             shed: self.shed,
             refuse_nested: self.refuse_nested,
             leak_threshold: self.leak_threshold,
+            clock: self.clock,
+            settings,
         }
     }
 }
 
-fn names(source: &Source) -> (String, String) {
-    match source {
-        Source::Info(info, _) => {
-            let user = info.user.clone().unwrap_or_default();
+impl Target {
+    fn of(source: &Source) -> Self {
+        let Source::Info(info, options) = source else {
+            return Self::default();
+        };
+        let user = info.user.clone().unwrap_or_default();
+        Self {
+            host: match &info.host {
+                Host::Tcp(host) => Some(host.clone()),
+                _ => None,
+            },
+            port: info.port,
             // The server's own default.
-            (info.database.clone().unwrap_or_else(|| user.clone()), user)
+            database: info.database.clone().unwrap_or_else(|| user.clone()),
+            user,
+            application_name: options.application_name.clone(),
         }
-        Source::Custom(_) => (String::new(), String::new()),
     }
 }
 
-fn connector(source: Source, timeout: Duration, connect_query: Option<String>) -> Arc<dyn Connect> {
+fn connector(source: Source, settings: &PoolSettings) -> Arc<dyn Connect> {
     let inner: Arc<dyn Connect> = match source {
         Source::Custom(connect) => connect,
         Source::Info(info, options) => {
-            Arc::new(PgConnect::new(*info, options.with_connect_timeout(timeout)))
+            let options = options.with_connect_timeout(settings.server_connect_timeout);
+            Arc::new(PgConnect::new(*info, options))
         }
     };
-    match connect_query {
+    match settings.connect_query.clone() {
         Some(sql) => Arc::new(ConnectQuery { inner, sql }),
         None => inner,
     }

@@ -1,8 +1,9 @@
 //! PgBouncer's `connect_query`.
 
+use std::pin::pin;
 use std::sync::Arc;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use ops_core::{Error, ErrorKind, Report, Result, async_trait};
 use ops_pg::error::from_driver;
 use tokio_postgres::CancelToken;
@@ -22,15 +23,21 @@ pub(crate) struct ConnectQuery {
 impl Connect for ConnectQuery {
     async fn connect(&self) -> Result<Connected> {
         let mut connected = self.inner.connect().await?;
-        let query = connected.client.batch_execute(&self.sql);
-        // Nothing is answered unless somebody drives the connection.
-        let drive = async { while let Some(Ok(_)) = connected.messages.next().await {} };
-        let outcome = tokio::select! {
-            biased;
-            outcome = query => outcome,
-            () = drive => {
-                let message = "the connection ended with its connect query";
-                return Err(Error::new(ErrorKind::Unavailable, message));
+        let outcome = {
+            let mut query = pin!(connected.client.batch_execute(&self.sql));
+            // Nothing is answered unless somebody drives the connection.
+            let drive = async { while let Some(Ok(_)) = connected.messages.next().await {} };
+            tokio::select! {
+                biased;
+                outcome = &mut query => outcome,
+                // The answer may have come together with the end.
+                () = drive => {
+                    if let Some(Err(err)) = query.now_or_never() {
+                        return Err(from_driver(err));
+                    }
+                    let message = "the connection ended with its connect query";
+                    return Err(Error::new(ErrorKind::Unavailable, message));
+                }
             }
         };
         match outcome {

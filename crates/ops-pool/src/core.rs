@@ -44,6 +44,7 @@ mod timing;
 
 use std::time::Duration;
 
+pub(crate) use admin::{ServerState, Standing};
 pub(crate) use counts::{Counts, Totals};
 pub(crate) use event::{
     Action, Event, Failure, LaneId, LaneSettings, Now, Refusal, ServerId, Settings, Verdict,

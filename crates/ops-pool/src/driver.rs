@@ -20,7 +20,7 @@ use crate::cancel::Requests;
 use crate::close::{CloseReason, Released};
 use crate::config::Config;
 use crate::connect::Connected;
-use crate::core::{Event, ServerId, Verdict};
+use crate::core::{Event, Now, ServerId, Verdict};
 use crate::reset::{OnDirty, When};
 use crate::shared::Shared;
 use crate::tap::{TransactionStatus, Wire};
@@ -53,6 +53,7 @@ enum Left {
 }
 
 impl Conn {
+    #[inline]
     fn left(&self) -> Left {
         // In this order: when nothing is in flight anymore, the status is of the end of it.
         if self.wire.in_flight() > 0 {
@@ -146,7 +147,8 @@ pub(crate) async fn run(shared: Arc<Shared>, server: ServerId) {
     if !shared.dial(server) {
         return;
     }
-    let limit = shared.config().server_connect_timeout;
+    let dialed = shared.now();
+    let limit = shared.config().settings.server_connect_timeout;
     let connected = tokio::select! {
         biased;
         () = shared.stopped() => return,
@@ -154,7 +156,7 @@ pub(crate) async fn run(shared: Arc<Shared>, server: ServerId) {
     };
     let too_long = || Error::new(ErrorKind::Timeout, "connecting took too long");
     match connected.unwrap_or_else(|_| Err(too_long())) {
-        Ok(connected) => serve(&gone, connected).await,
+        Ok(connected) => serve(&gone, connected, dialed).await,
         Err(err) => {
             tracing::debug!(error = %Report(&err), "opening a connection failed");
             shared.connect_failed(server, err);
@@ -162,7 +164,7 @@ pub(crate) async fn run(shared: Arc<Shared>, server: ServerId) {
     }
 }
 
-async fn serve(gone: &Gone, connected: Connected) {
+async fn serve(gone: &Gone, connected: Connected, dialed: Now) {
     let Gone(shared, server) = gone;
     let config = shared.config();
     let Connected {
@@ -174,7 +176,12 @@ async fn serve(gone: &Gone, connected: Connected) {
         wire.watch_statements();
     }
     let token = client.cancel_token();
-    let mut line = Line::new(messages, token, Arc::clone(&wire), config.reset_timeout);
+    let mut line = Line::new(
+        messages,
+        token,
+        Arc::clone(&wire),
+        config.settings.reset_timeout,
+    );
     let (orders, mut inbox) = mpsc::unbounded_channel();
     shared.connected(
         Box::new(Conn {
@@ -187,6 +194,7 @@ async fn serve(gone: &Gone, connected: Connected) {
             outcome: Released::Clean,
         }),
         orders,
+        dialed,
     );
     loop {
         let order = tokio::select! {

@@ -4,6 +4,7 @@ mod acquire;
 mod budget;
 mod builder;
 mod cancel;
+mod clock;
 mod close;
 mod config;
 mod connect;
@@ -45,7 +46,7 @@ pub use reset::{OnDirty, Reset};
 pub use session::Session;
 pub use settings::pgbouncer::{Ignored, PgBouncerIni, PgBouncerPool};
 pub use settings::{PoolSettings, ResetOnReturn, SqlAlchemy};
-pub use snapshot::{LaneSnapshot, ShowPools, Snapshot, Totals};
+pub use snapshot::{LaneSnapshot, Snapshot, Totals};
 pub use tap::{CommandTag, Tap, TapCounts, TapCountsSnapshot, TransactionStatus, Wire};
 
 // The examples of the longer texts are tests.

@@ -12,10 +12,12 @@ use crate::builder::SessionPoolBuilder;
 use crate::connect::Connect;
 use crate::core::{Event, Settings};
 use crate::error::{AcquireError, Holder};
+use crate::histogram::TimingsSnapshot;
 use crate::lane::Lanes;
 use crate::session::Session;
 use crate::shared::Shared;
-use crate::snapshot::{ShowPools, Snapshot};
+use crate::show::{ConfigRow, DatabasesRow, ListsRow, PoolsRow, SocketRow};
+use crate::snapshot::Snapshot;
 
 /// A pool of sessions of one user on one database. Clones are the same pool.
 ///
@@ -258,15 +260,53 @@ impl SessionPool {
         self.shared().snapshot()
     }
 
+    /// How long callers waited and kept sessions, and resets and connecting took.
+    #[must_use]
+    pub fn timings(&self) -> TimingsSnapshot {
+        self.shared().timings()
+    }
+
     /// Who has a session, the longest first.
     #[must_use]
     pub fn holders(&self) -> Vec<Holder> {
         self.shared().holders()
     }
 
-    /// The state of the pool as PgBouncer's `SHOW POOLS` tells it.
+    /// The pool as PgBouncer's `SHOW POOLS` shows it.
     #[must_use]
-    pub fn show_pools(&self) -> ShowPools {
-        ShowPools::of(&self.snapshot(), self.shared().config())
+    pub fn show_pools(&self) -> PoolsRow {
+        self.shared().show_pools()
+    }
+
+    /// The pool as PgBouncer's `SHOW DATABASES` shows it. `disabled` is a pool that shuts
+    /// down, and `max_connections` what the pool was built with, without its groups.
+    #[must_use]
+    pub fn show_databases(&self) -> DatabasesRow {
+        self.shared().show_databases()
+    }
+
+    /// The connections as PgBouncer's `SHOW SERVERS` shows them, in the order in which they
+    /// were opened, those that are being opened first.
+    #[must_use]
+    pub fn show_servers(&self) -> Vec<SocketRow> {
+        self.shared().show_servers()
+    }
+
+    /// The callers as PgBouncer's `SHOW CLIENTS` shows them, in the order in which they came.
+    #[must_use]
+    pub fn show_clients(&self) -> Vec<SocketRow> {
+        self.shared().show_clients()
+    }
+
+    /// The counts of PgBouncer's `SHOW LISTS`.
+    #[must_use]
+    pub fn show_lists(&self) -> Vec<ListsRow> {
+        self.shared().show_lists()
+    }
+
+    /// The settings as PgBouncer's `SHOW CONFIG` shows them.
+    #[must_use]
+    pub fn show_config(&self) -> Vec<ConfigRow> {
+        self.shared().show_config()
     }
 }

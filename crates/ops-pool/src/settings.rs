@@ -194,6 +194,12 @@ impl PoolSettings {
         !self.server_reset_query.trim().is_empty()
     }
 
+    /// After how long idle a connection is checked. None is never.
+    pub(crate) fn check_delay(&self) -> Option<Duration> {
+        let checks = self.server_check_query.is_some();
+        checks.then_some(self.server_check_delay)
+    }
+
     /// Fails where the settings contradict each other or could never serve anybody.
     ///
     /// # Errors

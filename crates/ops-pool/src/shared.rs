@@ -6,6 +6,7 @@
 
 mod admin;
 mod leak;
+mod show;
 mod state;
 
 use std::fmt;
@@ -19,21 +20,26 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::clock::Clock;
 use crate::close::Released;
 use crate::config::Config;
 use crate::connect::classify;
-use crate::core::{Core, Event, LaneId, Now, Refusal, ServerId, Settings, WaiterId};
+use crate::core::{Core, Event, LaneId, Now, Refusal, ServerId, Settings, Verdict, WaiterId};
 use crate::driver::{self, Conn, Order};
 use crate::error::{AcquireError, Holder};
+use crate::histogram::TimingsSnapshot;
 use crate::snapshot::Snapshot;
 use state::{Deferred, Effect, Reply};
 
 pub(crate) use state::{Holding, State};
 
+/// The least time between two ticks.
+const GRAIN: Duration = Duration::from_millis(1);
+
 /// What handles, sessions and tasks share.
 pub(crate) struct Shared {
     config: Config,
-    start: Instant,
+    clock: Clock,
     runtime: Handle,
     state: Mutex<State>,
     /// The timer has been set.
@@ -64,7 +70,7 @@ impl Shared {
     pub(crate) fn start(config: Config, settings: Settings, runtime: &Handle) -> Arc<Self> {
         let shared = Arc::new(Self {
             config,
-            start: Instant::now(),
+            clock: Clock::start(),
             runtime: runtime.clone(),
             state: Mutex::new(State::new(Core::new(settings))),
             rearm: Notify::new(),
@@ -90,7 +96,7 @@ impl Shared {
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now::default().after(Instant::now().duration_since(self.start))
+        self.clock.now()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -114,15 +120,40 @@ impl Shared {
         holding: &Holding,
     ) -> Result<Answer, AcquireError> {
         let now = self.now();
+        let granted = self.lock().grant(lane, holding, now);
+        match granted {
+            Some((_, Some(conn))) if !conn.client.is_closed() => return Ok(Answer::Session(conn)),
+            None => {}
+            // It broke, and its task has not got round to saying so.
+            Some((server, broken)) => {
+                let mut deferred = Deferred::default();
+                self.lock().give_up(server, broken, now, &mut deferred);
+                self.finish(deferred);
+            }
+        }
+        self.acquire_slowly(lane, patience, holding, now)
+    }
+
+    #[cold]
+    fn acquire_slowly(
+        self: &Arc<Self>,
+        lane: LaneId,
+        patience: Option<Duration>,
+        holding: &Holding,
+        now: Now,
+    ) -> Result<Answer, AcquireError> {
         let mut deferred = Deferred::default();
         let answer = loop {
             let mut state = self.lock();
             match state.step(Event::Acquire { lane, patience }, now, &mut deferred) {
-                Some(Reply::Grant(server)) => match state.hand_out(server, holding, now) {
-                    Some(conn) if !conn.client.is_closed() => break Ok(Answer::Session(conn)),
-                    // It broke, and its task has not got round to saying so.
-                    broken => state.give_up(server, broken, now, &mut deferred),
-                },
+                Some(Reply::Grant(server)) => {
+                    let caller = state.caller(holding, now);
+                    match state.hand_out(server, caller, now) {
+                        Some(conn) if !conn.client.is_closed() => break Ok(Answer::Session(conn)),
+                        // It broke, and its task has not got round to saying so.
+                        broken => state.give_up(server, broken, now, &mut deferred),
+                    }
+                }
                 Some(Reply::Wait(waiter)) => {
                     break match self.nested(&mut state, waiter, holding, now, &mut deferred) {
                         Some(err) => Err(err),
@@ -147,9 +178,11 @@ impl Shared {
         now: Now,
         deferred: &mut Deferred,
     ) -> Option<AcquireError> {
-        let task = holding.task.filter(|task| state.is_holder(*task));
-        state.note_waiter(waiter, task);
-        if task.is_none() || !self.config.refuse_nested || !state.is_deadlocked() {
+        let caller = state.caller(holding, now);
+        state.note_waiter(waiter, caller);
+        let holds = |task| state.is_holder(task);
+        if !self.config.refuse_nested || !holding.task.is_some_and(holds) || !state.is_deadlocked()
+        {
             return None;
         }
         let report = Box::new(state.report(Duration::ZERO, now));
@@ -163,7 +196,6 @@ impl Shared {
     pub(crate) fn poll_collect(
         self: &Arc<Self>,
         waiter: WaiterId,
-        holding: &Holding,
         cx: &Context<'_>,
     ) -> Poll<Result<Box<Conn>, AcquireError>> {
         let now = self.now();
@@ -177,9 +209,9 @@ impl Shared {
                     return Poll::Pending;
                 }
                 Some(Reply::Grant(server)) => {
-                    state.forget_waiter(waiter);
-                    state
-                        .hand_out(server, holding, now)
+                    let caller = state.forget_waiter(waiter);
+                    caller
+                        .and_then(|caller| state.hand_out(server, caller, now))
                         .ok_or_else(|| state.refused(Refusal::ShuttingDown, now))
                 }
                 Some(Reply::Refuse(refusal)) => {
@@ -212,15 +244,32 @@ impl Shared {
         conn: Box<Conn>,
         report: Option<oneshot::Sender<Released>>,
     ) {
-        let (server, verdict, now) = (conn.server, conn.verdict(&self.config), self.now());
+        let (verdict, now) = (conn.verdict(&self.config), self.now());
+        let mut state = self.lock();
+        let conn = if verdict == Verdict::Clean && report.is_none() {
+            match state.keep(conn, now) {
+                Some(conn) => conn,
+                None => return,
+            }
+        } else {
+            conn
+        };
+        self.release_slowly(state, conn, report, verdict, now);
+    }
+
+    #[cold]
+    fn release_slowly(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        conn: Box<Conn>,
+        report: Option<oneshot::Sender<Released>>,
+        verdict: Verdict,
+        now: Now,
+    ) {
+        let event = Event::Release(conn.server, verdict);
         let mut deferred = Deferred::default();
-        self.lock().take_back(
-            conn,
-            report,
-            Event::Release(server, verdict),
-            now,
-            &mut deferred,
-        );
+        state.take_back(conn, report, event, now, &mut deferred);
+        drop(state);
         self.finish(deferred);
     }
 
@@ -262,10 +311,13 @@ impl Shared {
         self: &Arc<Self>,
         conn: Box<Conn>,
         orders: mpsc::UnboundedSender<Order>,
+        dialed: Now,
     ) {
         let now = self.now();
         let mut deferred = Deferred::default();
-        let unwanted = self.lock().take_in(conn, orders, now, &mut deferred);
+        let unwanted = self
+            .lock()
+            .take_in(conn, orders, dialed, now, &mut deferred);
         drop(unwanted);
         self.finish(deferred);
     }
@@ -308,6 +360,10 @@ impl Shared {
     pub(crate) fn holders(&self) -> Vec<Holder> {
         let now = self.now();
         self.lock().holders(now)
+    }
+
+    pub(crate) fn timings(&self) -> TimingsSnapshot {
+        self.lock().timings()
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -361,8 +417,10 @@ async fn keep_time(shared: Arc<Shared>) {
         let tick = async {
             match at {
                 Some(at) => {
-                    let at = Duration::from_nanos(at.as_nanos());
-                    tokio::time::sleep_until(shared.start + at).await;
+                    // The clocks may differ: a tick that comes too early is not repeated
+                    // at once.
+                    let at = shared.clock.instant(at).max(Instant::now() + GRAIN);
+                    tokio::time::sleep_until(at).await;
                 }
                 None => std::future::pending().await,
             }

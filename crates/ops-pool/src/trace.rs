@@ -19,7 +19,7 @@ pub(crate) async fn waiting<T: Send>(
         "ops.pool.acquire",
         ops.operation = "pool.acquire",
         db.system.name = "postgresql",
-        db.namespace = %config.database,
+        db.namespace = %config.target.database,
         ops.pool.label = Empty,
         code.file.path = holding.location.file(),
         code.line.number = holding.location.line(),

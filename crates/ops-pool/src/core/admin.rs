@@ -1,6 +1,6 @@
 //! What an operator asks for: pause, resume, reconnect, other limits, the end.
 
-use super::event::{Action, Now, Refusal};
+use super::event::{Action, Now, Refusal, ServerId};
 use super::slab::Key;
 use super::{Core, State};
 use crate::close::CloseReason;
@@ -127,4 +127,49 @@ impl Core {
             self.close(key, reason);
         }
     }
+
+    /// Every connection that there is.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = (ServerId, Standing)> {
+        self.servers.iter().map(|(key, server)| {
+            let state = match server.state {
+                State::Connecting => ServerState::Connecting,
+                State::Idle { since } => ServerState::Idle { since },
+                State::Handed(_) | State::Lent => ServerState::Active,
+                State::Resetting { .. } => ServerState::Resetting,
+            };
+            let close_needed = server.gone || server.generation != self.generation;
+            (
+                ServerId(key),
+                Standing {
+                    state,
+                    close_needed,
+                },
+            )
+        })
+    }
+
+    /// How many connections have been idle for so long that they are checked before
+    /// somebody gets them: what PgBouncer calls used.
+    pub(crate) fn used(&self, now: Now) -> usize {
+        let servers = self.idle.iter(&self.servers);
+        servers
+            .filter(|(_, server)| self.needs_check(server, now))
+            .count()
+    }
+}
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    pub(crate) state: ServerState,
+    /// It is closed when it comes back.
+    pub(crate) close_needed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ServerState {
+    Connecting,
+    Idle { since: Now },
+    Active,
+    Resetting,
 }

@@ -1,5 +1,6 @@
 //! What the core is told, and what it asks for.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::slab::Key;
@@ -10,10 +11,12 @@ use crate::close::CloseReason;
 pub(crate) struct Now(u64);
 
 impl Now {
-    pub(crate) const fn as_nanos(self) -> u64 {
-        self.0
+    #[cfg(not(feature = "test-util"))]
+    pub(crate) const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
     }
 
+    #[inline]
     pub(crate) fn after(self, span: Duration) -> Self {
         let seconds = span.as_secs().saturating_mul(1_000_000_000);
         let nanos = seconds.saturating_add(span.subsec_nanos().into());
@@ -33,6 +36,13 @@ pub(crate) struct ServerId(pub(super) Key);
 impl ServerId {
     pub(crate) fn index(self) -> usize {
         self.0.index()
+    }
+}
+
+/// `s` and what no other connection of the pool has at the same time.
+impl fmt::Display for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s{}", self.0.index())
     }
 }
 

@@ -19,11 +19,6 @@ struct Lane {
 }
 
 impl Lane {
-    /// Connections in use above what is reserved.
-    fn shared(&self) -> usize {
-        self.in_use.saturating_sub(self.settings.reserved)
-    }
-
     fn reserve_left(&self) -> usize {
         self.settings.reserved.saturating_sub(self.in_use)
     }
@@ -31,7 +26,7 @@ impl Lane {
 
 #[derive(Debug)]
 pub(super) struct Lanes {
-    lanes: Vec<Lane>,
+    each: Vec<Lane>,
     turn: usize,
     /// How many more waiters are served before it is the next lane's turn.
     credit: u32,
@@ -50,7 +45,7 @@ impl Lanes {
             in_use: 0,
         });
         Self {
-            lanes: lanes.collect(),
+            each: lanes.collect(),
             turn: 0,
             credit: settings.first().map_or(0, |lane| lane.weight),
             waiting: 0,
@@ -64,18 +59,18 @@ impl Lanes {
     }
 
     pub(super) fn waiting_in(&self, lane: LaneId) -> usize {
-        self.lanes.get(lane.0).map_or(0, |lane| lane.queue.len())
+        self.each.get(lane.0).map_or(0, |lane| lane.queue.len())
     }
 
     pub(super) fn in_use(&self, lane: LaneId) -> usize {
-        self.lanes.get(lane.0).map_or(0, |lane| lane.in_use)
+        self.each.get(lane.0).map_or(0, |lane| lane.in_use)
     }
 
     /// Whether the lane may use one more of `capacity` connections.
     pub(super) fn may_take(&self, lane: LaneId, capacity: usize) -> bool {
         self.reserved == 0
             || self
-                .lanes
+                .each
                 .get(lane.0)
                 .is_some_and(|lane| lane.reserve_left() > 0 || self.shared_left(capacity) > 0)
     }
@@ -93,7 +88,7 @@ impl Lanes {
         }
         let mut own = 0;
         let mut rest = 0;
-        for lane in &self.lanes {
+        for lane in &self.each {
             let from_reserve = lane.queue.len().min(lane.reserve_left());
             own += from_reserve;
             rest += lane.queue.len() - from_reserve;
@@ -102,23 +97,21 @@ impl Lanes {
     }
 
     pub(super) fn took(&mut self, lane: LaneId) {
-        if let Some(lane) = self.lanes.get_mut(lane.0) {
-            self.shared -= lane.shared();
+        if let Some(lane) = self.each.get_mut(lane.0) {
+            self.shared += usize::from(lane.in_use >= lane.settings.reserved);
             lane.in_use += 1;
-            self.shared += lane.shared();
         }
     }
 
     pub(super) fn gave(&mut self, lane: LaneId) {
-        if let Some(lane) = self.lanes.get_mut(lane.0) {
-            self.shared -= lane.shared();
+        if let Some(lane) = self.each.get_mut(lane.0) {
             lane.in_use -= 1;
-            self.shared += lane.shared();
+            self.shared -= usize::from(lane.in_use >= lane.settings.reserved);
         }
     }
 
     pub(super) fn push_back(&mut self, waiters: &mut Slab<Waiter>, lane: LaneId, key: Key) {
-        if let Some(lane) = self.lanes.get_mut(lane.0) {
+        if let Some(lane) = self.each.get_mut(lane.0) {
             lane.queue.push_back(waiters, key);
             self.waiting += 1;
         }
@@ -126,7 +119,7 @@ impl Lanes {
 
     /// Puts a waiter back to where it came from: behind those who came before it.
     pub(super) fn put_back(&mut self, waiters: &mut Slab<Waiter>, lane: LaneId, key: Key) {
-        let (Some(lane), Some(waiter)) = (self.lanes.get_mut(lane.0), waiters.get(key)) else {
+        let (Some(lane), Some(waiter)) = (self.each.get_mut(lane.0), waiters.get(key)) else {
             return;
         };
         let later = lane
@@ -138,7 +131,7 @@ impl Lanes {
     }
 
     pub(super) fn unlink(&mut self, waiters: &mut Slab<Waiter>, lane: LaneId, key: Key) {
-        if let Some(lane) = self.lanes.get_mut(lane.0) {
+        if let Some(lane) = self.each.get_mut(lane.0) {
             lane.queue.unlink(waiters, key);
             self.waiting -= 1;
         }
@@ -150,11 +143,11 @@ impl Lanes {
             return None;
         }
         // Once round, and back to the first lane with its credit renewed.
-        let count = self.lanes.len();
+        let count = self.each.len();
         for step in 0..=count {
             let turn = (self.turn + step) % count;
             let may_take = self.may_take(LaneId(turn), capacity);
-            let lane = self.lanes.get_mut(turn)?;
+            let lane = self.each.get_mut(turn)?;
             let credit = if step == 0 {
                 self.credit
             } else {
@@ -174,7 +167,7 @@ impl Lanes {
 
     /// Takes out every waiter, lane by lane.
     pub(super) fn pop_any(&mut self, waiters: &mut Slab<Waiter>) -> Option<Key> {
-        for lane in &mut self.lanes {
+        for lane in &mut self.each {
             if let Some(key) = lane.queue.pop_front(waiters) {
                 self.waiting -= 1;
                 return Some(key);
@@ -188,7 +181,7 @@ impl Lanes {
         &'a self,
         waiters: &'a Slab<Waiter>,
     ) -> impl Iterator<Item = (LaneId, &'a Waiter)> {
-        self.lanes.iter().enumerate().filter_map(|(index, lane)| {
+        self.each.iter().enumerate().filter_map(|(index, lane)| {
             let head = waiters.get(lane.queue.front(waiters)?)?;
             Some((LaneId(index), head))
         })
@@ -199,7 +192,7 @@ impl Lanes {
         &'a self,
         waiters: &'a Slab<Waiter>,
     ) -> impl Iterator<Item = (LaneId, WaiterId, &'a Waiter)> {
-        self.lanes.iter().enumerate().flat_map(|(index, lane)| {
+        self.each.iter().enumerate().flat_map(|(index, lane)| {
             lane.queue
                 .iter(waiters)
                 .map(move |(key, waiter)| (LaneId(index), WaiterId(key), waiter))

@@ -339,13 +339,12 @@ impl Model {
                 self.gone.remove(&server);
                 self.generations.remove(&server);
             }
-            Event::Dial(server) => {
+            Event::Dial(server)
                 if self.connecting.contains(&server)
-                    && self.shortage(now, self.connecting.len() - 1) == 0
-                {
-                    self.connecting.remove(&server);
-                    self.close(server, CloseReason::NotNeeded);
-                }
+                    && self.shortage(now, self.connecting.len() - 1) == 0 =>
+            {
+                self.connecting.remove(&server);
+                self.close(server, CloseReason::NotNeeded);
             }
             Event::Connected(server) if self.connecting.remove(&server) => {
                 self.failing = None;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::event::{Action, Failure, LaneId, Now, Refusal, ServerId, Verdict, WaiterId};
 use super::slab::Key;
-use super::{Core, State, Turn, Waiter};
+use super::{Core, Server, State, Turn, Waiter};
 use crate::close::CloseReason;
 
 impl Core {
@@ -12,15 +12,8 @@ impl Core {
         if self.draining {
             return self.refuse(Refusal::ShuttingDown);
         }
-        // Whoever waits comes first, whatever it waits for.
-        if self.lanes.waiting() == 0
-            && self.lanes.may_take(lane, self.capacity())
-            && !self.front_needs_check(now)
-            && let Some(key) = self.idle.pop_front(&mut self.servers)
-        {
-            self.assign(key, lane, State::Lent);
-            self.totals.assignments += 1;
-            return self.out.push(Action::Grant(ServerId(key)));
+        if let Some(server) = self.grant(lane, now) {
+            return self.out.push(Action::Grant(server));
         }
         if let Some(refusal) = self.hopeless(lane, patience, now) {
             return self.refuse(refusal);
@@ -35,6 +28,75 @@ impl Core {
         self.lanes.push_back(&mut self.waiters, lane, key);
         self.out.push(Action::Wait(WaiterId(key)));
         self.balance(now);
+    }
+
+    /// [`Event::Acquire`] where it is answered at once with a connection and nothing else
+    /// is to be done. None: nothing has changed.
+    #[inline]
+    pub(crate) fn grant(&mut self, lane: LaneId, now: Now) -> Option<ServerId> {
+        // Whoever waits comes first, whatever it waits for.
+        if self.draining
+            || self.lanes.waiting() > 0
+            || !self.lanes.may_take(lane, self.capacity())
+            || self.front_needs_check(now)
+        {
+            return None;
+        }
+        let key = self.idle.pop_front(&mut self.servers)?;
+        self.counts.idle -= 1;
+        self.counts.active += 1;
+        self.lanes.took(lane);
+        self.totals.assignments += 1;
+        if let Some(server) = self.servers.get_mut(key) {
+            server.lane = lane;
+            server.state = State::Lent;
+        }
+        Some(ServerId(key))
+    }
+
+    /// [`Event::Release`] of a connection that is clean, where it becomes idle and nothing
+    /// else is to be done. False: nothing has changed.
+    #[inline]
+    pub(crate) fn keep(&mut self, server: ServerId, now: Now) -> bool {
+        let limit = self.settings.pool_size + self.settings.reserve_pool_size;
+        if self.settings.limited
+            || self.draining
+            || self.paused
+            || self.lanes.waiting() > 0
+            || self.counts.all() > limit
+        {
+            return false;
+        }
+        let (generation, timer) = (self.generation, self.timer);
+        let Some(entry) = self.servers.get_mut(server.0) else {
+            return false;
+        };
+        // The timer is armed for the earliest that may be due: while it is armed for no
+        // later than this one's end, nothing is to be armed.
+        let in_time =
+            |due: Option<Now>| due.is_none_or(|due| now < due && timer.is_some_and(|at| at <= due));
+        if entry.state != State::Lent
+            || entry.gone
+            || entry.generation != generation
+            || self.settings.server_lifetime.is_zero()
+            || !in_time(entry.expires_at)
+            || !(self.settings.server_idle_timeout.is_zero()
+                || in_time(Some(now.after(self.settings.server_idle_timeout))))
+        {
+            return false;
+        }
+        entry.state = State::Idle { since: now };
+        let lane = entry.lane;
+        self.counts.active -= 1;
+        self.counts.idle += 1;
+        self.lanes.gave(lane);
+        self.totals.last_return = Some(now);
+        if self.settings.round_robin {
+            self.idle.push_back(&mut self.servers, server.0);
+        } else {
+            self.idle.push_front(&mut self.servers, server.0);
+        }
+        true
     }
 
     /// Why there is no point in waiting.
@@ -143,6 +205,9 @@ impl Core {
     }
 
     pub(super) fn release(&mut self, server: ServerId, verdict: Verdict, now: Now) {
+        if verdict == Verdict::Clean && self.keep(server, now) {
+            return;
+        }
         let Some(entry) = self
             .servers
             .get(server.0)
@@ -260,15 +325,16 @@ impl Core {
     /// Whether the connection that would be used next has been idle for too long to be
     /// trusted.
     pub(super) fn front_needs_check(&self, now: Now) -> bool {
-        let Some(delay) = self.settings.server_check_delay else {
-            return false;
-        };
         let front = self.idle.front(&self.servers);
         front
             .and_then(|key| self.servers.get(key))
-            .is_some_and(|server| match server.state {
-                State::Idle { since } => now >= since.after(delay),
-                _ => false,
-            })
+            .is_some_and(|server| self.needs_check(server, now))
+    }
+
+    pub(super) fn needs_check(&self, server: &Server, now: Now) -> bool {
+        match (server.state, self.settings.server_check_delay) {
+            (State::Idle { since }, Some(delay)) => now >= since.after(delay),
+            _ => false,
+        }
     }
 }

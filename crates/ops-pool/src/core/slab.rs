@@ -211,8 +211,21 @@ impl List {
     }
 
     pub(crate) fn pop_front<T>(&mut self, slab: &mut Slab<T>) -> Option<Key> {
-        let key = self.front(slab)?;
-        self.unlink(slab, key);
+        let entry = slab.entries.get(self.front as usize)?;
+        let (key, next) = (
+            Key {
+                index: self.front,
+                generation: entry.generation,
+            },
+            entry.next,
+        );
+        if next == NIL {
+            self.back = NIL;
+        } else {
+            slab.set_previous(next, NIL);
+        }
+        self.front = next;
+        self.len -= 1;
         Some(key)
     }
 

@@ -37,15 +37,16 @@ impl Line {
         config: &Config,
         conn: &mut Conn,
     ) -> Result<(), CloseReason> {
-        let limit = config.reset_timeout;
+        let limit = config.settings.reset_timeout;
         let outcome = timeout(limit, self.clean_up(config, conn)).await;
         outcome.unwrap_or(Err(CloseReason::ResetTimedOut))
     }
 
     /// Whether the server still answers.
     pub(super) async fn check(&mut self, config: &Config, conn: &Conn) -> Result<(), CloseReason> {
-        let query = conn.client.batch_execute(&config.server_check_query);
-        let work = timeout(config.reset_timeout, query);
+        let check = config.settings.server_check_query.as_deref();
+        let query = conn.client.batch_execute(check.unwrap_or_default());
+        let work = timeout(config.settings.reset_timeout, query);
         let outcome = self.during(work).await.map_err(|over| self.why(over))?;
         match outcome {
             Ok(Ok(())) if conn.left() == Left::Nothing => Ok(()),
@@ -119,7 +120,7 @@ impl Line {
     }
 
     async fn cancel(&mut self, config: &Config) -> Result<(), CloseReason> {
-        let stopped = timeout(config.cancel_timeout, self.stop(&*config.connect)).await;
+        let stopped = timeout(config.settings.cancel_timeout, self.stop(&*config.connect)).await;
         match stopped {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Unstopped::Over)) => Err(self.why(Over)),

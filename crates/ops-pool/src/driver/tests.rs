@@ -3,19 +3,21 @@
 use std::panic::Location;
 use std::time::Duration;
 
-use ops_core::{Result, async_trait};
+use ops_core::{Result, SystemClock, async_trait};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::Handle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{CancelToken, NoTls};
 
 use super::*;
+use crate::config::Target;
 use crate::connect::Connect;
 use crate::core::bench::{ACQUIRE, settings};
 use crate::core::{Action, Core, LaneId, Now};
 use crate::group::Groups;
 use crate::lane::Lanes;
 use crate::reset::Reset;
+use crate::settings::PoolSettings;
 use crate::shared::{Answer, Holding};
 use crate::tap::Tap;
 
@@ -36,20 +38,16 @@ impl Connect for Nowhere {
 fn config() -> Config {
     Config {
         connect: Arc::new(Nowhere),
-        database: String::new(),
-        user: String::new(),
-        query_wait_timeout: None,
-        server_connect_timeout: Duration::from_secs(1),
-        server_check_query: String::new(),
+        target: Target::default(),
+        settings: PoolSettings::new(),
+        clock: Arc::new(SystemClock),
         lanes: Lanes::new(&[], 1, &mut |_| ()),
         groups: Groups::default(),
         shed: false,
         refuse_nested: false,
         leak_threshold: None,
         reset: Reset::DiscardAll.plan(),
-        reset_timeout: Duration::from_secs(5),
         on_dirty: OnDirty::Close,
-        cancel_timeout: Duration::from_secs(2),
     }
 }
 
@@ -162,7 +160,7 @@ async fn a_connection_that_just_broke_is_not_handed_out() {
     let Ok(Answer::Wait(waiter)) = shared.acquire(LaneId::default(), None, &holding) else {
         panic!("nothing stands yet")
     };
-    shared.connected(Box::new(conn), mpsc::unbounded_channel().0);
+    shared.connected(Box::new(conn), mpsc::unbounded_channel().0, Now::default());
     shared.cancel_wait(waiter, false);
     assert_eq!(shared.snapshot().idle, 1);
     drop(line);

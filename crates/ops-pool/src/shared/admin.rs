@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use ops_core::Result;
 use tokio::sync::Notify;
@@ -71,7 +70,7 @@ impl Shared {
 
     pub(crate) fn oldest_idle(&self) -> Option<Instant> {
         let since = self.lock().core().oldest_idle()?;
-        Some(self.start + Duration::from_nanos(since.as_nanos()))
+        Some(self.clock.instant(since))
     }
 
     /// Ends when the pool has begun to drain.

@@ -14,6 +14,7 @@ mod overhead;
 mod overload;
 mod server;
 mod serving;
+mod show;
 mod shutdown;
 mod trace;
 

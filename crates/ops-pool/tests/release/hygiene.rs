@@ -3,6 +3,7 @@
 
 use ops_pool::{Released, Reset};
 use ops_testkit::Pg;
+use tokio_postgres::error::SqlState;
 
 use tokio_postgres::error::SqlState;
 
