@@ -5,8 +5,6 @@ use ops_pool::{Released, Reset};
 use ops_testkit::Pg;
 use tokio_postgres::error::SqlState;
 
-use tokio_postgres::error::SqlState;
-
 use crate::{CLEAN, next_after, number, one, pid, text};
 
 /// Runs SQL in a session, gives it back, and checks that the next one has the same
