@@ -17,6 +17,9 @@ pub enum CloseReason {
     ResetTimedOut,
     /// The reset query left a transaction open.
     ResetLeftTransaction,
+    /// The server's answers did not match the driver's requests anymore, as after a `COPY`
+    /// that failed before it had begun. No answer was delivered from there on.
+    OutOfStep,
     /// The connection broke.
     ServerGone,
     /// The connection was older than `server_lifetime`.
@@ -49,6 +52,7 @@ impl CloseReason {
             Self::ResetFailed => "reset_failed",
             Self::ResetTimedOut => "reset_timed_out",
             Self::ResetLeftTransaction => "reset_left_transaction",
+            Self::OutOfStep => "out_of_step",
             Self::ServerGone => "server_gone",
             Self::LifetimeOver => "lifetime_over",
             Self::IdleTooLong => "idle_too_long",
@@ -71,6 +75,7 @@ impl CloseReason {
                 | Self::ResetFailed
                 | Self::ResetTimedOut
                 | Self::ResetLeftTransaction
+                | Self::OutOfStep
         )
     }
 }
@@ -83,6 +88,7 @@ impl fmt::Display for CloseReason {
             Self::ResetFailed => "the reset query failed",
             Self::ResetTimedOut => "the reset query took too long",
             Self::ResetLeftTransaction => "the reset query left a transaction open",
+            Self::OutOfStep => "the answers did not match the requests",
             Self::ServerGone => "the connection broke",
             Self::LifetimeOver => "server_lifetime is over",
             Self::IdleTooLong => "server_idle_timeout is over",

@@ -4,6 +4,7 @@
 mod clean;
 mod line;
 mod quiet;
+mod stop;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
+use crate::cancel::Requests;
 use crate::close::{CloseReason, Released};
 use crate::config::Config;
 use crate::connect::Connected;
@@ -34,6 +36,8 @@ pub(crate) struct Conn {
     quiet: Arc<Quiet>,
     /// A reset has to go in front of the next session's first query.
     pub(crate) owes_reset: bool,
+    /// Requests to cancel what the last session ran, where any is still under way.
+    pub(crate) cancels: Option<Arc<Requests>>,
     /// How the last session was given back.
     pub(crate) outcome: Released,
 }
@@ -65,8 +69,8 @@ impl Conn {
     /// What is to become of the session. Where that is not certain yet, its task finds out.
     #[inline]
     pub(crate) fn verdict(&self, config: &Config) -> Verdict {
-        if self.client.is_closed() {
-            return Verdict::Close(self.close_reason().unwrap_or(CloseReason::ServerGone));
+        if let Some(reason) = self.close_reason() {
+            return Verdict::Close(reason);
         }
         match (self.left(), config.on_dirty) {
             (Left::InFlight, OnDirty::Close) => Verdict::Close(CloseReason::QueryInFlight),
@@ -78,9 +82,12 @@ impl Conn {
         }
     }
 
-    /// Whether the tap has seen everything that the session has asked for.
+    /// Whether the tap has seen everything that the session has asked for, and nothing else
+    /// of it is under way.
     fn is_at_rest(&self) -> bool {
-        self.quiet.is_quiet() && !self.wire.is_blocked() && self.wire.resets() == 0
+        let driver = self.quiet.is_quiet() && !self.wire.is_blocked();
+        let sure = self.wire.resets() == 0 && !self.wire.is_in_doubt();
+        driver && sure && self.cancels.is_none()
     }
 
     fn is_to_be_reset(&self, config: &Config) -> bool {
@@ -122,6 +129,8 @@ pub(crate) enum Order {
     /// The connection has left the pool: go on driving it until its client is dropped.
     Detach,
 }
+
+type Inbox = mpsc::UnboundedReceiver<Order>;
 
 /// However the task ends, also by a panic or with its runtime, the pool hears of it.
 struct Gone(Arc<Shared>, ServerId);
@@ -182,6 +191,7 @@ async fn serve(gone: &Gone, connected: Connected, dialed: Now) {
             wire,
             quiet: Arc::clone(line.quiet()),
             owes_reset: false,
+            cancels: None,
             outcome: Released::Clean,
         }),
         orders,
@@ -190,7 +200,7 @@ async fn serve(gone: &Gone, connected: Connected, dialed: Now) {
     loop {
         let order = tokio::select! {
             biased;
-            _ = line.drive() => return hang_up(shared, *server, line).await,
+            _ = line.drive() => return hang_up(shared, *server, line, inbox).await,
             order = inbox.recv() => order,
         };
         let (conn, outcome) = match order {
@@ -204,7 +214,7 @@ async fn serve(gone: &Gone, connected: Connected, dialed: Now) {
             }
             Some(Order::Detach) => {
                 line.drive().await;
-                return hang_up(shared, *server, line).await;
+                return hang_up(shared, *server, line, inbox).await;
             }
             None => return line.close(&*config.connect).await,
         };
@@ -220,9 +230,16 @@ async fn serve(gone: &Gone, connected: Connected, dialed: Now) {
 }
 
 /// Ends a connection that is over. One that was broken off may be over on this side alone.
-async fn hang_up(shared: &Arc<Shared>, server: ServerId, line: Line) {
-    if line.wire.broken().is_some() {
-        shared.step(Event::ServerGone(server));
+async fn hang_up(shared: &Arc<Shared>, server: ServerId, line: Line, mut inbox: Inbox) {
+    if let Some(reason) = line.wire.broken() {
+        inbox.close();
+        // Whoever has given the session back meanwhile hears why it is over.
+        let due = matches!(inbox.try_recv(), Ok(Order::Reset(_) | Order::Check(_)));
+        shared.step(if due {
+            Event::ResetDone(server, Err(reason))
+        } else {
+            Event::ServerGone(server)
+        });
         line.close(&*shared.config().connect).await;
     }
 }

@@ -3,6 +3,7 @@
 mod acquire;
 mod budget;
 mod builder;
+mod cancel;
 mod clock;
 mod close;
 mod config;
@@ -30,6 +31,7 @@ mod trace;
 pub use acquire::Acquire;
 pub use budget::{Budget, Term};
 pub use builder::SessionPoolBuilder;
+pub use cancel::SessionCancel;
 pub use close::{CloseReason, Released};
 pub use connect::{Connect, Connected};
 pub use error::{AcquireError, AcquireReport, Holder, ServerDown};
@@ -45,7 +47,7 @@ pub use session::Session;
 pub use settings::pgbouncer::{Ignored, PgBouncerIni, PgBouncerPool};
 pub use settings::{PoolSettings, ResetOnReturn, SqlAlchemy};
 pub use snapshot::{LaneSnapshot, Snapshot, Totals};
-pub use tap::{Tap, TransactionStatus, Wire};
+pub use tap::{CommandTag, Tap, TapCounts, TapCountsSnapshot, TransactionStatus, Wire};
 
 // The examples of the longer texts are tests.
 #[cfg(doctest)]

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::Id;
 use tokio_postgres::Client;
 
+use crate::cancel::{Requests, SessionCancel};
 use crate::close::{CloseReason, Released};
 use crate::driver::Conn;
 use crate::kept::Kept;
@@ -29,8 +30,8 @@ use crate::tap::TransactionStatus;
 /// costs a connection.
 ///
 /// Statements that were prepared on it do not outlive it. A
-/// [`CancelToken`](tokio_postgres::CancelToken) of its client does, and would hit whoever has
-/// the connection then: do not keep one.
+/// [`CancelToken`](tokio_postgres::CancelToken) of the client itself does, and would hit
+/// whoever has the connection then: use [`Session::cancel_token`].
 pub struct Session {
     conn: Option<Box<Conn>>,
     shared: Arc<Shared>,
@@ -39,6 +40,7 @@ pub struct Session {
     moved: AtomicBool,
     /// With a reset that goes in front: done once the session is used for the first time.
     used: Once,
+    cancels: OnceLock<Arc<Requests>>,
 }
 
 impl fmt::Debug for Session {
@@ -51,12 +53,14 @@ impl fmt::Debug for Session {
 
 impl Session {
     pub(crate) fn new(conn: Box<Conn>, shared: Arc<Shared>, task: Option<Id>) -> Self {
+        conn.wire.lend();
         Self {
             conn: Some(conn),
             shared,
             task,
             moved: AtomicBool::new(false),
             used: Once::new(),
+            cancels: OnceLock::new(),
         }
     }
 
@@ -114,6 +118,15 @@ impl Session {
         self.shared.detach(*conn)
     }
 
+    /// What cancels the queries of this session, from another task, for as long as it has
+    /// not been given back.
+    #[must_use]
+    pub fn cancel_token(&self) -> SessionCancel {
+        let token = self.conn().client.cancel_token();
+        let requests = Arc::clone(self.cancels.get_or_init(Arc::default));
+        SessionCancel::new(token, requests, Arc::clone(&self.shared))
+    }
+
     /// The transaction status by the server's last word.
     #[must_use]
     pub fn transaction_status(&self) -> TransactionStatus {
@@ -147,8 +160,10 @@ impl Session {
 
     fn give_back(&mut self, report: Option<oneshot::Sender<Released>>) {
         if let Some(mut conn) = self.conn.take() {
+            conn.wire.take_back();
             conn.outcome = Released::Clean;
             conn.owes_reset |= self.used.is_completed();
+            conn.cancels = self.cancels.take().filter(|requests| requests.give_back());
             self.shared.release(conn, report);
         }
     }

@@ -6,9 +6,13 @@
 //! nothing. Where a reset that goes in front of a session fails, it breaks the connection
 //! before an answer to anything behind it gets through.
 
+mod counts;
 mod exchange;
 mod frame;
 mod statement;
+mod tag;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::io;
@@ -21,6 +25,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use exchange::Exchange;
 use frame::Framer;
 
+pub use counts::{TapCounts, TapCountsSnapshot};
+pub use tag::CommandTag;
 pub(crate) use wire::Broken;
 pub use wire::{TransactionStatus, Wire};
 
@@ -57,6 +63,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.exchange.intact()?;
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
         let bytes = buf.filled().get(before..).unwrap_or_default();

@@ -1,9 +1,11 @@
 //! Making a session that came back as good as new.
 
+use ops_core::Report;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 
 use super::line::{Line, Over};
+use super::stop::Unstopped;
 use super::{Conn, Left};
 use crate::close::{CloseReason, Released};
 use crate::config::Config;
@@ -56,16 +58,28 @@ impl Line {
         // What the session asked for and the driver had not sent yet goes out first, so that
         // what follows is about everything.
         self.catch_up().await.map_err(|over| self.why(over))?;
+        if let Some(cancels) = conn.cancels.take() {
+            let ended = self.during(cancels.ended()).await;
+            ended.map_err(|over| self.why(over))?;
+        }
         let undone = self.undo(config, conn).await?;
         let due = match config.reset.when {
             When::AtRelease => true,
             When::IfTouched => self.wire.is_touched(),
             When::Pipelined | When::Never => false,
         };
-        if config.reset.runs() && (due || undone) {
+        let in_doubt = self.wire.is_in_doubt();
+        if config.reset.runs() && (due || undone || in_doubt) {
             self.reset(config, conn).await?;
             conn.owes_reset = false;
+        } else if in_doubt {
+            // Its answer differs from every other: the tap breaks the connection where what
+            // comes is not that.
+            let asked = self.during(conn.client.batch_execute("")).await;
+            let answered = asked.map_err(|over| self.why(over))?;
+            answered.map_err(|err| why_failed(&err))?;
         }
+        self.wire.settle_doubt();
         match conn.left() {
             Left::Nothing => {}
             Left::Transaction => return Err(CloseReason::ResetLeftTransaction),
@@ -105,26 +119,17 @@ impl Line {
         }
     }
 
-    /// Cancels what runs. A request to cancel that is under way could hit whatever runs on
-    /// the connection next, so each is waited for, also where nothing runs anymore.
     async fn cancel(&mut self, config: &Config) -> Result<(), CloseReason> {
-        let all = async {
-            while self.wire.in_flight() > 0 {
-                let before = self.wire.in_flight();
-                let token = self.token().clone();
-                let request = config.connect.cancel(&token);
-                let answered = self.until(|wire| wire.in_flight() < before);
-                let (requested, answered) = tokio::join!(request, answered);
-                answered.map_err(|over| self.why(over))?;
-                if let Err(err) = requested {
-                    tracing::debug!(error = %err, "a query could not be canceled");
-                    return Err(CloseReason::QueryInFlight);
-                }
+        let stopped = timeout(config.settings.cancel_timeout, self.stop(&*config.connect)).await;
+        match stopped {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Unstopped::Over)) => Err(self.why(Over)),
+            Ok(Err(Unstopped::Uncertain(err))) => {
+                tracing::debug!(error = %Report(&err), "a query could not be canceled");
+                Err(CloseReason::QueryInFlight)
             }
-            Ok(())
-        };
-        let outcome = timeout(config.settings.cancel_timeout, all).await;
-        outcome.unwrap_or(Err(CloseReason::QueryInFlight))
+            Err(_) => Err(CloseReason::QueryInFlight),
+        }
     }
 
     async fn roll_back(&mut self, conn: &Conn) -> Result<(), CloseReason> {

@@ -95,6 +95,7 @@ async fn connection() -> (Line, Conn, DuplexStream) {
         wire,
         quiet: Arc::clone(line.quiet()),
         owes_reset: false,
+        cancels: None,
         outcome: Released::Clean,
     };
     (line, conn, server.await.unwrap())

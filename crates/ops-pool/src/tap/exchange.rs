@@ -4,39 +4,22 @@
 //! `ReadyForQuery`, with one exception: in `COPY FROM STDIN` the server skips every
 //! `Sync` until the copy ends.
 
-use std::collections::VecDeque;
+mod requests;
+
 use std::io;
 use std::sync::Arc;
 
-use super::frame::{Messages, STARTUP};
+use super::counts::Tally;
+use super::frame::{HEADER, Messages, STARTUP};
 use super::statement;
+use super::tag;
 use super::wire::{Broken, Lookup, Poisoned, Wire};
+use requests::{Request, Requests};
 
 /// The longest `Parse` that is looked into for a lookup: the driver's own are shorter.
 const LONGEST_LOOKUP: usize = 1024;
 /// The longest statement that is read. A longer one counts as one that changes the session.
 const LONGEST_STATEMENT: usize = 16 * 1024;
-
-/// A request that is answered by a `ReadyForQuery`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Request {
-    /// A simple query, a function call, the startup message.
-    Query,
-    /// Parse, bind, describe and execute up to a `Sync`.
-    Batch,
-    /// Nothing that takes time: statements are closed.
-    Upkeep,
-    /// A reset of the pool's, in front of what its caller asks.
-    Reset,
-    /// The error is here already, and how it left the session is not.
-    Failed,
-}
-
-impl Request {
-    fn is_work(self) -> bool {
-        matches!(self, Self::Query | Self::Batch)
-    }
-}
 
 /// What has been sent since the last `Sync`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,39 +29,78 @@ enum Open {
     Batch,
 }
 
+/// How a `COPY` stands that failed before the driver had ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FailedCopy {
+    Nothing,
+    /// The error is here.
+    Heard,
+    /// The server had not skipped the `Sync` that was sent with the statement, and has
+    /// answered it. The one that the driver is about to send is one too many.
+    Over,
+}
+
+/// What of a message of the server's is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hears {
+    Nothing,
+    Status,
+    ResetFailure,
+    Completion,
+}
+
 /// Both directions of a connection.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
 pub(super) struct Exchange {
     wire: Arc<Wire>,
-    requests: VecDeque<Request>,
-    /// How many of the requests are work.
-    work: u32,
+    requests: Requests,
     open: Open,
+    /// What is open is counted as a caller's query.
+    open_counts: bool,
     copying_in: bool,
+    /// The server skips, or has skipped, the `Sync` after the `COPY`.
+    sync_skipped: bool,
+    failed_copy: FailedCopy,
+    /// Something has come since the last `ReadyForQuery`.
+    heard: bool,
     status: u8,
     lost: bool,
     lookups: usize,
     body: Vec<u8>,
     /// What goes out now is, or ought to be, a reset.
     in_front: bool,
-    /// What the server says to a reset that fails, while it says so.
-    failure: Option<Vec<u8>>,
+    /// What the server is saying.
+    hears: Hears,
+    /// What it says to a reset that fails.
+    failure: Vec<u8>,
+    completion: tag::Body,
+    tally: Tally,
 }
 
 impl Exchange {
     pub(super) fn new(wire: Arc<Wire>) -> Self {
         Self {
             wire,
-            requests: VecDeque::new(),
-            work: 0,
+            requests: Requests::default(),
             open: Open::Nothing,
+            open_counts: false,
             copying_in: false,
+            sync_skipped: false,
+            failed_copy: FailedCopy::Nothing,
+            heard: false,
             status: 0,
             lost: false,
             lookups: 0,
             body: Vec::new(),
             in_front: false,
-            failure: None,
+            hears: Hears::Nothing,
+            failure: Vec::new(),
+            completion: tag::Body::new(),
+            tally: Tally::default(),
         }
     }
 
@@ -103,60 +125,125 @@ impl Exchange {
     }
 
     /// Lets others see what has happened.
-    pub(super) fn publish(&self) {
+    pub(super) fn publish(&mut self) {
         let open = u32::from(self.open == Open::Batch);
-        let in_flight = self.work + open.max(u32::from(self.copying_in));
+        let in_flight = self.requests.work() + open.max(u32::from(self.copying_in));
         // A simple query may have begun a transaction before it failed.
-        let failed = self.requests.front() == Some(&Request::Failed);
+        let failed =
+            self.requests.head() == Some(Request::Failed) || self.failed_copy == FailedCopy::Heard;
         let unknown = self.lost || (failed && self.status == b'I');
-        self.wire
-            .set(if unknown { 0 } else { self.status }, in_flight);
+        let status = if unknown { 0 } else { self.status };
+        self.wire.set(status, failed, in_flight);
+        self.tally.publish(self.wire.counts());
     }
 
-    fn push(&mut self, request: Request) {
-        self.work += u32::from(request.is_work());
-        self.requests.push_back(request);
+    /// Whether what the server says now is for a caller.
+    fn is_for_caller(&self) -> bool {
+        let first = self.requests.first();
+        first.map_or_else(|| self.wire.is_lent(), |asked| asked.lent)
     }
 
-    fn pop(&mut self) {
-        let request = self.requests.pop_front();
-        self.work -= u32::from(request.is_some_and(Request::is_work));
+    fn push(&mut self, request: Request, counts: bool) {
+        let lent = counts || self.wire.is_lent();
+        self.requests.push(request, lent, counts);
+    }
+
+    /// A caller's query goes out, or something of the pool's. The answer is whether it
+    /// counts.
+    fn begin_query(&mut self) -> bool {
+        let counts = self.wire.is_lent();
+        if counts {
+            self.tally.asked();
+        }
+        counts
+    }
+
+    fn open_batch(&mut self) {
+        if self.open != Open::Batch {
+            self.open = Open::Batch;
+            self.open_counts = self.begin_query();
+        }
     }
 
     fn sync(&mut self) {
         if self.copying_in {
             return;
         }
-        match std::mem::replace(&mut self.open, Open::Nothing) {
-            Open::Batch => self.push(Request::Batch),
-            Open::Upkeep | Open::Nothing => self.push(Request::Upkeep),
-        }
+        let open = std::mem::replace(&mut self.open, Open::Nothing);
+        let failed = std::mem::replace(&mut self.failed_copy, FailedCopy::Nothing);
+        let counts = std::mem::take(&mut self.open_counts);
+        let request = match (failed, open) {
+            (FailedCopy::Heard, _) => Request::Failed,
+            (FailedCopy::Over, _) => {
+                self.wire.break_off(Broken::OutOfStep);
+                Request::Sync
+            }
+            (FailedCopy::Nothing, Open::Batch) => Request::Batch,
+            (FailedCopy::Nothing, Open::Upkeep) => Request::Upkeep,
+            (FailedCopy::Nothing, Open::Nothing) => Request::Sync,
+        };
+        self.push(request, counts);
     }
 
     fn copy_begins(&mut self) {
         self.copying_in = true;
         // The server will skip the Sync that was sent with the statement: the batch is
         // open again, until the one after the data.
-        if self.requests.front() == Some(&Request::Batch) {
-            self.pop();
+        if self.requests.head() == Some(Request::Batch) {
+            self.open_counts = self.requests.pop().is_some_and(|asked| asked.counts);
             self.open = Open::Batch;
+            self.sync_skipped = true;
+        }
+    }
+
+    /// The server is ready. The driver counts these words as the tap does, so that one too
+    /// many would give each answer from there on to the wrong request.
+    fn ready(&mut self) {
+        self.copying_in = false;
+        self.sync_skipped = false;
+        self.wire.set_gives_up_copy(false);
+        let heard = std::mem::take(&mut self.heard);
+        let expected = match self.requests.head() {
+            None if self.failed_copy == FailedCopy::Heard => {
+                self.failed_copy = FailedCopy::Over;
+                true
+            }
+            None => false,
+            Some(Request::Sync) => true,
+            Some(_) => heard,
+        };
+        if !expected {
+            self.wire.break_off(Broken::OutOfStep);
+        }
+        if self.is_resetting() {
+            self.wire.reset_answered();
+            if self.status != b'I' {
+                self.wire.break_off(Broken::ResetLeftTransaction);
+            }
+        }
+        if self.requests.pop().is_some_and(|asked| asked.counts) {
+            let more = self.open_counts || self.requests.any_counts();
+            self.tally.answered(self.status, more);
+        } else {
+            self.tally.ready(self.status);
         }
     }
 
     /// After an error the server skips everything up to the `Sync`.
     fn failed(&mut self) {
         self.copying_in = false;
-        if let Some(head) = self.requests.front_mut()
-            && *head != Request::Failed
-        {
-            self.work -= u32::from(head.is_work());
-            *head = Request::Failed;
+        if std::mem::take(&mut self.sync_skipped) {
+            self.wire.doubt();
+            if self.requests.is_empty() {
+                self.open = Open::Nothing;
+                self.failed_copy = FailedCopy::Heard;
+            }
         }
+        self.requests.fail();
     }
 
     fn is_resetting(&self) -> bool {
-        let head = self.requests.front();
-        head == Some(&Request::Reset)
+        self.requests.head() == Some(Request::Reset)
     }
 
     /// Whether what is being sent may be a reset. Nothing else must be in front of one, but
@@ -172,12 +259,12 @@ impl Exchange {
     fn sent_in_front(&mut self) {
         let query = self.body.strip_suffix(&[0]).unwrap_or(&self.body);
         self.wire.reset_sent(query);
-        self.requests.push_back(Request::Reset);
+        self.requests.push(Request::Reset, false, false);
     }
 
-    fn reset_failed(&mut self, failure: &[u8]) {
+    fn reset_failed(&mut self) {
         // The severity that does not depend on the server's language.
-        let mut fields = failure.split(|byte| *byte == 0);
+        let mut fields = self.failure.split(|byte| *byte == 0);
         let ended = fields.any(|field| matches!(field, b"VFATAL" | b"VPANIC"));
         self.wire.break_off(if ended {
             Broken::ServerGone
@@ -255,12 +342,23 @@ impl Messages for FromClient<'_> {
         if exchange.wire.expects_reset() && !matches!(kind, b'C' | b'S' | b'H' | b'X') {
             return exchange.begin_in_front(kind, length);
         }
+        if exchange.wire.is_lent() {
+            exchange.tally.sent(kind, HEADER + length);
+        }
         match kind {
-            STARTUP | b'Q' | b'F' => exchange.push(Request::Query),
-            b'P' | b'B' | b'D' | b'E' => exchange.open = Open::Batch,
+            STARTUP | b'Q' | b'F' => {
+                let counts = exchange.begin_query();
+                exchange.push(Request::Query, counts);
+            }
+            b'P' | b'B' | b'D' | b'E' => exchange.open_batch(),
             b'C' if exchange.open == Open::Nothing => exchange.open = Open::Upkeep,
             b'S' => exchange.sync(),
-            b'c' | b'f' => exchange.copying_in = false,
+            b'c' => exchange.copying_in = false,
+            b'f' => {
+                // Where it has failed already there is nothing to give up.
+                exchange.wire.set_gives_up_copy(exchange.copying_in);
+                exchange.copying_in = false;
+            }
             _ => {}
         }
         exchange.wants(kind, length)
@@ -289,39 +387,52 @@ impl Messages for FromClient<'_> {
 pub(super) struct FromServer<'a>(&'a mut Exchange);
 
 impl Messages for FromServer<'_> {
-    fn begin(&mut self, kind: u8, _: usize) -> bool {
+    fn begin(&mut self, kind: u8, length: usize) -> bool {
+        let exchange = &mut *self.0;
+        // Notices, notifications and parameters come at any time.
+        exchange.heard |= !matches!(kind, b'N' | b'A' | b'S' | b'Z');
+        let for_caller = exchange.is_for_caller();
+        if for_caller {
+            exchange.tally.received(HEADER + length);
+        }
+        exchange.hears = Hears::Nothing;
         match kind {
-            b'E' if self.0.is_resetting() => self.0.failure = Some(Vec::new()),
-            b'E' => self.0.failed(),
-            b'G' | b'W' => self.0.copy_begins(),
+            b'E' if exchange.is_resetting() => {
+                exchange.failure.clear();
+                exchange.hears = Hears::ResetFailure;
+            }
+            b'E' => exchange.failed(),
+            b'G' | b'W' => exchange.copy_begins(),
+            b'Z' => exchange.hears = Hears::Status,
+            b'C' if for_caller => {
+                exchange.completion.begin();
+                exchange.hears = Hears::Completion;
+            }
             _ => {}
         }
-        kind == b'Z' || self.0.failure.is_some()
+        exchange.hears != Hears::Nothing
     }
 
     fn body(&mut self, piece: &[u8]) {
-        if let Some(failure) = &mut self.0.failure {
-            failure.extend_from_slice(piece);
-        } else if let Some(status) = piece.first() {
-            self.0.status = *status;
+        let exchange = &mut *self.0;
+        match exchange.hears {
+            Hears::Nothing => {}
+            Hears::Status => exchange.status = piece.first().copied().unwrap_or(exchange.status),
+            Hears::ResetFailure => exchange.failure.extend_from_slice(piece),
+            Hears::Completion => exchange.completion.push(piece),
         }
     }
 
     fn end(&mut self, kind: u8) {
-        if let Some(failure) = self.0.failure.take() {
-            return self.0.reset_failed(&failure);
+        let exchange = &mut *self.0;
+        match exchange.hears {
+            Hears::ResetFailure => exchange.reset_failed(),
+            Hears::Completion => exchange.wire.set_last_command(exchange.completion.tag()),
+            Hears::Nothing | Hears::Status => {}
         }
-        if kind != b'Z' {
-            return;
+        if kind == b'Z' {
+            exchange.ready();
         }
-        self.0.copying_in = false;
-        if self.0.is_resetting() {
-            self.0.wire.reset_answered();
-            if self.0.status != b'I' {
-                self.0.wire.break_off(Broken::ResetLeftTransaction);
-            }
-        }
-        self.0.pop();
     }
 
     fn lost(&mut self) {

@@ -5,14 +5,28 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::counts::TapCounts;
+use super::tag::CommandTag;
 use crate::close::CloseReason;
 
 /// The state of a session as the server's answers tell it.
 pub struct Wire {
     status: AtomicU8,
     in_flight: AtomicU32,
+    /// An error is here whose `ReadyForQuery` is not.
+    failing: AtomicBool,
+    /// How many answers are due is not certain.
+    in_doubt: AtomicBool,
+    /// The driver has given up a `COPY`, and the server has not said so.
+    gives_up_copy: AtomicBool,
     /// The stream did not take what it was given last.
     blocked: AtomicBool,
+    /// A caller has the connection.
+    lent: AtomicBool,
+    /// That caller has a `last`.
+    told: AtomicBool,
+    last: Mutex<Option<CommandTag>>,
+    counts: TapCounts,
     lookups: Mutex<Vec<Lookup>>,
     statements: Statements,
     resets: Resets,
@@ -53,15 +67,18 @@ pub(crate) enum Broken {
     Overtaken,
     /// The server ended the session.
     ServerGone,
+    /// The server's answers do not match what was asked.
+    OutOfStep,
 }
 
 impl Broken {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::ResetFailed,
         Self::ResetTimedOut,
         Self::ResetLeftTransaction,
         Self::Overtaken,
         Self::ServerGone,
+        Self::OutOfStep,
     ];
 }
 
@@ -73,11 +90,12 @@ impl From<Broken> for CloseReason {
             Broken::ResetLeftTransaction => Self::ResetLeftTransaction,
             Broken::Overtaken => Self::QueryInFlight,
             Broken::ServerGone => Self::ServerGone,
+            Broken::OutOfStep => Self::OutOfStep,
         }
     }
 }
 
-/// The error of a stream whose session could not be reset.
+/// The error of a stream that the tap has broken.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Poisoned(pub(crate) CloseReason);
@@ -110,7 +128,14 @@ impl Wire {
         Self {
             status: AtomicU8::new(0),
             in_flight: AtomicU32::new(0),
+            failing: AtomicBool::new(false),
+            in_doubt: AtomicBool::new(false),
+            gives_up_copy: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
+            lent: AtomicBool::new(false),
+            told: AtomicBool::new(false),
+            last: Mutex::new(None),
+            counts: TapCounts::default(),
             lookups: Mutex::new(Vec::new()),
             statements: Statements::default(),
             resets: Resets::default(),
@@ -138,9 +163,81 @@ impl Wire {
         self.in_flight.load(Ordering::Acquire)
     }
 
-    pub(super) fn set(&self, status: u8, in_flight: u32) {
+    /// Whether the session is in a transaction, failed or not, in which nothing runs.
+    #[must_use]
+    pub fn is_idle_in_transaction(&self) -> bool {
+        let status = self.status();
+        let open = [TransactionStatus::InTransaction, TransactionStatus::Failed];
+        self.in_flight() == 0 && open.contains(&status)
+    }
+
+    /// What callers have done on the connection.
+    #[must_use]
+    pub fn counts(&self) -> &TapCounts {
+        &self.counts
+    }
+
+    /// The command of the last statement that ended without an error, of the caller who has
+    /// the connection, or who had it last.
+    #[must_use]
+    pub fn last_command(&self) -> Option<CommandTag> {
+        let last = || *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        self.told.load(Ordering::Acquire).then(last).flatten()
+    }
+
+    pub(super) fn set_last_command(&self, command: Option<CommandTag>) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = command;
+        self.told.store(true, Ordering::Release);
+    }
+
+    /// What goes out from now on is a caller's.
+    pub(crate) fn lend(&self) {
+        self.told.store(false, Ordering::Relaxed);
+        self.lent.store(true, Ordering::Release);
+    }
+
+    /// What goes out from now on is the pool's.
+    pub(crate) fn take_back(&self) {
+        self.lent.store(false, Ordering::Release);
+    }
+
+    pub(super) fn is_lent(&self) -> bool {
+        self.lent.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set(&self, status: u8, failing: bool, in_flight: u32) {
+        self.failing.store(failing, Ordering::Release);
         self.status.store(status, Ordering::Release);
         self.in_flight.store(in_flight, Ordering::Release);
+    }
+
+    /// Whether the server has said that a request failed, and not yet that it is over.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Acquire)
+    }
+
+    /// Whether more answers may come than the tap knows of: a `COPY` to the server failed,
+    /// perhaps before the server had skipped the `Sync` that was sent with the statement. A
+    /// simple query settles it: where its answer is not what comes, the tap breaks the
+    /// connection.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.in_doubt.load(Ordering::Acquire)
+    }
+
+    pub(super) fn doubt(&self) {
+        self.in_doubt.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn settle_doubt(&self) {
+        self.in_doubt.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn gives_up_copy(&self) -> bool {
+        self.gives_up_copy.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_gives_up_copy(&self, gives_up: bool) {
+        self.gives_up_copy.store(gives_up, Ordering::Release);
     }
 
     /// Whether the driver may have more to send than has gone through the tap.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ops_core::{Error, ErrorKind, Result, async_trait};
-use ops_pool::{Connect, Connected, Tap};
+use ops_pool::{Connect, Connected, Tap, Wire};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Notify;
 use tokio::time::sleep;
@@ -30,11 +30,18 @@ pub(crate) struct Backend {
     reset: Mutex<How>,
     /// How long a request to cancel is under way.
     cancel_takes: Mutex<Duration>,
+    /// How many requests to cancel have no effect, as those that come too early.
+    loses_cancels: AtomicUsize,
+    /// How many requests to cancel are under way.
+    canceling: AtomicUsize,
+    /// Queries that began while a request to cancel was under way.
+    endangered: Mutex<Vec<String>>,
     /// What was asked, and the end of each request to cancel, in order.
     log: Mutex<Vec<String>>,
     running: Mutex<HashMap<i32, Arc<Notify>>>,
     pids: AtomicUsize,
     standing: AtomicUsize,
+    wires: Mutex<Vec<Arc<Wire>>>,
 }
 
 impl Backend {
@@ -42,10 +49,14 @@ impl Backend {
         Arc::new(Self {
             reset: Mutex::new(How::Works),
             cancel_takes: Mutex::new(Duration::ZERO),
+            loses_cancels: AtomicUsize::new(0),
+            canceling: AtomicUsize::new(0),
+            endangered: Mutex::new(Vec::new()),
             log: Mutex::new(Vec::new()),
             running: Mutex::new(HashMap::new()),
             pids: AtomicUsize::new(0),
             standing: AtomicUsize::new(0),
+            wires: Mutex::new(Vec::new()),
         })
     }
 
@@ -57,8 +68,22 @@ impl Backend {
         *self.cancel_takes.lock().unwrap() = time;
     }
 
+    pub(crate) fn lose_cancels(&self, count: usize) {
+        self.loses_cancels.store(count, Ordering::SeqCst);
+    }
+
+    /// Queries that began while a request to cancel was under way.
+    pub(crate) fn endangered(&self) -> Vec<String> {
+        self.endangered.lock().unwrap().clone()
+    }
+
     pub(crate) fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
+    }
+
+    /// What the tap of each connection tells.
+    pub(crate) fn wires(&self) -> Vec<Arc<Wire>> {
+        self.wires.lock().unwrap().clone()
     }
 
     fn note(&self, what: &str) {
@@ -75,10 +100,17 @@ impl Backend {
     }
 
     async fn pass_on(self: Arc<Self>, mut stream: DuplexStream) -> std::io::Result<()> {
+        let _underway = Canceling::begin(&self);
         let (_length, _code) = (stream.read_i32().await?, stream.read_i32().await?);
         let (pid, _secret) = (stream.read_i32().await?, stream.read_i32().await?);
         let time = *self.cancel_takes.lock().unwrap();
         sleep(time).await;
+        let fewer = |left: usize| left.checked_sub(1);
+        let (order, loses) = (Ordering::SeqCst, &self.loses_cancels);
+        if loses.fetch_update(order, order, fewer).is_ok() {
+            self.note("lost");
+            return Ok(());
+        }
         if let Some(running) = self.running.lock().unwrap().get(&pid) {
             // Lost where nothing runs, as on a real server.
             running.notify_waiters();
@@ -97,6 +129,7 @@ impl Connect for ToBackend {
         let (near, far) = tokio::io::duplex(4096);
         tokio::spawn(serve(Arc::clone(&self.0), far));
         let (tap, wire) = Tap::new(near);
+        self.0.wires.lock().unwrap().push(Arc::clone(&wire));
         let mut config = Config::new();
         config.user("fake").ssl_mode(SslMode::Disable);
         let (client, connection) = config
@@ -113,6 +146,22 @@ impl Connect for ToBackend {
         sent.map_err(|err| Error::new(ErrorKind::Unavailable, "canceling").with_source(err))?;
         let _ = near.read_u8().await;
         Ok(())
+    }
+}
+
+/// Counts a request to cancel while it is under way.
+struct Canceling(Arc<Backend>);
+
+impl Canceling {
+    fn begin(backend: &Arc<Backend>) -> Self {
+        backend.canceling.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(backend))
+    }
+}
+
+impl Drop for Canceling {
+    fn drop(&mut self) {
+        self.0.canceling.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -172,6 +221,9 @@ async fn talk(
         let query = String::from_utf8_lossy(&body);
         let query = query.trim_end_matches('\0');
         backend.note(query);
+        if backend.canceling.load(Ordering::SeqCst) > 0 {
+            backend.endangered.lock().unwrap().push(query.to_owned());
+        }
         let stubborn = query == "STUBBORN";
         let outcome = tokio::select! {
             biased;

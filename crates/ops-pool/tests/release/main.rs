@@ -8,12 +8,16 @@
 )]
 
 mod backend;
+mod broken;
+mod cancel;
+mod counts;
 mod hygiene;
 mod kept;
 mod killed;
 mod pipelined;
 mod polls;
 mod rollback;
+mod tls;
 mod touched;
 mod unfinished;
 

@@ -86,6 +86,63 @@ async fn a_request_to_cancel_that_comes_late_hits_nobody() {
     assert_eq!(log, expected);
 }
 
+/// As one is that arrives before the server has begun with the query.
+#[tokio::test(start_paused = true)]
+async fn a_request_to_cancel_that_is_lost_is_sent_again() {
+    let backend = Backend::new();
+    let pool = pool(&backend);
+    backend.set_cancel_takes(Duration::from_millis(20));
+    backend.lose_cancels(3);
+    let session = pool.acquire().await.unwrap();
+    abandon(&session, "HANG").await;
+    let begun = Instant::now();
+    assert_eq!(session.release().await, Released::RolledBack);
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    let log = backend.log();
+    let expected = ["HANG", "lost", "lost", "lost", "canceled", "DISCARD ALL"];
+    assert_eq!(log, expected);
+    assert_eq!(backend.connects(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_each_request_to_cancel_is_lost_the_connection_is_closed() {
+    let backend = Backend::new();
+    let pool = pool(&backend);
+    backend.lose_cancels(usize::MAX);
+    let session = pool.acquire().await.unwrap();
+    abandon(&session, "HANG").await;
+    let begun = Instant::now();
+    let closed = Released::Closed(CloseReason::QueryInFlight);
+    assert_eq!(session.release().await, closed);
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(3));
+    // Less and less often.
+    let sent = backend.log().iter().filter(|it| *it == "lost").count();
+    assert!((4..8).contains(&sent), "{sent}");
+}
+
+/// Whenever the query ends, before, while and after a request is sent or sent again.
+#[tokio::test(start_paused = true)]
+async fn nothing_begins_while_a_request_to_cancel_is_under_way() {
+    for lost in 0..3 {
+        for length in (0..600).step_by(7) {
+            let backend = Backend::new();
+            let pool = pool(&backend);
+            backend.set_cancel_takes(Duration::from_millis(30));
+            backend.lose_cancels(lost);
+            let session = pool.acquire().await.unwrap();
+            let query = format!("SLEEP {length}");
+            let _ = tokio::time::timeout(Duration::ZERO, session.batch_execute(&query)).await;
+            let next = next_after(&pool, session).await;
+            for _ in 0..5 {
+                next.batch_execute("SLEEP 50").await.unwrap();
+            }
+            assert_eq!(backend.endangered(), [""; 0], "{lost} lost, {query}");
+            assert_eq!(backend.connects(), 1);
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_request_to_cancel_that_stays_under_way_closes_the_connection() {
     let backend = Backend::new();

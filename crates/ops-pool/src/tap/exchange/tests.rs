@@ -1,8 +1,11 @@
 //! The messages of a connection, written down.
 
+mod counting;
+
 use super::super::TransactionStatus;
 use super::super::frame::Framer;
 use super::*;
+use crate::close::CloseReason;
 
 /// A connection whose messages the test writes down: `>` sent, `<` received.
 struct Talk {
@@ -113,7 +116,7 @@ fn pipelined_batches_count_each() {
         .is(Idle, 3)
         .hear("12CZI")
         .is(Idle, 2)
-        .hear("ZIZI")
+        .hear("2CZI2CZI")
         .is(Idle, 0);
 }
 
@@ -171,9 +174,9 @@ fn a_copy_that_fails_ends_with_its_own_sync() {
         .hear("2G")
         .say("d")
         .hear("E")
-        .is(Idle, 1)
+        .is(TransactionStatus::Unknown, 0)
         .say("fS")
-        .is(Idle, 1);
+        .is(TransactionStatus::Unknown, 0);
     talk.hear("ZI").is(Idle, 0);
 }
 
@@ -207,4 +210,221 @@ fn statements_of_the_driver_are_prepared_again_until_it_closes_them() {
     assert!(talk.wire.prepare_lookups_again().is_some());
     talk.send(b'C', b"Ss7\0");
     assert_eq!(talk.wire.prepare_lookups_again(), None);
+}
+
+/// The text of a simple query.
+fn query(sql: &str) -> Vec<u8> {
+    [sql.as_bytes(), &[0]].concat()
+}
+
+/// One reset is to go in front, and has been sent with a query behind it.
+fn with_a_reset_in_front() -> Talk {
+    let mut talk = Talk::new();
+    talk.wire.expect_resets([Arc::from("DISCARD ALL")]);
+    talk.send(b'Q', &query("DISCARD ALL"));
+    talk.send(b'Q', &query("SELECT 1"));
+    talk
+}
+
+#[test]
+fn a_reset_in_front_is_not_in_flight_for_the_session() {
+    let mut talk = with_a_reset_in_front();
+    assert_eq!(talk.wire.resets(), 1);
+    talk.is(Idle, 1).hear("CZI").is(Idle, 1);
+    assert_eq!((talk.wire.resets(), talk.wire.broken()), (0, None));
+    talk.hear("TDCZT").is(InTransaction, 0);
+    assert!(talk.exchange.intact().is_ok());
+}
+
+#[test]
+fn a_reset_in_front_that_fails_breaks_the_connection() {
+    let mut talk = with_a_reset_in_front();
+    talk.hear("E");
+    assert_eq!(talk.wire.broken(), Some(CloseReason::ResetFailed));
+    assert!(talk.exchange.intact().is_err());
+}
+
+#[test]
+fn a_reset_in_front_that_leaves_a_transaction_breaks_the_connection() {
+    for status in ["T", "E"] {
+        let mut talk = with_a_reset_in_front();
+        talk.hear(&format!("CZ{status}"));
+        let reason = CloseReason::ResetLeftTransaction;
+        assert_eq!(talk.wire.broken(), Some(reason));
+    }
+}
+
+#[test]
+fn a_server_that_ends_the_session_in_a_reset_is_not_a_failed_reset() {
+    for (severity, reason) in [
+        ("ERROR", CloseReason::ResetFailed),
+        ("FATAL", CloseReason::ServerGone),
+        ("PANIC", CloseReason::ServerGone),
+    ] {
+        let mut talk = with_a_reset_in_front();
+        let fields = format!("SFEHLER\0V{severity}\0C57P01\0Mtext\0\0");
+        let mut bytes = vec![b'E'];
+        bytes.extend((u32::try_from(fields.len()).unwrap() + 4).to_be_bytes());
+        bytes.extend(fields.as_bytes());
+        // In pieces, as it may come.
+        for piece in bytes.chunks(3) {
+            talk.received.feed(piece, &mut talk.exchange.server());
+        }
+        assert_eq!(talk.wire.broken(), Some(reason), "{severity}");
+    }
+}
+
+#[test]
+fn nothing_that_works_may_be_in_front_of_a_reset() {
+    for kind in [b'Q', b'P', b'B', b'E', b'F', b'd'] {
+        let mut talk = Talk::new();
+        talk.wire.expect_resets([Arc::from("DISCARD ALL")]);
+        talk.send(kind, &query("SELECT 1"));
+        let reason = CloseReason::QueryInFlight;
+        assert_eq!(talk.wire.broken(), Some(reason), "{}", char::from(kind));
+    }
+}
+
+#[test]
+fn statements_may_be_closed_in_front_of_a_reset() {
+    let mut talk = Talk::new();
+    let resets = ["DISCARD ALL", "PREPARE s1 AS SELECT 1"].map(Arc::from);
+    talk.wire.expect_resets(resets);
+    talk.send(b'C', b"Ss3\0");
+    talk.send(b'S', b"");
+    talk.send(b'Q', &query("DISCARD ALL"));
+    talk.send(b'C', b"Ss4\0");
+    talk.send(b'S', b"");
+    talk.send(b'Q', &query("PREPARE s1 AS SELECT 1"));
+    talk.send(b'Q', &query("SELECT 1"));
+    talk.hear("3ZICZI3ZICZI")
+        .is(Idle, 1)
+        .hear("CZI")
+        .is(Idle, 0);
+    assert_eq!((talk.wire.resets(), talk.wire.broken()), (0, None));
+}
+
+/// Whether the session was touched by a message.
+fn touched(kind: u8, body: &[u8]) -> bool {
+    let mut talk = Talk::new();
+    talk.wire.watch_statements();
+    talk.send(kind, body);
+    talk.wire.is_touched()
+}
+
+/// The driver has sent its `Sync` with the statement, and the server has said that it is
+/// ready for the data.
+fn in_a_copy() -> Talk {
+    let mut talk = Talk::new();
+    talk.say("BES").hear("2G").is(Idle, 1);
+    talk
+}
+
+#[test]
+fn a_copy_that_fails_before_its_sync_is_skipped_is_noticed() {
+    let mut talk = in_a_copy();
+    // The driver is to hear of the error.
+    talk.hear("EZI").say("d").is(Idle, 0);
+    assert_eq!((talk.wire.is_in_doubt(), talk.wire.broken()), (true, None));
+    // There will be an answer to this one, and the driver does not expect it.
+    talk.say("fS");
+    assert_eq!(talk.wire.broken(), Some(CloseReason::OutOfStep));
+
+    let mut talk = in_a_copy();
+    talk.hear("E").say("dfS").hear("ZI");
+    assert_eq!((talk.wire.is_in_doubt(), talk.wire.broken()), (true, None));
+    talk.hear("ZI");
+    assert_eq!(talk.wire.broken(), Some(CloseReason::OutOfStep));
+
+    let mut talk = in_a_copy();
+    talk.say("dfS").hear("EZI");
+    assert!(talk.wire.is_in_doubt());
+    for behind in ["Q", "CS", "PBES"] {
+        let mut talk = in_a_copy();
+        talk.say("dfS").say(behind).hear("EZIZI");
+        assert_eq!(talk.wire.broken(), Some(CloseReason::OutOfStep));
+    }
+}
+
+#[test]
+fn a_copy_that_fails_later_is_in_step() {
+    let mut talk = in_a_copy();
+    talk.say("dfS").hear("EZI").say("Q").hear("IZI").say("CS");
+    talk.hear("3ZI").is(Idle, 0);
+    assert_eq!(talk.wire.broken(), None);
+    // Nothing runs anymore, though the driver has not ended it yet.
+    let mut talk = in_a_copy();
+    talk.hear("E").is(TransactionStatus::Unknown, 0);
+    assert!(talk.wire.is_failing());
+    talk.say("dfS").is(TransactionStatus::Unknown, 0);
+    talk.hear("ZI").is(Idle, 0);
+    assert_eq!(talk.wire.broken(), None);
+    let mut talk = in_a_copy();
+    talk.say("dcS").hear("CZI").is(Idle, 0);
+    assert!(!talk.wire.is_in_doubt());
+}
+
+#[test]
+fn a_copy_that_the_driver_gives_up_is_known_until_it_has_ended() {
+    let mut talk = in_a_copy();
+    talk.say("d");
+    assert!(!talk.wire.gives_up_copy());
+    talk.say("fS");
+    assert!(talk.wire.gives_up_copy());
+    talk.hear("EZI");
+    assert!(!talk.wire.gives_up_copy());
+    // One that has failed on the server already.
+    let mut talk = in_a_copy();
+    talk.hear("E").say("fS");
+    assert!(!talk.wire.gives_up_copy());
+}
+
+#[test]
+fn a_sync_alone_is_answered_by_nothing_else() {
+    let mut talk = Talk::new();
+    talk.say("S").hear("ZI").is(Idle, 0);
+    assert_eq!(talk.wire.broken(), None);
+}
+
+#[test]
+fn what_comes_unasked_is_no_answer() {
+    for unasked in ["N", "A", "S"] {
+        let mut talk = Talk::new();
+        talk.say("Q").hear(unasked).hear("ZI");
+        assert_eq!(talk.wire.broken(), Some(CloseReason::OutOfStep));
+    }
+}
+
+#[test]
+fn statements_are_read_where_somebody_wants_to_know() {
+    assert!(!touched(b'Q', &query("SELECT 1")));
+    assert!(touched(b'Q', &query("SET x = 1")));
+    assert!(!touched(b'P', b"\0SELECT 1\0\0\0"));
+    assert!(touched(b'P', b"\0SET x = 1\0\0\0"));
+    assert!(touched(b'F', &[0, 0, 0, 1]));
+    assert!(touched(
+        b'Q',
+        &query(&format!("SELECT '{}'", "x".repeat(LONGEST_STATEMENT)))
+    ));
+    assert!(touched(b'Q', &[b'S', 0xff, 0]));
+    let mut unwatched = Talk::new();
+    unwatched.send(b'Q', &query("SET x = 1"));
+    assert!(!unwatched.wire.is_touched());
+}
+
+#[test]
+fn a_statement_that_is_prepared_touches_until_it_is_closed() {
+    let mut talk = Talk::new();
+    talk.wire.watch_statements();
+    talk.send(b'P', b"s1\0SELECT 1\0\0\0");
+    talk.send(b'P', b"s2\0SELECT 1\0\0\0");
+    talk.send(b'C', b"Ss1\0");
+    assert!(talk.wire.is_touched());
+    talk.send(b'C', b"Ss2\0");
+    assert!(!talk.wire.is_touched());
+    // The driver's own are for the life of the connection.
+    let lookup = "SELECT enumlabel\nFROM pg_catalog.pg_enum\nWHERE enumtypid = $1\n";
+    talk.send(b'P', format!("s7\0{lookup}\0\0\0").as_bytes());
+    talk.wire.is_reset();
+    assert!(!talk.wire.is_touched());
 }
