@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod case;
+pub mod cdn;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod database;
@@ -14,6 +15,7 @@ pub mod monitor;
 pub mod object_store;
 pub mod quirk;
 pub mod run;
+pub mod secret_store;
 
 mod macros;
 mod support;

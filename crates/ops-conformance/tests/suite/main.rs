@@ -8,6 +8,7 @@
     reason = "what is sabotaged is a test"
 )]
 
+mod cdn;
 mod database;
 mod dns;
 mod hosting;

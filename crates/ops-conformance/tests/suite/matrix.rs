@@ -69,3 +69,23 @@ pub(crate) fn each_case_is_failed_by_its_sabotage_alone<F: Fixture + ?Sized>(
     QUIET.set(false);
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
+
+/// The provider that offers no ability passes what is for every provider, and one that does
+/// not say its name where it lacks an ability fails what asks for it by name.
+pub(crate) fn the_bare_provider_passes<F: Fixture + ?Sized>(
+    cases: &[Case<F>],
+    make: impl Fn(&'static str) -> Box<F>,
+) {
+    be_quiet();
+    let (bare, nameless) = block_on(async {
+        let bare = failures(cases, || make("bare")).await.0;
+        (bare, failures(cases, || make("nameless")).await.0)
+    });
+    QUIET.set(false);
+    let by_name = |case: &&Case<F>| case.name.ends_with("unsupported_by_name");
+    let by_name: Vec<_> = cases.iter().filter(by_name).map(|case| case.id).collect();
+    assert!(bare.is_empty(), "without abilities: fails {bare:?}");
+    let misses = |id: &&&str| !nameless.contains(*id);
+    let missed: Vec<_> = by_name.iter().filter(misses).collect();
+    assert!(missed.is_empty(), "no name is missed by {missed:?}");
+}
