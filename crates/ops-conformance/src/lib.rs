@@ -12,6 +12,7 @@ pub mod leak;
 #[cfg(feature = "memory")]
 pub mod memory;
 pub mod monitor;
+pub mod notifier;
 pub mod object_store;
 pub mod quirk;
 pub mod run;

@@ -11,6 +11,7 @@ mod database;
 mod dns;
 mod hosting;
 mod monitor;
+mod notifier;
 mod object_store;
 mod secret_store;
 
@@ -19,6 +20,7 @@ pub use database::MemoryDatabaseFixture;
 pub use dns::MemoryDnsFixture;
 pub use hosting::MemoryHostingFixture;
 pub use monitor::MemoryMonitorFixture;
+pub use notifier::MemoryNotifierFixture;
 pub use object_store::MemoryObjectStoreFixture;
 pub use secret_store::MemorySecretStoreFixture;
 

@@ -18,3 +18,4 @@ mod monitor;
 mod object_store;
 mod quirks;
 mod readme;
+mod secret_store;
