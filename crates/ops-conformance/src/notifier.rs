@@ -154,7 +154,7 @@ suite! {
     "N-005" account::n_005_a_refused_notification_is_not_read [];
     "N-006" account::n_006_a_refusal_does_not_stop_the_next [];
 
-    "N-010" events::n_010_an_alert_that_fires_is_accepted [];
+    "N-010" events::n_010_an_alert_of_the_fewest_words_is_accepted [];
     "N-011" events::n_011_a_reminder_is_accepted [];
     "N-012" events::n_012_an_acknowledgment_is_accepted [];
     "N-013" events::n_013_a_resolution_is_accepted [];

@@ -13,6 +13,7 @@ const ACKNOWLEDGED: NotificationEvent = NotificationEvent::Acknowledged;
 /// These events about one alert leave it open so many times.
 async fn leaves(
     fixture: &dyn NotifierFixture,
+    title: &str,
     events: &[NotificationEvent],
     open: usize,
 ) -> Outcome {
@@ -20,7 +21,7 @@ async fn leaves(
         return NO_ALERTS;
     }
     let desk = Desk::new(fixture);
-    let alert = desk.alert("the disk is full");
+    let alert = desk.alert(title);
     for event in events {
         desk.sends(alert.clone().with_event(*event)).await;
     }
@@ -29,29 +30,35 @@ async fn leaves(
 }
 
 pub(super) async fn n_050_firing_opens_an_alert(fixture: &dyn NotifierFixture) -> Outcome {
-    leaves(fixture, &[FIRING], 1).await
+    leaves(fixture, "it fires", &[FIRING], 1).await
 }
 
 pub(super) async fn n_051_firing_again_opens_no_second_alert(
     fixture: &dyn NotifierFixture,
 ) -> Outcome {
-    leaves(fixture, &[FIRING, FIRING], 1).await
+    leaves(fixture, "it fires again", &[FIRING, FIRING], 1).await
 }
 
 pub(super) async fn n_052_a_reminder_opens_no_second_alert(
     fixture: &dyn NotifierFixture,
 ) -> Outcome {
-    leaves(fixture, &[FIRING, NotificationEvent::Reminder], 1).await
+    leaves(
+        fixture,
+        "it is reminded of",
+        &[FIRING, NotificationEvent::Reminder],
+        1,
+    )
+    .await
 }
 
 pub(super) async fn n_053_an_acknowledged_alert_stays_open(
     fixture: &dyn NotifierFixture,
 ) -> Outcome {
-    leaves(fixture, &[FIRING, ACKNOWLEDGED], 1).await
+    leaves(fixture, "it is acknowledged", &[FIRING, ACKNOWLEDGED], 1).await
 }
 
 pub(super) async fn n_054_resolving_closes_the_alert(fixture: &dyn NotifierFixture) -> Outcome {
-    leaves(fixture, &[FIRING, RESOLVED], 0).await
+    leaves(fixture, "it is resolved", &[FIRING, RESOLVED], 0).await
 }
 
 /// Fires two alerts and resolves the first: the second stays open.
@@ -60,7 +67,7 @@ async fn resolves_one_of(fixture: &dyn NotifierFixture, [first, second]: [DedupK
         return NO_ALERTS;
     }
     let desk = Desk::new(fixture);
-    let [first, second] = [first, second].map(|key| desk.alert_of(key, "the disk is full"));
+    let [first, second] = [first, second].map(|key| desk.alert_of(key, "one of two"));
     for alert in [&first, &second] {
         desk.sends(alert.clone()).await;
     }
@@ -79,17 +86,23 @@ pub(super) async fn n_055_resolving_leaves_the_other_alerts(
 pub(super) async fn n_056_acknowledging_what_is_not_open_opens_nothing(
     fixture: &dyn NotifierFixture,
 ) -> Outcome {
-    leaves(fixture, &[ACKNOWLEDGED], 0).await
+    leaves(fixture, "it never fired", &[ACKNOWLEDGED], 0).await
 }
 
 pub(super) async fn n_057_resolving_what_is_not_open_opens_nothing(
     fixture: &dyn NotifierFixture,
 ) -> Outcome {
-    leaves(fixture, &[RESOLVED], 0).await
+    leaves(fixture, "it never fired", &[RESOLVED], 0).await
 }
 
 pub(super) async fn n_058_a_resolved_alert_fires_again(fixture: &dyn NotifierFixture) -> Outcome {
-    leaves(fixture, &[FIRING, RESOLVED, FIRING], 1).await
+    leaves(
+        fixture,
+        "it fires after all",
+        &[FIRING, RESOLVED, FIRING],
+        1,
+    )
+    .await
 }
 
 pub(super) async fn n_059_keys_that_are_alike_are_two_alerts(

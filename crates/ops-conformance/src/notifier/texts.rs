@@ -79,7 +79,7 @@ pub(super) async fn n_036_letters_of_every_script_are_read(
 /// All that can happen to an alert of a key is accepted.
 async fn takes(fixture: &dyn NotifierFixture, key: String) {
     let desk = Desk::new(fixture);
-    let alert = desk.alert_of(DedupKey::new(key).unwrap(), "the disk is full");
+    let alert = desk.alert_of(DedupKey::new(key).unwrap(), "an odd key");
     for event in EVENTS {
         desk.sends(alert.clone().with_event(event)).await;
     }

@@ -15,6 +15,7 @@ mod hosting;
 mod leak;
 mod matrix;
 mod monitor;
+mod notifier;
 mod object_store;
 mod quirks;
 mod readme;
