@@ -14,11 +14,13 @@ pub mod memory;
 pub mod monitor;
 pub mod notifier;
 pub mod object_store;
+pub mod pipeline;
 pub mod quirk;
 pub mod run;
 pub mod secret_store;
 
 mod macros;
+mod marks;
 mod support;
 mod usage;
 

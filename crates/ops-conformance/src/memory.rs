@@ -13,6 +13,7 @@ mod hosting;
 mod monitor;
 mod notifier;
 mod object_store;
+mod pipeline;
 mod secret_store;
 
 pub use cdn::MemoryCdnFixture;
@@ -22,6 +23,7 @@ pub use hosting::MemoryHostingFixture;
 pub use monitor::MemoryMonitorFixture;
 pub use notifier::MemoryNotifierFixture;
 pub use object_store::MemoryObjectStoreFixture;
+pub use pipeline::MemoryPipelineFixture;
 pub use secret_store::MemorySecretStoreFixture;
 
 /// A clock that stands still until it is moved.

@@ -17,6 +17,7 @@ mod matrix;
 mod monitor;
 mod notifier;
 mod object_store;
+mod pipeline;
 mod quirks;
 mod readme;
 mod secret_store;
