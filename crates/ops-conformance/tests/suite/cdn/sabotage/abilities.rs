@@ -9,10 +9,6 @@ use ops_core::{ErrorKind, Result};
 
 use super::Sabotaged;
 
-fn done() -> Result<Purge> {
-    Ok(Purge::new(PurgeState::Done))
-}
-
 #[async_trait]
 impl PurgeTags for Sabotaged {
     async fn purge_tags(&self, mut tags: Vec<String>) -> Result<Purge> {
@@ -20,7 +16,7 @@ impl PurgeTags for Sabotaged {
         if (self.is("C-050") && self.memory.cached().len() == 1 && tags == ["assets"])
             || (self.is("C-053") && tags.iter().any(bad))
         {
-            return done();
+            return Ok(Purge::new(PurgeState::Done));
         }
         if self.is("C-051") {
             let longer: Vec<_> = tags.iter().map(|tag| format!("{tag}-2")).collect();
@@ -47,11 +43,11 @@ impl PurgeHosts for Sabotaged {
                 || (self.is("C-064") && host.starts_with("work"))
         };
         if hosts.iter().any(is_odd) {
-            return done();
+            return Ok(Purge::new(PurgeState::Done));
         }
         if self.is("C-060") && hosts.len() == 1 && self.memory.cached().len() == 2 {
             self.also(|url| !url.contains('?')).await;
-            return done();
+            return Ok(Purge::new(PurgeState::Done));
         }
         if self.is("C-061") {
             let below = |url: &str| hosts.iter().any(|host| url.contains(&format!(".{host}/")));
@@ -84,7 +80,7 @@ impl PurgeStatus for Sabotaged {
                     && err.kind() == ErrorKind::NotFound
                     && purge.as_str().starts_with("ops-test") =>
             {
-                return done();
+                return Ok(Purge::new(PurgeState::Done));
             }
             seen => seen?,
         };

@@ -127,9 +127,10 @@ impl Sabotaged {
             let (_, host, path) = parts(prefix);
             self.also(|url| {
                 let (_, its_host, its_path) = parts(url);
-                match self.is("C-018") {
-                    true => its_host == host && its_path.contains(path),
-                    false => its_path.starts_with(path),
+                if self.is("C-018") {
+                    its_host == host && its_path.contains(path)
+                } else {
+                    its_path.starts_with(path)
                 }
             })
             .await;

@@ -26,7 +26,7 @@ impl Sabotaged {
             "N-040" => it.title = strip(&it.title, "*", ""),
             "N-041" => it.title = strip(&it.title, "<!channel>", "@channel"),
             "N-042" => it.title = strip(&it.title, "&amp;", "&"),
-            "N-044" => it.body = it.body.map(until_dot),
+            "N-044" => it.body = it.body.as_deref().map(until_dot),
             "N-045" => {
                 for link in &mut it.links {
                     link.url = strip(&link.url, "&b", "");
@@ -76,6 +76,6 @@ fn first_line(body: String) -> String {
     body.lines().next().unwrap_or_default().to_owned()
 }
 
-fn until_dot(body: String) -> String {
+fn until_dot(body: &str) -> String {
     body.split("\r\n.\r\n").next().unwrap().to_owned()
 }

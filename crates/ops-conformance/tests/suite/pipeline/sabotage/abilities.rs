@@ -84,7 +84,7 @@ impl Sabotaged {
         };
         match self.fault {
             "P-070" => jobs.clear(),
-            "P-071" => jobs[0].name = "Build".to_owned(),
+            "P-071" => "Build".clone_into(&mut jobs[0].name),
             "P-072" => jobs.extend_from_within(..),
             "P-073" => jobs[0].state = RunState::Running,
             _ => {}

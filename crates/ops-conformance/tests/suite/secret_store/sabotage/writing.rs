@@ -53,7 +53,7 @@ impl Sabotaged {
                 Some(Err(fault(ErrorKind::InvalidInput)))
             }
             "S-052" if is_unfit => {
-                let message = format!("{:.60} does not fit", value);
+                let message = format!("{value:.60} does not fit");
                 Some(Err(Error::new(ErrorKind::InvalidInput, message)))
             }
             "S-066" if is_deleted => Some(Err(fault(ErrorKind::Conflict))),
