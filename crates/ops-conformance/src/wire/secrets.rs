@@ -36,7 +36,7 @@ fn faults(table: &Table) -> Vec<Fault> {
         fixed(table.failure_saying(500, &said)),
         fixed(respond(403).body("text/html", format!("<p>{said}</p>"))),
         fixed(respond(302).header("location", format!("https://else.example/?token={token}"))),
-        fixed(respond(200).with_body(json, format!("{{\"{token}\": \"{token}\"}}"))),
+        fixed(respond(200).with_body(json, format!("{{\"unlike\": \"{token}\"}}"))),
         fixed(respond(200).with_body(json, format!("\"{token}"))),
         Box::new(|good| good.reset()),
     ]

@@ -69,6 +69,7 @@ pub(super) struct Call {
     pub(super) start: Start,
     pub(super) absent_is_success: bool,
     pub(super) ignores_answer: bool,
+    pub(super) is_second_step: bool,
     pub(super) listing: Option<(Paging, Pages)>,
 }
 
@@ -182,6 +183,7 @@ impl<P: fmt::Debug + Send + Sync + 'static> Wire<P> {
             }),
             absent_is_success: false,
             ignores_answer: false,
+            is_second_step: false,
             listing: None,
         });
         self
@@ -196,6 +198,13 @@ impl<P: fmt::Debug + Send + Sync + 'static> Wire<P> {
     /// The last call added does not look at the body of its answer.
     pub fn ignores_answer(self) -> Self {
         self.of_last(|call| call.ignores_answer = true)
+    }
+
+    /// The last call added sends the operation after it has changed something by another one.
+    /// Where the operation fails then, repeating the whole call is not advised, however safe
+    /// it were to send the operation alone.
+    pub fn second_step(self) -> Self {
+        self.of_last(|call| call.is_second_step = true)
     }
 
     /// The last call added may be sent again although its operation may not: it carries an

@@ -26,7 +26,7 @@ mod reference {
 fn each_case_is_needed() {
     let (next, problems) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..12 {
             scope.spawn(|| {
                 be_quiet();
                 while let Some(case) = CASES.get(next.fetch_add(1, Ordering::Relaxed)) {

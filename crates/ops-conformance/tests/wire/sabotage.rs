@@ -40,6 +40,12 @@ struct Strict {
 }
 
 #[derive(Deserialize)]
+struct Whole {
+    #[serde(rename = "id")]
+    _id: String,
+}
+
+#[derive(Deserialize)]
 struct Page {
     items: Vec<Thing>,
     next: Option<String>,
@@ -49,6 +55,8 @@ pub(crate) struct Acme {
     api: ApiClient,
     /// Sends nothing again.
     once: ApiClient,
+    /// Hands on every wait.
+    hasty: ApiClient,
     deadline: Duration,
     fault: &'static str,
     token: String,
@@ -136,11 +144,10 @@ impl Acme {
         }
         let mut policy = at.retry();
         let deadline = policy.deadline;
-        match fault {
-            "W-021" => policy = policy.with_max_retry_after(Duration::from_millis(500)),
-            "W-039" => policy = policy.with_deadline(deadline + Duration::from_secs(6)),
-            _ => {}
+        if fault == "W-039" {
+            policy = policy.with_deadline(deadline + Duration::from_secs(6));
         }
+        let half_a_second = Duration::from_millis(500);
         let build = |policy: RetryPolicy| {
             let builder = ApiClient::builder("acme", &base)
                 .allow_http(true)
@@ -158,6 +165,7 @@ impl Acme {
         };
         Self {
             once: build(policy.clone().with_max_attempts(1)),
+            hasty: build(policy.clone().with_max_retry_after(half_a_second)),
             api: build(policy),
             deadline,
             fault,
@@ -372,18 +380,24 @@ impl Acme {
     }
 
     async fn send<T>(&self, make: impl Fn() -> ApiRequest<T>) -> Result<T> {
-        match self.api.execute(make()).await {
-            Err(err) if self.sends_too_often(&err) => self.api.execute(make()).await,
-            Err(err) if self.is("W-021") => match err.retry() {
-                Retry::After(wait) if wait <= Duration::from_secs(60) => {
-                    if wait != Duration::from_secs(1) {
-                        tokio::time::sleep(wait).await;
-                    }
-                    self.api.execute(make()).await
+        let api = if self.is("W-021") {
+            &self.hasty
+        } else {
+            &self.api
+        };
+        let err = match api.execute(make()).await {
+            Err(err) => err,
+            done => return self.told(done),
+        };
+        match err.retry() {
+            _ if self.sends_too_often(&err) => self.api.execute(make()).await,
+            Retry::After(wait) if self.is("W-021") && wait <= Duration::from_secs(60) => {
+                if wait != Duration::from_secs(1) {
+                    tokio::time::sleep(wait).await;
                 }
-                _ => Err(err),
-            },
-            outcome => self.told(outcome),
+                self.api.execute(make()).await
+            }
+            _ => self.told(Err(err)),
         }
     }
 
@@ -435,9 +449,9 @@ impl Acme {
             "W-042" => |answer| lenient(answer, <[u8]>::is_empty),
             "W-044" => |answer| json::<Strict>(answer).map(|_| Thing::default()),
             "W-045" => |answer| {
-                json::<Strict>(answer)
-                    .or_else(|_| json::<Thing>(answer).and_then(nameless))
+                json::<Whole>(answer)
                     .map(|_| Thing::default())
+                    .map_err(|_| nameless())
             },
             "W-046" => |answer| match answer.headers.get(CONTENT_TYPE) {
                 Some(kind) if kind == "application/json" => json(answer),
@@ -448,11 +462,8 @@ impl Acme {
     }
 }
 
-fn nameless(_: Thing) -> Result<Strict> {
-    Err(Error::new(
-        ErrorKind::Decode,
-        "the answer is not what it should be",
-    ))
+fn nameless() -> Error {
+    Error::new(ErrorKind::Decode, "the answer is not what it should be")
 }
 
 /// Takes what is no answer for one.
