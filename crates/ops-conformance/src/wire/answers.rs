@@ -33,7 +33,7 @@ fn assert_not_understood(call: &Call, seen: &Seen, what: &str) {
         call.id,
         err.retry()
     );
-    seen.assert_sent(call, 1, what);
+    seen.assert_attempts(call, 1, what);
 }
 
 async fn not_understood(
@@ -166,7 +166,7 @@ fn assert_accepted_or_named(call: &Call, seen: &Seen, pointer: &str, what: &str)
         let name = pointer.rsplit('/').next().unwrap_or_default();
         let is_named = err.message().contains(name);
         assert!(is_named, "{}: {what}: {err:?}", call.id);
-        seen.assert_sent(call, 1, what);
+        seen.assert_attempts(call, 1, what);
     }
 }
 

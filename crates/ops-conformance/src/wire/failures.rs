@@ -64,7 +64,7 @@ async fn repeated(
             } else {
                 (1, Retry::OutcomeUnknown)
             };
-            seen.assert_sent(call, times, what);
+            seen.assert_attempts(call, times, what);
             assert!(
                 err.retry() == advice,
                 "{}: {what}: {:?} and not {advice:?}",
@@ -165,7 +165,7 @@ pub(super) async fn w_039_a_slow_server_is_given_up_at_the_deadline(fixture: &dy
                 "{}: {what}: given up after {:?}",
                 call.id, seen.took
             );
-            seen.assert_sent(call, 1, what);
+            seen.assert_attempts(call, 1, what);
             let is_unknown = err.retry() == Retry::OutcomeUnknown;
             assert!(
                 is_unknown != call.is_repeatable(),

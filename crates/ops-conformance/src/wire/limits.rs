@@ -14,7 +14,7 @@ pub(super) async fn w_020_a_limit_is_waited_for_and_then_told(fixture: &dyn Wire
         let err = seen.error(call, "429");
         assert!(err.kind() == ErrorKind::RateLimited, "{}: {err:?}", call.id);
         // Nothing was executed: whatever it is may be sent again.
-        seen.assert_sent(call, ATTEMPTS, "429");
+        seen.assert_attempts(call, ATTEMPTS, "429");
     })
     .await;
 }
@@ -68,7 +68,7 @@ pub(super) async fn w_023_a_wait_that_is_too_long_is_handed_on(fixture: &dyn Wir
             false => Retry::After(Duration::from_secs(3600)),
         };
         assert!(err.retry() == told, "{}: {:?}", call.id, err.retry());
-        seen.assert_sent(call, 1, "429 with an hour's wait");
+        seen.assert_attempts(call, 1, "429 with an hour's wait");
     })
     .await;
 }

@@ -45,16 +45,35 @@ impl Seen {
         }
     }
 
-    /// The operation must have been sent exactly so often.
+    /// The operation must have been sent exactly so often, whatever for.
     #[track_caller]
     pub(super) fn assert_sent(&self, call: &Call, times: usize, what: &str) {
         let sent = self.sent.len();
+        let id = call.id;
         assert!(
             sent == times,
-            "{}: {what}: sent {sent} times and not {times}",
-            call.id
+            "{id}: {what}: sent {sent} times and not {times}"
         );
     }
+
+    /// No request of the operation may have been sent more often, and one exactly so often: a
+    /// call may send several that differ.
+    #[track_caller]
+    pub(super) fn assert_attempts(&self, call: &Call, times: usize, what: &str) {
+        let attempts = |it: &Recorded| self.sent.iter().filter(|other| is_same(it, other)).count();
+        let most = self.sent.iter().map(attempts).max().unwrap_or(0);
+        let id = call.id;
+        assert!(
+            most == times,
+            "{id}: {what}: {most} attempts and not {times}"
+        );
+    }
+}
+
+/// Whether two requests ask for the same, apart from their headers.
+pub(super) fn is_same(one: &Recorded, other: &Recorded) -> bool {
+    (&one.method, &one.path_and_query, &one.body)
+        == (&other.method, &other.path_and_query, &other.body)
 }
 
 /// A try: how the provider is made, and what the server does with the operation under test.
@@ -71,14 +90,14 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Looks at all calls of a table, several at a time.
+/// Looks at all calls of a table, many at a time, for some looks wait.
 pub(super) fn each<'a, F>(table: &'a Table, look: impl Fn(&'a Call) -> F) -> BoxFuture<'a, ()>
 where
     F: Future<Output = ()> + Send + 'a,
 {
     let looks: Vec<F> = table.calls.iter().map(look).collect();
     stream::iter(looks)
-        .buffer_unordered(8)
+        .buffer_unordered(32)
         .collect::<()>()
         .boxed()
 }

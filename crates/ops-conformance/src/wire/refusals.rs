@@ -16,7 +16,7 @@ pub(super) async fn w_010_a_refused_credential_is_unauthenticated(fixture: &dyn 
     each(table, |call| async move {
         let seen = call.against(table).answered(table.failure(401)).await;
         assert_refused(table, call, &seen, 401, ErrorKind::Unauthenticated);
-        seen.assert_sent(call, times, "401");
+        seen.assert_attempts(call, times, "401");
     })
     .await;
 }
@@ -44,7 +44,7 @@ async fn refused(fixture: &dyn WireFixture, status: u16, usual: ErrorKind) {
     each(table, |call| async move {
         let seen = call.against(table).answered(table.failure(status)).await;
         assert_refused(table, call, &seen, status, usual);
-        seen.assert_sent(call, 1, &status.to_string());
+        seen.assert_attempts(call, 1, &status.to_string());
     })
     .await;
 }
@@ -62,7 +62,7 @@ pub(super) async fn w_012_what_is_missing_is_not_found_or_absent(fixture: &dyn W
         } else {
             assert_refused(table, call, &seen, 404, ErrorKind::NotFound);
         }
-        seen.assert_sent(call, 1, "404");
+        seen.assert_attempts(call, 1, "404");
     })
     .await;
 }
@@ -111,7 +111,7 @@ pub(super) async fn w_016_a_redirect_is_not_followed(fixture: &dyn WireFixture) 
                 "{}: {err:?}",
                 call.id
             );
-            seen.assert_sent(call, 1, "a redirect");
+            seen.assert_attempts(call, 1, "a redirect");
             let followed = elsewhere.requests().len();
             assert!(followed == 0, "{}: a redirect is followed", call.id);
         }

@@ -76,7 +76,7 @@ pub(super) struct Call {
 /// What is known of a provider. Made by [`Wire`].
 #[derive(Clone)]
 pub struct Table {
-    pub(super) operations: &'static [&'static Operation],
+    pub(super) operations: Vec<&'static Operation>,
     pub(super) calls: Vec<Call>,
     pub(super) token: Secret,
     pub(super) largest: usize,
@@ -119,7 +119,7 @@ impl<P: fmt::Debug + Send + Sync + 'static> Wire<P> {
     ) -> Self {
         let random = crate::fixture::unique("canary");
         let table = Table {
-            operations,
+            operations: operations.to_vec(),
             calls: Vec::new(),
             token: Secret::from(random.replace("ops-test-", "").replace('-', "_")),
             largest: DEFAULT_MAX_BODY,
@@ -135,6 +135,12 @@ impl<P: fmt::Debug + Send + Sync + 'static> Wire<P> {
             table,
             make: Arc::new(make),
         }
+    }
+
+    /// Adds operations of another part of the crate.
+    pub fn and_operations(mut self, operations: &'static [&'static Operation]) -> Self {
+        self.table.operations.extend(operations);
+        self
     }
 
     /// Adds what sends an operation, and the good answer to that. The call may send other
