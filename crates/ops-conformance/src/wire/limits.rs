@@ -63,9 +63,10 @@ pub(super) async fn w_023_a_wait_that_is_too_long_is_handed_on(fixture: &dyn Wir
         let seen = call.against(table).answered(reply).await;
         let err = seen.error(call, "429 with an hour's wait");
         assert!(err.kind() == ErrorKind::RateLimited, "{}: {err:?}", call.id);
-        let told = match call.is_second_step {
-            true => Retry::Never,
-            false => Retry::After(Duration::from_secs(3600)),
+        let told = if call.is_second_step {
+            Retry::Never
+        } else {
+            Retry::After(Duration::from_secs(3600))
         };
         assert!(err.retry() == told, "{}: {:?}", call.id, err.retry());
         seen.assert_attempts(call, 1, "429 with an hour's wait");

@@ -163,9 +163,11 @@ pub(super) async fn w_006_a_call_that_is_dropped_gives_back_its_place(fixture: &
 }
 
 async fn again(call: &Call, running: impl Future<Output = ops_core::Result<()>>) {
-    match tokio::time::timeout(Duration::from_secs(10), running).await {
-        Ok(Ok(())) => {}
-        Ok(Err(err)) => panic!("{}: after a call that was dropped: {err:?}", call.id),
-        Err(_) => panic!("{}: waits for a call that was dropped", call.id),
+    let ended = tokio::time::timeout(Duration::from_secs(10), running).await;
+    let Ok(outcome) = ended else {
+        panic!("{}: waits for a call that was dropped", call.id);
+    };
+    if let Err(err) = outcome {
+        panic!("{}: after a call that was dropped: {err:?}", call.id);
     }
 }

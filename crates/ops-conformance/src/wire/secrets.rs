@@ -38,7 +38,7 @@ fn faults(table: &Table) -> Vec<Fault> {
         fixed(respond(302).header("location", format!("https://else.example/?token={token}"))),
         fixed(respond(200).with_body(json, format!("{{\"unlike\": \"{token}\"}}"))),
         fixed(respond(200).with_body(json, format!("\"{token}"))),
-        Box::new(|good| good.reset()),
+        Box::new(Reply::reset),
     ]
 }
 

@@ -2,54 +2,25 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use ops_conformance::wire::Endpoint;
-use ops_core::{Clock, Error, ErrorKind, Report, Result, Retry, SystemClock, Timestamp};
-use ops_http::decode::json;
-use ops_http::header::{CONTENT_TYPE, HeaderName};
+use ops_core::{Clock, Error, ErrorKind, Report, Result, Retry, Secret, SystemClock, Timestamp};
+use ops_http::header::HeaderName;
 use ops_http::{
-    ApiClient, ApiRequest, Auth, ErrorBody, ErrorRow, ErrorRules, Next, Operation, PageOf,
-    PagedRequest, Paging, Response, RetryEvent, RetryObserver, RetryPolicy,
+    ApiClient, ApiRequest, Auth, ErrorBody, ErrorRow, ErrorRules, Operation, PagedRequest, Paging,
+    RetryEvent, RetryObserver, RetryPolicy,
 };
-use serde::Deserialize;
 use tokio::sync::Semaphore;
+
+mod answer;
+
+use answer::{Page, Thing, by_another_cursor, by_cursor, by_url, decode};
 
 use crate::acme::{
     DELETE_THING, GET_THING, LIST_EVENTS, LIST_THINGS, MAKE_THING, PUT_THING, SEND_ORDER,
 };
-
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Thing {
-    #[serde(rename = "id")]
-    _id: Option<String>,
-    #[serde(rename = "name")]
-    _name: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Strict {
-    #[serde(rename = "id")]
-    _id: String,
-    #[serde(rename = "name")]
-    _name: Option<String>,
-    #[serde(rename = "tags")]
-    _tags: Option<serde_json::Value>,
-}
-
-#[derive(Deserialize)]
-struct Whole {
-    #[serde(rename = "id")]
-    _id: String,
-}
-
-#[derive(Deserialize)]
-struct Page {
-    items: Vec<Thing>,
-    next: Option<String>,
-}
 
 pub(crate) struct Acme {
     api: ApiClient,
@@ -57,9 +28,8 @@ pub(crate) struct Acme {
     once: ApiClient,
     /// Hands on every wait.
     hasty: ApiClient,
-    deadline: Duration,
     fault: &'static str,
-    token: String,
+    token: Secret,
     place: Semaphore,
     retries: Arc<Retries>,
 }
@@ -83,7 +53,7 @@ impl fmt::Debug for Acme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Acme");
         if self.fault == "W-060" {
-            shown.field("token", &self.token);
+            shown.field("token", &self.token.expose());
         }
         shown.finish_non_exhaustive()
     }
@@ -167,9 +137,8 @@ impl Acme {
             once: build(policy.clone().with_max_attempts(1)),
             hasty: build(policy.clone().with_max_retry_after(half_a_second)),
             api: build(policy),
-            deadline,
             fault,
-            token: at.token().expose().to_owned(),
+            token: at.token(),
             place: Semaphore::new(1),
             retries,
         }
@@ -195,9 +164,9 @@ impl Acme {
 
     pub(crate) async fn thing(&self, id: &str) -> Result<Thing> {
         let make = || {
-            let request = self.of_thing(&GET_THING, id).decoded_by(self.decode());
+            let request = self.of_thing(&GET_THING, id).decoded_by(decode(self.fault));
             let request = if self.is("W-061") {
-                request.query("key", &self.token)
+                request.query("key", self.token.expose())
             } else {
                 request
             };
@@ -224,25 +193,16 @@ impl Acme {
     }
 
     pub(crate) async fn make(&self) -> Result<Thing> {
-        let made = self.send(|| ApiRequest::new(&MAKE_THING).body_json(&"Shop").json());
-        if self.is("W-024") {
-            // What a wait means is not known here.
-            let made = self
-                .once
-                .execute(ApiRequest::new(&MAKE_THING).body_json(&"Shop").json());
-            return match made.await {
-                Err(err) if err.status() == Some(503) => Err(err.with_retry(Retry::OutcomeUnknown)),
-                Err(err) if err.retry() == Retry::OutcomeUnknown => Err(err),
-                Err(err) if err.kind() == ErrorKind::RateLimited || err.status().is_none() => {
-                    self.again(1, err, |_| {
-                        ApiRequest::new(&MAKE_THING).body_json(&"Shop").json()
-                    })
-                    .await
-                }
-                made => made,
-            };
+        let make = |_| ApiRequest::new(&MAKE_THING).body_json(&"Shop").json();
+        if !self.is("W-024") {
+            return self.send(|| make(1)).await;
         }
-        made.await
+        // What a wait behind an outage means is not known here.
+        match self.once.execute(make(1)).await {
+            Err(err) if err.status() == Some(503) => Err(err.with_retry(Retry::OutcomeUnknown)),
+            Err(err) => self.again(err, make).await,
+            done => done,
+        }
     }
 
     pub(crate) async fn order(&self) -> Result<Thing> {
@@ -261,24 +221,18 @@ impl Acme {
     async fn keep_sending<T>(&self, make: impl Fn(u32) -> ApiRequest<T>) -> Result<T> {
         match self.once.execute(make(1)).await {
             Ok(value) => Ok(value),
-            Err(err) => self.again(1, err, make).await,
+            Err(err) => self.again(err, make).await,
         }
     }
 
-    async fn again<T>(
-        &self,
-        sent: u32,
-        mut err: Error,
-        make: impl Fn(u32) -> ApiRequest<T>,
-    ) -> Result<T> {
-        let begun = Instant::now();
-        for attempts in sent + 1..=3 {
+    async fn again<T>(&self, mut err: Error, make: impl Fn(u32) -> ApiRequest<T>) -> Result<T> {
+        for attempts in 2..=3 {
             match err.retry() {
-                Retry::Safe if err.kind() == ErrorKind::Timeout && err.status().is_none() => break,
-                Retry::Safe if begun.elapsed() < self.deadline => {}
+                _ if is_late(&err) => return Err(err),
                 Retry::After(wait) if wait < Duration::from_secs(60) => {
                     tokio::time::sleep(wait).await;
                 }
+                Retry::Safe => {}
                 _ => return Err(err),
             }
             match self.once.execute(make(attempts)).await {
@@ -286,11 +240,7 @@ impl Acme {
                 Err(next) => err = next.with_attempts(attempts).with_retry(Retry::Safe),
             }
         }
-        if err.attempts() == 3 {
-            Err(err.with_retry(Retry::Never))
-        } else {
-            Err(err)
-        }
+        Err(err.with_retry(Retry::Never))
     }
 
     pub(crate) async fn things(&self) -> Result<Vec<Thing>> {
@@ -299,7 +249,7 @@ impl Acme {
             return self.without_a_guard(make).await;
         }
         if self.is("W-054") {
-            return self.from_the_beginning(make).await;
+            return self.begin_again(make).await;
         }
         let split = if self.is("W-051") {
             by_another_cursor
@@ -323,9 +273,11 @@ impl Acme {
         let make = || ApiRequest::new(&LIST_EVENTS).json::<Page>();
         let list = || make().paged(Paging::NextUrl, by_url).max_pages(20);
         let events = self.list(list).await;
-        events.map_err(|err| match err.message().contains("another host") {
-            true if self.is("W-055") => Error::new(ErrorKind::Unavailable, "no answer"),
-            _ => err,
+        events.map_err(|err| {
+            if self.is("W-055") && err.message().contains("another host") {
+                return Error::new(ErrorKind::Unavailable, "no answer");
+            }
+            err
         })
     }
 
@@ -353,30 +305,27 @@ impl Acme {
     }
 
     /// A page that fails makes the whole listing begin again.
-    async fn from_the_beginning(&self, make: impl Fn() -> ApiRequest<Page>) -> Result<Vec<Thing>> {
+    async fn begin_again(&self, make: impl Fn() -> ApiRequest<Page> + Sync) -> Result<Vec<Thing>> {
         let list = || {
-            make()
-                .paged(Paging::Cursor("cursor"), by_cursor)
-                .max_pages(20)
+            let pages = make().paged(Paging::Cursor("cursor"), by_cursor);
+            pages.max_pages(20)
         };
-        for attempts in 1.. {
+        let mut attempts = 1;
+        loop {
             let err = match self.once.pages(list()).try_collect().await {
                 Err(err) => err,
                 listed => return listed,
             };
-            let is_late = err.kind() == ErrorKind::Timeout && err.status().is_none();
             match err.retry() {
                 Retry::After(wait) if wait > Duration::from_secs(60) => return Err(err),
                 Retry::Never => return Err(err),
-                _ if is_late => return Err(err),
-                _ if attempts == 3 => {
-                    return Err(err.with_attempts(3).with_retry(Retry::Never));
-                }
+                _ if is_late(&err) => return Err(err),
+                _ if attempts == 3 => return Err(err.with_attempts(3).with_retry(Retry::Never)),
                 Retry::After(wait) => tokio::time::sleep(wait).await,
                 _ => {}
             }
+            attempts += 1;
         }
-        unreachable!("the third attempt is the last")
     }
 
     async fn send<T>(&self, make: impl Fn() -> ApiRequest<T>) -> Result<T> {
@@ -441,54 +390,9 @@ impl Acme {
             _ => err,
         })
     }
-
-    fn decode(&self) -> fn(&Response) -> Result<Thing> {
-        match self.fault {
-            "W-040" => |answer| lenient(answer, |body| body.starts_with(b"{")),
-            "W-041" => |answer| lenient(answer, |body| body.starts_with(b"<")),
-            "W-042" => |answer| lenient(answer, <[u8]>::is_empty),
-            "W-044" => |answer| json::<Strict>(answer).map(|_| Thing::default()),
-            "W-045" => |answer| {
-                json::<Whole>(answer)
-                    .map(|_| Thing::default())
-                    .map_err(|_| nameless())
-            },
-            "W-046" => |answer| match answer.headers.get(CONTENT_TYPE) {
-                Some(kind) if kind == "application/json" => json(answer),
-                _ => Err(Error::new(ErrorKind::Decode, "not the type of JSON")),
-            },
-            _ => json,
-        }
-    }
 }
 
-fn nameless() -> Error {
-    Error::new(ErrorKind::Decode, "the answer is not what it should be")
-}
-
-/// Takes what is no answer for one.
-fn lenient(answer: &Response, is_fine: fn(&[u8]) -> bool) -> Result<Thing> {
-    json(answer).or_else(|err| match is_fine(&answer.body) {
-        true => Ok(Thing::default()),
-        false => Err(err),
-    })
-}
-
-fn split(page: Page, next: impl Fn(String) -> Next) -> Result<PageOf<Thing>> {
-    Ok(PageOf {
-        items: page.items,
-        next: page.next.map_or(Next::End, next),
-    })
-}
-
-fn by_cursor(page: Page) -> Result<PageOf<Thing>> {
-    split(page, Next::Cursor)
-}
-
-fn by_another_cursor(page: Page) -> Result<PageOf<Thing>> {
-    split(page, |cursor| Next::Cursor(cursor.replace('+', " ")))
-}
-
-fn by_url(page: Page) -> Result<PageOf<Thing>> {
-    split(page, Next::Url)
+/// No answer came before the deadline.
+fn is_late(err: &Error) -> bool {
+    err.kind() == ErrorKind::Timeout && err.status().is_none()
 }

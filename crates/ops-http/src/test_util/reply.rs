@@ -85,13 +85,11 @@ impl Reply {
     pub fn with_body(mut self, content_type: Option<&str>, body: impl Into<Bytes>) -> Self {
         self.headers
             .retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
-        match content_type {
-            Some(content_type) => self.body(content_type, body),
-            None => {
-                self.body = body.into();
-                self
-            }
+        if let Some(content_type) = content_type {
+            return self.body(content_type, body);
         }
+        self.body = body.into();
+        self
     }
 
     /// Replaces the status.

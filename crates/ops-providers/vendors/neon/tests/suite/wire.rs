@@ -37,8 +37,7 @@ fn wire() -> Wire<Scene> {
             drive(&scene).await
         });
         wire = match *id {
-            "deleteProject" => wire.absent_is_success().ignores_answer(),
-            "deleteProjectBranch" => wire.absent_is_success().ignores_answer(),
+            "deleteProject" | "deleteProjectBranch" => wire.absent_is_success().ignores_answer(),
             "updateProjectBranch" => wire.ignores_answer().second_step(),
             "updateProjectEndpoint" => wire.ignores_answer(),
             "listProjectBranches" => wire.paged(Paging::Cursor("cursor"), branches),
@@ -126,14 +125,13 @@ fn answer(operation: &str) -> Reply {
             "endpoints": [endpoint],
             "connection_uris": [{ "connection_uri": uri }],
         }),
-        "createProjectBranch" => json!({ "branch": branch("br-dev", false) }),
         "createSnapshot" => json!({ "snapshot": snapshot, "operations": operations }),
-        "deleteProject" => json!({ "project": project("p-1") }),
-        "deleteProjectBranch" => json!({ "branch": branch("br-dev", false) }),
         "getConnectionURI" => json!({ "uri": uri }),
         "getConsumptionHistoryPerProject" => json!({ "projects": [], "periods": [] }),
-        "getProject" => json!({ "project": project(PROJECT) }),
-        "getProjectBranch" => json!({ "branch": branch("br-dev", false) }),
+        "deleteProject" | "getProject" => json!({ "project": project(PROJECT) }),
+        "createProjectBranch" | "deleteProjectBranch" | "getProjectBranch" => {
+            json!({ "branch": branch("br-dev", false) })
+        }
         "listProjectBranchDatabases" => json!({
             "databases": [{ "name": "neondb", "owner_name": "casey", "created_at": "2026-11-01T00:00:00Z" }],
         }),
