@@ -14,7 +14,7 @@ use stubs::Stub;
 const VENDORS: &str = "crates/ops-providers/vendors";
 
 /// Where each file comes from and goes to. What is between `{{` and `}}` is filled in.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 13] = [
     (
         "Cargo.toml",
         include_str!("../templates/provider/Cargo.toml.txt"),
@@ -62,6 +62,10 @@ const FILES: [(&str, &str); 12] = [
     (
         "tests/suite/fake.rs",
         include_str!("../templates/provider/tests/fake.rs.txt"),
+    ),
+    (
+        "tests/suite/wire.rs",
+        include_str!("../templates/provider/tests/wire.rs.txt"),
     ),
 ];
 

@@ -18,6 +18,8 @@ pub mod pipeline;
 pub mod quirk;
 pub mod run;
 pub mod secret_store;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 mod macros;
 mod marks;

@@ -26,13 +26,13 @@ mod slow {
 }
 
 /// The cache in memory behind a wrapper that does one thing wrong.
-struct SabotagedFixture {
+pub(crate) struct SabotagedFixture {
     memory: MemoryCdnFixture,
     cdn: Sabotaged,
 }
 
 impl SabotagedFixture {
-    fn new(fault: &'static str) -> Self {
+    pub(crate) fn new(fault: &'static str) -> Self {
         // Nobody can look at the purges of one without abilities.
         let memory = match fault {
             "bare" | "nameless" => MemoryCdnFixture::new(),

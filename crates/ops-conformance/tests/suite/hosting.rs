@@ -26,13 +26,13 @@ mod reference {
 }
 
 /// The in-memory account behind a wrapper that does one thing wrong.
-pub(crate) struct SabotagedFixture {
+struct SabotagedFixture {
     memory: MemoryHostingFixture,
     hosting: Sabotaged,
 }
 
 impl SabotagedFixture {
-    pub(crate) fn new(fault: &'static str) -> Self {
+    fn new(fault: &'static str) -> Self {
         let memory = MemoryHostingFixture::new();
         let hosting = Sabotaged::new(memory.memory().clone(), fault);
         Self { memory, hosting }

@@ -19,5 +19,7 @@ mod notifier;
 mod object_store;
 mod pipeline;
 mod quirks;
+// The README tells the cases of all suites.
+#[cfg(feature = "wire")]
 mod readme;
 mod secret_store;

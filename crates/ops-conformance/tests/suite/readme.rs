@@ -5,6 +5,7 @@ use std::path::Path;
 
 use ops_conformance::{
     Case, cdn, database, dns, hosting, monitor, notifier, object_store, pipeline, secret_store,
+    wire,
 };
 
 const START: &str = "<!-- cases -->\n";
@@ -31,6 +32,7 @@ fn tables() -> String {
     table(&mut out, "Pipeline", pipeline::CASES);
     table(&mut out, "Dns", dns::CASES);
     table(&mut out, "Cdn", cdn::CASES);
+    table(&mut out, "wire", wire::CASES);
     out.push('\n');
     out
 }
@@ -48,7 +50,7 @@ fn the_readme_tells_the_cases() {
     let (_, written, _) = parts(&readme);
     assert!(
         written == tables(),
-        "the tables are old: cargo test -p ops-conformance --features memory \
+        "the tables are old: cargo test -p ops-conformance --features memory,wire \
          write_the_readme -- --ignored"
     );
 }
@@ -84,4 +86,5 @@ fn an_id_and_the_name_of_its_test_agree() {
     assert_well_formed("P", pipeline::CASES);
     assert_well_formed("DNS", dns::CASES);
     assert_well_formed("C", cdn::CASES);
+    assert_well_formed("W", wire::CASES);
 }
