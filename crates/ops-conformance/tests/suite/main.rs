@@ -22,4 +22,5 @@ mod quirks;
 // The README tells the cases of all suites.
 #[cfg(feature = "wire")]
 mod readme;
+mod saboteur;
 mod secret_store;

@@ -50,8 +50,8 @@ pub(crate) fn each_case_is_failed_by_its_sabotage_alone<F: Fixture + ?Sized>(
     make: impl Fn(&'static str) -> Box<F>,
 ) {
     be_quiet();
-    let problems = block_on(async {
-        let mut problems = Vec::new();
+    let (problems, not_tried) = block_on(async {
+        let (mut problems, mut not_tried) = (Vec::new(), 0);
         let (failed, untried) = failures(cases, || make("none")).await;
         if !failed.is_empty() || !untried.is_empty() {
             problems.push(format!(
@@ -59,15 +59,30 @@ pub(crate) fn each_case_is_failed_by_its_sabotage_alone<F: Fixture + ?Sized>(
             ));
         }
         for case in cases {
-            let (failed, _) = failures(cases, || make(case.id)).await;
+            let (failed, untried) = failures(cases, || make(case.id)).await;
             if failed != [case.id] {
                 problems.push(format!("sabotaged for {}: fails {failed:?}", case.id));
             }
+            // What a fault takes away cannot be tried, such as a lost ability.
+            not_tried += untried.len();
         }
-        problems
+        (problems, not_tried)
     });
     QUIET.set(false);
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+    tell(cases, not_tried);
+}
+
+/// Says how many cases have been tried on how many providers.
+#[expect(clippy::print_stdout, reason = "the counts of a test that passes")]
+pub(crate) fn tell<F: ?Sized>(cases: &[Case<F>], not_tried: usize) {
+    let suite = cases.first().unwrap().id.split('-').next().unwrap();
+    let count = cases.len();
+    println!(
+        "{suite}: {count} sabotaged providers, each fails its own of {count} cases alone; \
+         {} runs, {not_tried} not tried",
+        count * count
+    );
 }
 
 /// The provider that offers no ability passes what is for every provider, and one that does

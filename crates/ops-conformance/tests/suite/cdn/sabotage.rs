@@ -1,8 +1,6 @@
 //! The wrapper that does one thing wrong.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use ops_conformance::async_trait;
 use ops_core::cdn::{
@@ -11,63 +9,33 @@ use ops_core::cdn::{
 use ops_core::id::{ProviderId, PurgeId};
 use ops_core::memory::MemoryCdn;
 use ops_core::{Error, ErrorKind, Result};
-use tokio::sync::Semaphore;
+
+use crate::saboteur::Saboteur;
 
 mod abilities;
 mod twist;
 
 pub(super) const CREDENTIAL: &str = "canary-cdn-7f3a9d61c0";
 
-/// A wrapper around the cache in memory that shows every behavior except the one of the
-/// case `fault`. `bare` has no abilities, and `nameless` also does not say whose it is.
-#[derive(Clone)]
-pub(super) struct Sabotaged {
-    memory: MemoryCdn,
-    fault: &'static str,
-    notes: Arc<Mutex<Notes>>,
-    permits: Arc<Semaphore>,
-}
+pub(super) type Sabotaged = Saboteur<MemoryCdn, Notes>;
 
 /// What a fault needs to remember.
 #[derive(Default)]
-struct Notes {
+pub(super) struct Notes {
     asked: Option<PurgeScope>,
     seen_done: Vec<PurgeId>,
     purges: u32,
 }
 
-/// Not the error that a case expects.
-fn wrong<T>() -> Result<T> {
-    Err(Error::new(ErrorKind::Internal, "sabotaged"))
-}
-
 impl Sabotaged {
-    pub(super) fn new(memory: MemoryCdn, fault: &'static str) -> Self {
-        Self {
-            memory,
-            fault,
-            notes: Arc::default(),
-            permits: Arc::new(Semaphore::new(1)),
-        }
-    }
-
-    pub(super) fn is_bare(&self) -> bool {
-        self.is("bare") || self.is("nameless")
-    }
-
-    fn is(&self, case: &str) -> bool {
-        self.fault == case
-    }
-
-    fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap()
-    }
-
     /// Purges and sees to it that it is done.
     async fn at_once(&self, request: PurgeRequest) -> Result<Purge> {
-        let mut purge = self.memory.purge(request).await?;
+        let mut purge = self.memory().purge(request).await?;
         while purge.state != PurgeState::Done {
-            purge = self.memory.purge_status(purge.id.as_ref().unwrap()).await?;
+            purge = self
+                .memory()
+                .purge_status(purge.id.as_ref().unwrap())
+                .await?;
         }
         Ok(purge)
     }
@@ -83,18 +51,6 @@ impl Sabotaged {
         err
     }
 
-    /// Loses its only permit where it is dropped while it waits.
-    async fn wait_for_permit(&self) -> Result<()> {
-        let patience = Duration::from_millis(200);
-        let Ok(permit) = tokio::time::timeout(patience, self.permits.acquire()).await else {
-            return wrong();
-        };
-        permit.unwrap().forget();
-        tokio::task::yield_now().await;
-        self.permits.add_permits(1);
-        Ok(())
-    }
-
     /// An accepted purge as a fault shows it.
     async fn answered(&self, purge: Purge) -> Result<Purge> {
         if !self.is("C-071") {
@@ -102,14 +58,14 @@ impl Sabotaged {
         }
         // Done behind the caller's back, and nobody can ask.
         let id = purge.id.unwrap();
-        while self.memory.purge_status(&id).await?.state != PurgeState::Done {}
+        while self.memory().purge_status(&id).await?.state != PurgeState::Done {}
         Ok(Purge::new(PurgeState::InProgress))
     }
 }
 
 impl fmt::Debug for Sabotaged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sabotaged({})", self.fault)
+        write!(f, "Sabotaged({})", self.fault())
     }
 }
 
@@ -119,11 +75,11 @@ impl Cdn for Sabotaged {
         if self.is("nameless") {
             return ProviderId::from_static("");
         }
-        self.memory.provider()
+        self.memory().provider()
     }
 
     fn limits(&self) -> CdnLimits {
-        self.memory.limits()
+        self.memory().limits()
     }
 
     async fn purge(&self, mut request: PurgeRequest) -> Result<Purge> {

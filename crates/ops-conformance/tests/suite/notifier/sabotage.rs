@@ -1,8 +1,6 @@
 //! The wrapper that does one thing wrong.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use ops_conformance::async_trait;
 use ops_core::id::{DedupKey, DeliveryId, ProviderId};
@@ -12,27 +10,20 @@ use ops_core::notifier::{
     Delivery, DeliveryState, DeliveryStatus, Notification, NotificationEvent, Notifier,
     NotifierLimits,
 };
-use ops_core::{Error, ErrorKind, Result};
-use tokio::sync::Semaphore;
+use ops_core::{Error, Result};
+
+use crate::saboteur::{Saboteur, wrong};
 
 mod alerts;
 mod texts;
 
 pub(super) const CREDENTIAL: &str = "canary-desk-7f3a9d61c0";
 
-/// A wrapper around the destination in memory that shows every behavior except the one of
-/// the case `fault`. `bare` has no abilities, and `nameless` also does not say whose it is.
-#[derive(Clone)]
-pub(super) struct Sabotaged {
-    memory: MemoryNotifier,
-    fault: &'static str,
-    notes: Arc<Mutex<Notes>>,
-    permits: Arc<Semaphore>,
-}
+pub(super) type Sabotaged = Saboteur<MemoryNotifier, Notes>;
 
 /// What a fault needs to remember.
 #[derive(Default)]
-struct Notes {
+pub(super) struct Notes {
     history: Vec<(DedupKey, String, NotificationEvent)>,
     pending: Vec<String>,
     first_id: Option<DeliveryId>,
@@ -40,45 +31,7 @@ struct Notes {
     was_refused: bool,
 }
 
-/// Not the error that a case expects.
-fn wrong<T>() -> Result<T> {
-    Err(Error::new(ErrorKind::Internal, "sabotaged").with_provider("memory"))
-}
-
 impl Sabotaged {
-    pub(super) fn new(memory: MemoryNotifier, fault: &'static str) -> Self {
-        Self {
-            memory,
-            fault,
-            notes: Arc::default(),
-            permits: Arc::new(Semaphore::new(1)),
-        }
-    }
-
-    pub(super) fn is_bare(&self) -> bool {
-        self.is("bare") || self.is("nameless")
-    }
-
-    fn is(&self, case: &str) -> bool {
-        self.fault == case
-    }
-
-    fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap()
-    }
-
-    /// Loses its only permit where it is dropped while it waits.
-    async fn wait_for_permit(&self) -> Result<()> {
-        let patience = Duration::from_millis(200);
-        let Ok(permit) = tokio::time::timeout(patience, self.permits.acquire()).await else {
-            return wrong();
-        };
-        permit.unwrap().forget();
-        tokio::task::yield_now().await;
-        self.permits.add_permits(1);
-        Ok(())
-    }
-
     /// Whether a fault refuses a notification.
     fn refuses(&self, notification: &Notification) -> bool {
         let Notification {
@@ -90,7 +43,7 @@ impl Sabotaged {
         let details: usize = details.values().map(String::len).sum();
         let body = body.as_deref().unwrap_or_default();
         let key = notification.dedup_key.as_str();
-        match self.fault {
+        match self.fault() {
             "N-010" => notification.source.is_none(),
             "N-014" => format!("{:?}", notification.severity) == "P3",
             "N-030" => body.contains("and more"),
@@ -103,7 +56,7 @@ impl Sabotaged {
     }
 
     fn refuses_event(&self, notification: &Notification) -> bool {
-        let open = self.memory.open_alerts();
+        let open = self.memory().open_alerts();
         let key = &notification.dedup_key;
         let is_open = open.iter().any(|alert| alert.dedup_key == *key);
         let refused = match (notification.event, is_open) {
@@ -122,11 +75,11 @@ impl Sabotaged {
     /// What a fault makes of a refusal.
     async fn excuse(&self, err: Error, notification: Notification) -> Result<Delivery> {
         self.notes().was_refused = true;
-        match self.fault {
+        match self.fault() {
             "N-002" => Err(Error::new(err.kind(), "sabotaged")),
             "N-004" => Ok(Delivery::new(DeliveryState::Accepted)),
             "N-005" => {
-                self.memory.notify(notification).await?;
+                self.memory().notify(notification).await?;
                 Err(err)
             }
             _ => Err(err),
@@ -137,7 +90,7 @@ impl Sabotaged {
 impl fmt::Debug for Sabotaged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = if self.is("N-003") { CREDENTIAL } else { "" };
-        write!(f, "Sabotaged({}, {address})", self.fault)
+        write!(f, "Sabotaged({}, {address})", self.fault())
     }
 }
 
@@ -147,11 +100,11 @@ impl Notifier for Sabotaged {
         if self.is("nameless") {
             return ProviderId::from_static("");
         }
-        self.memory.provider()
+        self.memory().provider()
     }
 
     fn limits(&self) -> NotifierLimits {
-        self.memory.limits()
+        self.memory().limits()
     }
 
     async fn notify(&self, notification: Notification) -> Result<Delivery> {
@@ -164,7 +117,7 @@ impl Notifier for Sabotaged {
         }
         let mut notification = self.twisted(notification).await;
         self.move_others(&mut notification).await;
-        let mut delivery = match self.memory.notify(notification.clone()).await {
+        let mut delivery = match self.memory().notify(notification.clone()).await {
             Err(err) => return self.excuse(err, notification).await,
             Ok(delivery) => delivery,
         };
@@ -195,7 +148,7 @@ impl DeliveryStatus for Sabotaged {
         if self.is("N-077") {
             asked = DeliveryId::new(delivery.as_str().split('?').next().unwrap())?;
         }
-        let mut seen = match self.memory.delivery(&asked).await {
+        let mut seen = match self.memory().delivery(&asked).await {
             Err(_) if self.is("N-076") && delivery.as_str().starts_with("ops-test") => {
                 return wrong();
             }
@@ -231,6 +184,6 @@ impl DeployMarkers for Sabotaged {
         if self.is("N-082") {
             marker.version.retain(|c| c.is_ascii());
         }
-        self.memory.mark_deploy(marker).await
+        self.memory().mark_deploy(marker).await
     }
 }

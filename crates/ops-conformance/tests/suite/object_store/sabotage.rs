@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -16,19 +15,12 @@ use ops_core::object_store::{
 };
 use ops_core::{ByteStream, DeleteOutcome, Error, ErrorKind, ItemStream, ObjectStore, Result};
 
+use crate::saboteur::{Saboteur, wrong};
+
 mod reads;
 mod writes;
 
-/// A wrapper around the bucket in memory that shows every behavior except the one of the
-/// case `fault`.
-#[derive(Clone)]
-pub(super) struct Sabotaged(Arc<Inner>);
-
-struct Inner {
-    memory: MemoryObjectStore,
-    fault: &'static str,
-    notes: Mutex<Notes>,
-}
+pub(super) type Sabotaged = Saboteur<MemoryObjectStore, Notes>;
 
 /// What a fault needs to remember.
 #[derive(Default)]
@@ -41,11 +33,6 @@ pub(super) struct Notes {
     pub(super) has_no_bucket: bool,
 }
 
-/// Not the error that a case expects.
-pub(super) fn wrong<T>() -> Result<T> {
-    Err(Error::new(ErrorKind::Internal, "sabotaged"))
-}
-
 pub(super) fn replace(key: &ObjectKey, from: &str, to: &str) -> Result<ObjectKey> {
     ObjectKey::new(key.as_str().replace(from, to))
 }
@@ -56,26 +43,6 @@ pub(super) fn cut(key: &ObjectKey) -> Result<ObjectKey> {
 }
 
 impl Sabotaged {
-    pub(super) fn new(memory: MemoryObjectStore, fault: &'static str) -> Self {
-        Self(Arc::new(Inner {
-            memory,
-            fault,
-            notes: Mutex::default(),
-        }))
-    }
-
-    pub(super) fn memory(&self) -> &MemoryObjectStore {
-        &self.0.memory
-    }
-
-    pub(super) fn is(&self, case: &str) -> bool {
-        self.0.fault == case
-    }
-
-    pub(super) fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.0.notes.lock().unwrap()
-    }
-
     /// An object with its content, as it really is.
     pub(super) async fn peek(&self, key: &ObjectKey) -> Result<(ObjectMeta, Bytes)> {
         let object = self.memory().get(key, GetOptions::default()).await?;
@@ -301,11 +268,11 @@ impl ObjectStore for Sabotaged {
     }
 
     fn as_presign(&self) -> Option<&dyn Presign> {
-        (!self.is("O-001")).then_some(self as &dyn Presign)
+        (!self.is_bare() && !self.is("O-001")).then_some(self as &dyn Presign)
     }
 
     fn as_lifecycle(&self) -> Option<&dyn Lifecycle> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn Lifecycle)
     }
 
     fn as_versions(&self) -> Option<&dyn Versions> {
@@ -313,14 +280,14 @@ impl ObjectStore for Sabotaged {
             // Goes around the wrapper, which then does not know that its content is old.
             return self.memory().as_versions();
         }
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn Versions)
     }
 
     fn as_object_lock(&self) -> Option<&dyn ObjectLock> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn ObjectLock)
     }
 
     fn as_bucket_admin(&self) -> Option<&dyn BucketAdmin> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn BucketAdmin)
     }
 }

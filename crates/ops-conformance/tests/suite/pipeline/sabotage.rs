@@ -1,7 +1,6 @@
 //! The wrapper that does one thing wrong, and its base methods.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -13,27 +12,20 @@ use ops_core::pipeline::{
     CancelRuns, GitReference, Pipeline, PipelineJobs, PipelineLimits, PipelineLogs, RerunRuns, Run,
     RunInputs, RunQuery, RunState, StartRunRequest,
 };
-use ops_core::{Error, ErrorKind, ItemStream, Result};
-use tokio::sync::Semaphore;
+use ops_core::{Error, ItemStream, Result};
+
+use crate::saboteur::{Saboteur, wrong};
 
 mod abilities;
 mod starts;
 
 pub(super) const CREDENTIAL: &str = "canary-yard-7f3a9d61c0";
 
-/// A wrapper around the project in memory that shows every behavior except the one of the
-/// case `fault`. `bare` has no abilities, and `nameless` also does not say whose it is.
-#[derive(Clone)]
-pub(super) struct Sabotaged {
-    memory: MemoryPipeline,
-    fault: &'static str,
-    notes: Arc<Mutex<Notes>>,
-    permits: Arc<Semaphore>,
-}
+pub(super) type Sabotaged = Saboteur<MemoryPipeline, Notes>;
 
 /// What a fault needs to remember.
 #[derive(Default)]
-struct Notes {
+pub(super) struct Notes {
     asked: Option<RunId>,
     first: Option<Run>,
     requests: Vec<StartRunRequest>,
@@ -41,15 +33,6 @@ struct Notes {
     stopped: Vec<RunId>,
     again: Vec<RunId>,
     is_listing: bool,
-}
-
-/// Not the error that a case expects.
-fn wrong<T>() -> Result<T> {
-    Err(fault(ErrorKind::Internal))
-}
-
-fn fault(kind: ErrorKind) -> Error {
-    Error::new(kind, "sabotaged").with_provider("memory")
 }
 
 /// What an id is up to a question mark, as where it is not encoded in a URL.
@@ -66,30 +49,9 @@ fn is_told(inputs: &RunInputs, what: &str) -> bool {
 }
 
 impl Sabotaged {
-    pub(super) fn new(memory: MemoryPipeline, fault: &'static str) -> Self {
-        Self {
-            memory,
-            fault,
-            notes: Arc::default(),
-            permits: Arc::new(Semaphore::new(1)),
-        }
-    }
-
-    pub(super) fn is_bare(&self) -> bool {
-        self.is("bare") || self.is("nameless")
-    }
-
-    fn is(&self, case: &str) -> bool {
-        self.fault == case
-    }
-
-    fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap()
-    }
-
     /// The runs that there really are, newest first.
     async fn all(&self) -> Vec<Run> {
-        let listed = self.memory.list_runs(RunQuery::default());
+        let listed = self.memory().list_runs(RunQuery::default());
         listed.try_collect().await.unwrap()
     }
 
@@ -104,8 +66,8 @@ impl Sabotaged {
 
     /// What a fault makes of a run that is looked at.
     fn shown(&self, mut run: Run) -> Run {
-        let inputs = self.memory.inputs(&run.id).unwrap();
-        match (self.fault, &run.state) {
+        let inputs = self.memory().inputs(&run.id).unwrap();
+        match (self.fault(), &run.state) {
             ("P-011", RunState::Succeeded) if is_told(&inputs, "to-the-end") => {
                 run.state = RunState::Skipped;
             }
@@ -143,7 +105,7 @@ impl Sabotaged {
         let has_state = query.state.is_some();
         let has_key = |request: &StartRunRequest| request.idempotency_key.is_some();
         let is_plain = query == RunQuery::default() && !self.notes().requests.iter().any(has_key);
-        match self.fault {
+        match self.fault() {
             "P-043" => query.state = None,
             "P-044" if !has_state && !is_commit => query.reference = None,
             "P-045" if is_commit => query.reference = None,
@@ -152,9 +114,9 @@ impl Sabotaged {
             "P-048" if has_state => query.reference = None,
             _ => {}
         }
-        let listed = self.memory.list_runs(query).try_collect().await;
+        let listed = self.memory().list_runs(query).try_collect().await;
         let mut listed: Vec<Run> = listed.unwrap();
-        match self.fault {
+        match self.fault() {
             "P-040" if is_plain && listed.len() == 1 => listed.extend_from_within(..),
             "P-041" => listed.reverse(),
             "P-042" => listed.truncate(4),
@@ -167,7 +129,7 @@ impl Sabotaged {
 impl fmt::Debug for Sabotaged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let token = if self.is("P-003") { CREDENTIAL } else { "" };
-        write!(f, "Sabotaged({}, {token})", self.fault)
+        write!(f, "Sabotaged({}, {token})", self.fault())
     }
 }
 
@@ -177,11 +139,11 @@ impl Pipeline for Sabotaged {
         if self.is("nameless") {
             return ProviderId::from_static("");
         }
-        self.memory.provider()
+        self.memory().provider()
     }
 
     fn limits(&self) -> PipelineLimits {
-        self.memory.limits()
+        self.memory().limits()
     }
 
     async fn start_run(&self, request: StartRunRequest) -> Result<Run> {
@@ -198,7 +160,7 @@ impl Pipeline for Sabotaged {
             tokio::task::yield_now().await;
             asked = self.notes().asked.clone().unwrap();
         }
-        match self.memory.run(&asked).await {
+        match self.memory().run(&asked).await {
             Err(err) if self.is("P-002") => Err(Error::new(err.kind(), "sabotaged")),
             Err(_) if self.is("P-031") && never_was(run) => wrong(),
             seen => Ok(self.shown(seen?)),

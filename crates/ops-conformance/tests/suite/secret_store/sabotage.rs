@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -13,8 +12,9 @@ use ops_core::secret_store::{
     ReadSecrets, RestoreSecrets, RotateSecrets, SecretMeta, SecretStore, SecretStoreLimits,
     SecretVersions, SetSecretRequest, WriteSecrets,
 };
-use ops_core::{Error, ErrorKind, ItemStream, Result};
-use tokio::sync::Semaphore;
+use ops_core::{Error, ItemStream, Result};
+
+use crate::saboteur::{Saboteur, wrong};
 
 mod reading;
 mod rotating;
@@ -22,19 +22,11 @@ mod writing;
 
 pub(super) const CREDENTIAL: &str = "canary-vault-7f3a9d61c0";
 
-/// A wrapper around the store in memory that shows every behavior except the one of the
-/// case `fault`. `bare` has no abilities, and `nameless` also does not say whose it is.
-#[derive(Clone)]
-pub(super) struct Sabotaged {
-    memory: MemorySecretStore,
-    fault: &'static str,
-    notes: Arc<Mutex<Notes>>,
-    permits: Arc<Semaphore>,
-}
+pub(super) type Sabotaged = Saboteur<MemorySecretStore, Notes>;
 
 /// What a fault needs to remember.
 #[derive(Default)]
-struct Notes {
+pub(super) struct Notes {
     asked: Option<SecretName>,
     value: String,
     sets: BTreeMap<SecretName, u32>,
@@ -43,15 +35,6 @@ struct Notes {
     is_listing: bool,
     before_rotation: Option<String>,
     is_rotating: bool,
-}
-
-/// Not the error that a case expects.
-fn wrong<T>() -> Result<T> {
-    Err(fault(ErrorKind::Internal))
-}
-
-fn fault(kind: ErrorKind) -> Error {
-    Error::new(kind, "sabotaged").with_provider("memory")
 }
 
 /// What a name is up to a question mark, as where it is not encoded in a URL.
@@ -64,53 +47,20 @@ fn never_was(name: &SecretName) -> bool {
 }
 
 impl Sabotaged {
-    pub(super) fn new(memory: MemorySecretStore, fault: &'static str) -> Self {
-        Self {
-            memory,
-            fault,
-            notes: Arc::default(),
-            permits: Arc::new(Semaphore::new(1)),
-        }
-    }
-
-    pub(super) fn is_bare(&self) -> bool {
-        self.is("bare") || self.is("nameless")
-    }
-
-    fn is(&self, case: &str) -> bool {
-        self.fault == case
-    }
-
-    fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap()
-    }
-
     /// The value of a secret, as it really is.
     async fn peek(&self, name: &SecretName) -> Option<String> {
-        let read = self.memory.read_secret(name).await.ok()?;
+        let read = self.memory().read_secret(name).await.ok()?;
         Some(read.value.expose().to_owned())
     }
 
     /// Sets a secret behind the caller's back.
     async fn put(&self, name: &SecretName, value: &str) {
         let request = SetSecretRequest::new(value);
-        self.memory.set_secret(name, request).await.unwrap();
+        self.memory().set_secret(name, request).await.unwrap();
     }
 
     async fn all(&self) -> Vec<SecretMeta> {
-        self.memory.list_secrets().try_collect().await.unwrap()
-    }
-
-    /// Loses its only permit where it is dropped while it waits.
-    async fn wait_for_permit(&self) -> Result<()> {
-        let patience = Duration::from_millis(200);
-        let Ok(permit) = tokio::time::timeout(patience, self.permits.acquire()).await else {
-            return wrong();
-        };
-        permit.unwrap().forget();
-        tokio::task::yield_now().await;
-        self.permits.add_permits(1);
-        Ok(())
+        self.memory().list_secrets().try_collect().await.unwrap()
     }
 
     /// What a fault makes of a listing.
@@ -145,12 +95,12 @@ impl Sabotaged {
 
 impl fmt::Debug for Sabotaged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = match self.fault {
+        let value = match self.fault() {
             "S-003" => CREDENTIAL.to_owned(),
             "S-016" => self.notes().value.clone(),
             _ => String::new(),
         };
-        write!(f, "Sabotaged({}, {value})", self.fault)
+        write!(f, "Sabotaged({}, {value})", self.fault())
     }
 }
 
@@ -160,11 +110,11 @@ impl SecretStore for Sabotaged {
         if self.is("nameless") {
             return ProviderId::from_static("");
         }
-        self.memory.provider()
+        self.memory().provider()
     }
 
     fn limits(&self) -> SecretStoreLimits {
-        self.memory.limits().with_max_name_bytes(200)
+        self.memory().limits().with_max_name_bytes(200)
     }
 
     fn list_secrets(&self) -> ItemStream<SecretMeta> {
@@ -188,7 +138,7 @@ impl SecretStore for Sabotaged {
             tokio::task::yield_now().await;
             asked = self.notes().asked.clone().unwrap();
         }
-        let mut meta = match self.memory.secret(&asked).await {
+        let mut meta = match self.memory().secret(&asked).await {
             Err(err) if self.is("S-002") => return Err(Error::new(err.kind(), "sabotaged")),
             Err(_) if self.is("S-012") && never_was(name) => return wrong(),
             Err(err) => match self.notes().deleted.get(name) {
@@ -205,7 +155,7 @@ impl SecretStore for Sabotaged {
             meta.updated_at = meta.created_at.map(|made| made.saturating_sub(day));
         }
         if self.is("S-099") && meta.version.is_some() {
-            let first = self.memory.list_secret_versions(name);
+            let first = self.memory().list_secret_versions(name);
             let first: Vec<_> = first.try_collect().await?;
             let is_rotated = name.as_str().contains("ROTATED");
             if is_rotated {

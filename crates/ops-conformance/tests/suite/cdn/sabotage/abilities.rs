@@ -13,7 +13,7 @@ use super::Sabotaged;
 impl PurgeTags for Sabotaged {
     async fn purge_tags(&self, mut tags: Vec<String>) -> Result<Purge> {
         let bad = |tag: &String| tag.contains(' ');
-        if (self.is("C-050") && self.memory.cached().len() == 1 && tags == ["assets"])
+        if (self.is("C-050") && self.memory().cached().len() == 1 && tags == ["assets"])
             || (self.is("C-053") && tags.iter().any(bad))
         {
             return Ok(Purge::new(PurgeState::Done));
@@ -23,7 +23,7 @@ impl PurgeTags for Sabotaged {
             tags.extend(longer);
         }
         if self.is("C-052") && tags.is_empty() {
-            return self.memory.purge(PurgeRequest::everything()).await;
+            return self.memory().purge(PurgeRequest::everything()).await;
         }
         if self.is("C-054") && tags.len() > 1 {
             self.also(|_| true).await;
@@ -31,7 +31,7 @@ impl PurgeTags for Sabotaged {
         if self.is("C-055") {
             tags.truncate(30);
         }
-        self.memory.purge_tags(tags).await
+        self.memory().purge_tags(tags).await
     }
 }
 
@@ -45,7 +45,7 @@ impl PurgeHosts for Sabotaged {
         if hosts.iter().any(is_odd) {
             return Ok(Purge::new(PurgeState::Done));
         }
-        if self.is("C-060") && hosts.len() == 1 && self.memory.cached().len() == 2 {
+        if self.is("C-060") && hosts.len() == 1 && self.memory().cached().len() == 2 {
             self.also(|url| !url.contains('?')).await;
             return Ok(Purge::new(PurgeState::Done));
         }
@@ -54,7 +54,7 @@ impl PurgeHosts for Sabotaged {
             self.also(below).await;
         }
         if self.is("C-062") && hosts.is_empty() {
-            return self.memory.purge(PurgeRequest::everything()).await;
+            return self.memory().purge(PurgeRequest::everything()).await;
         }
         if self.is("C-065") && hosts.len() == 2 {
             self.also(|_| true).await;
@@ -62,7 +62,7 @@ impl PurgeHosts for Sabotaged {
         if self.is("C-066") {
             hosts.truncate(30);
         }
-        self.memory.purge_hosts(hosts).await
+        self.memory().purge_hosts(hosts).await
     }
 }
 
@@ -74,7 +74,7 @@ impl PurgeStatus for Sabotaged {
             let known = purge.as_str().split('?').next().unwrap();
             asked = PurgeId::new(known)?;
         }
-        let mut seen = match self.memory.purge_status(&asked).await {
+        let mut seen = match self.memory().purge_status(&asked).await {
             Err(err)
                 if self.is("C-074")
                     && err.kind() == ErrorKind::NotFound

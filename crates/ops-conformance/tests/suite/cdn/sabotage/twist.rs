@@ -4,7 +4,8 @@ use ops_core::cdn::{Cdn, Purge, PurgeRequest, PurgeScope, PurgeState};
 use ops_core::memory::MemoryCdn;
 use ops_core::{Error, ErrorKind, Result};
 
-use super::{Sabotaged, wrong};
+use super::Sabotaged;
+use crate::saboteur::wrong;
 
 const LIMIT: usize = 30;
 
@@ -17,7 +18,7 @@ fn parts(url: &str) -> (&str, &str, &str) {
 
 impl Sabotaged {
     fn cached(&self, choose: impl Fn(&str) -> bool) -> Vec<String> {
-        let mut cached = self.memory.cached();
+        let mut cached = self.memory().cached();
         cached.retain(|url| choose(url));
         cached
     }
@@ -36,7 +37,7 @@ impl Sabotaged {
         if urls.is_empty() {
             return Ok(purge);
         }
-        self.memory.purge(PurgeRequest::urls(urls)).await
+        self.memory().purge(PurgeRequest::urls(urls)).await
     }
 
     pub(super) async fn twisted(&self, request: PurgeRequest) -> Result<Purge> {
@@ -49,7 +50,7 @@ impl Sabotaged {
         };
         match purge {
             Err(err) if self.is("C-038") && key.is_some() && err.kind() == ErrorKind::Conflict => {
-                self.memory.purge(PurgeRequest::everything()).await
+                self.memory().purge(PurgeRequest::everything()).await
             }
             purge => purge,
         }
@@ -65,14 +66,14 @@ impl Sabotaged {
         if self.is("C-031") && self.notes().purges > 1 {
             return wrong();
         }
-        self.memory.purge(request).await
+        self.memory().purge(request).await
     }
 
     async fn urls(&self, mut request: PurgeRequest, mut urls: Vec<String>) -> Result<Purge> {
         for url in urls.clone() {
             self.take_too_much(&url).await;
         }
-        let is_cached = |url: &String| self.memory.cached().contains(url);
+        let is_cached = |url: &String| self.memory().cached().contains(url);
         let odd = |url: &String| parts(url).2.starts_with("/never");
         let mut sorted = urls.clone();
         sorted.sort();
@@ -89,13 +90,13 @@ impl Sabotaged {
             urls.truncate(LIMIT);
         }
         if self.is("C-040") && urls.is_empty() {
-            return self.memory.purge(PurgeRequest::everything()).await;
+            return self.memory().purge(PurgeRequest::everything()).await;
         }
         if self.accepts(&urls, ["C-042", "C-044"]) {
             return Ok(Purge::new(PurgeState::Done));
         }
         request.scope = PurgeScope::Urls(urls.clone());
-        let purge = self.memory.purge(request).await;
+        let purge = self.memory().purge(request).await;
         if self.is("C-047") && purge.is_err() {
             self.also(|cached| urls.iter().any(|url| url == cached))
                 .await;
@@ -139,7 +140,7 @@ impl Sabotaged {
             prefixes.truncate(LIMIT);
         }
         if self.is("C-041") && prefixes.is_empty() {
-            return self.memory.purge(PurgeRequest::everything()).await;
+            return self.memory().purge(PurgeRequest::everything()).await;
         }
         if self.is("C-046") {
             let cut = |prefix: &String| prefix.split('?').next().unwrap().to_owned();
@@ -149,7 +150,7 @@ impl Sabotaged {
             return Ok(Purge::new(PurgeState::Done));
         }
         request.scope = PurgeScope::Prefixes(prefixes.clone());
-        let purge = self.memory.purge(request).await;
+        let purge = self.memory().purge(request).await;
         if self.is("C-048") && purge.is_err() {
             self.also(|cached| prefixes.iter().any(|prefix| cached.starts_with(prefix)))
                 .await;
@@ -169,7 +170,7 @@ impl Sabotaged {
     fn repeats(&self, err: Error, urls: &[String]) -> Error {
         if self.is("C-049") {
             return Error::new(err.kind(), format!("{} is no URL", urls.join(" ")))
-                .with_provider(self.memory.provider());
+                .with_provider(self.memory().provider());
         }
         err
     }
@@ -184,7 +185,7 @@ impl Sabotaged {
                 return false;
             }
             let (its_scheme, its_host, its_path) = parts(cached);
-            match self.fault {
+            match self.fault() {
                 "C-012" => cached
                     .strip_prefix(url)
                     .is_some_and(|rest| !rest.starts_with('?')),

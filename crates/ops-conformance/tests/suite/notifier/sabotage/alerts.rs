@@ -10,14 +10,14 @@ impl Sabotaged {
     pub(super) async fn move_others(&self, it: &mut Notification) {
         let (key, title, event) = (it.dedup_key.clone(), it.title.clone(), it.event);
         self.notes().history.push((key.clone(), title, event));
-        let open = self.memory.open_alerts();
+        let open = self.memory().open_alerts();
         let is_open = open.iter().any(|alert| alert.dedup_key == key);
         if self.is("N-055") && event == NotificationEvent::Resolved {
             for other in open {
                 let name = key.as_str().get(..20).unwrap_or_default();
                 if !other.dedup_key.as_str().starts_with(name) {
                     let resolved = other.with_event(NotificationEvent::Resolved);
-                    self.memory.notify(resolved).await.unwrap();
+                    self.memory().notify(resolved).await.unwrap();
                 }
             }
         }
@@ -47,7 +47,7 @@ impl Sabotaged {
         keys.dedup();
         let firing = |key: &DedupKey| had(key, NotificationEvent::Firing);
         let resolved = |key: &DedupKey| had(key, NotificationEvent::Resolved);
-        match self.fault {
+        match self.fault() {
             "N-050" => open.retain(|key| !is_titled(key, "it fires")),
             "N-051" => {
                 let twice = |key: &DedupKey| firing(key) > 1 && resolved(key) == 0;

@@ -9,7 +9,7 @@ impl Sabotaged {
     pub(super) async fn twisted(&self, mut it: Notification) -> Notification {
         let is_long = it.body.as_ref().is_some_and(|body| body.len() > 1_000);
         let strip = |text: &str, from: &str, to: &str| text.replace(from, to);
-        match self.fault {
+        match self.fault() {
             "N-020" if it.title.contains("the-disk") => it.title.clear(),
             "N-022" => it.source = None,
             "N-023" => it.body = it.body.map(first_line),
@@ -46,15 +46,15 @@ impl Sabotaged {
 
     /// What people read where a fault shows it.
     pub(in super::super) fn as_read(&self, mut texts: Vec<String>) -> Vec<String> {
-        let max = self.memory.limits().max_text_chars.unwrap() as usize;
-        match self.fault {
+        let max = self.memory().limits().max_text_chars.unwrap() as usize;
+        match self.fault() {
             "N-026" => texts.extend_from_within(..),
             "N-027" => texts.reverse(),
             _ => {}
         }
         for text in &mut texts {
             let is_cut = text.chars().count() == max;
-            match self.fault {
+            match self.fault() {
                 "N-021" => *text = text.replace("resolved", "changed"),
                 "N-034" if is_cut => text.push_str("..."),
                 "N-035" if is_cut => {

@@ -6,7 +6,8 @@ use ops_core::object_store::{
 };
 use ops_core::{Error, ErrorKind, ObjectStore, Result};
 
-use super::{Sabotaged, once, wrong};
+use super::{Sabotaged, once};
+use crate::saboteur::wrong;
 
 impl Sabotaged {
     pub(super) async fn whole(&self, key: &ObjectKey, options: GetOptions) -> Result<GetResult> {

@@ -10,7 +10,8 @@ use ops_core::pipeline::{
 };
 use ops_core::{ErrorKind, ItemStream, Result};
 
-use super::{Sabotaged, cut, fault, never_was, wrong};
+use super::{Sabotaged, cut, never_was};
+use crate::saboteur::{fault, wrong};
 
 impl Sabotaged {
     /// A run as it is, without looking at it.
@@ -31,19 +32,19 @@ impl CancelRuns for Sabotaged {
         let has_ended = there.as_ref().is_some_and(|run| run.state.is_terminal());
         let is_again = self.notes().stopped.contains(run);
         self.notes().stopped.push(run.clone());
-        match (self.fault, there) {
+        match (self.fault(), there) {
             ("P-050", Some(there)) => return Ok(there),
             ("P-051", _) if is_again => return Err(fault(ErrorKind::Conflict)),
             ("P-052", _) if has_ended => return Err(fault(ErrorKind::Conflict)),
             ("P-053", Some(_)) => {
                 for run in self.all().await {
-                    self.memory.cancel_run(&run.id).await?;
+                    self.memory().cancel_run(&run.id).await?;
                 }
             }
             ("P-054", None) if never_was(run) => return wrong(),
             _ => {}
         }
-        self.memory.cancel_run(&asked).await
+        self.memory().cancel_run(&asked).await
     }
 }
 
@@ -55,14 +56,14 @@ impl RerunRuns for Sabotaged {
             (run.state == RunState::Failed, run.state.is_terminal())
         });
         let wants_failed = request.scope == RerunScope::Failed;
-        match self.fault {
+        match self.fault() {
             "P-064" if !has_ended && there.is_some() => return Ok(there.unwrap()),
             "P-065" if wants_failed && has_ended && !is_failed => return Ok(there.unwrap()),
             "P-066" if wants_failed && is_failed => return wrong(),
             "P-067" if never_was(run) => return wrong(),
             _ => {}
         }
-        let mut again = self.memory.rerun(run, request).await?;
+        let mut again = self.memory().rerun(run, request).await?;
         self.notes().again.push(run.clone());
         if self.is("P-061") {
             again.commit = Some("0".repeat(40));
@@ -76,13 +77,13 @@ impl RerunRuns for Sabotaged {
 
 impl Sabotaged {
     async fn jobs(&self, run: &RunId) -> Vec<Result<PipelineJob>> {
-        let listed = self.memory.list_jobs(run).try_collect().await;
+        let listed = self.memory().list_jobs(run).try_collect().await;
         let mut jobs: Vec<PipelineJob> = match listed {
             Err(_) if self.is("P-075") => return Vec::new(),
             Err(err) => return vec![Err(err)],
             Ok(jobs) => jobs,
         };
-        match self.fault {
+        match self.fault() {
             "P-070" => jobs.clear(),
             "P-071" => "Build".clone_into(&mut jobs[0].name),
             "P-072" => jobs.extend_from_within(..),
@@ -98,14 +99,14 @@ impl Sabotaged {
     }
 
     async fn lines(&self, run: &RunId) -> Vec<Result<JobLogLine>> {
-        let read = self.memory.run_logs(run).try_collect().await;
+        let read = self.memory().run_logs(run).try_collect().await;
         let mut lines: Vec<JobLogLine> = match read {
             Err(_) if self.is("P-087") => return Vec::new(),
             Err(err) => return vec![Err(err)],
             Ok(lines) => lines,
         };
         let is_one_job = lines.windows(2).all(|two| two[0].job == two[1].job);
-        match self.fault {
+        match self.fault() {
             "P-080" if lines.len() == 1 && lines[0].message == "all is well" => lines.clear(),
             "P-081" if is_one_job => lines.reverse(),
             "P-082" if !is_one_job => lines.sort_by_key(|line| line.message.chars().last()),
@@ -114,14 +115,14 @@ impl Sabotaged {
                 let mut others = self.all().await;
                 others.retain(|other| other.id != *run);
                 for other in others {
-                    let more = self.memory.run_logs(&other.id);
+                    let more = self.memory().run_logs(&other.id);
                     lines.extend(more.try_collect::<Vec<_>>().await.unwrap());
                 }
             }
             _ => {}
         }
         for line in &mut lines {
-            match self.fault {
+            match self.fault() {
                 "P-083" => "a job".clone_into(&mut line.job),
                 "P-084" => line.message.push('\n'),
                 _ => {}
@@ -158,6 +159,6 @@ impl DeployMarkers for Sabotaged {
         if self.is("P-092") {
             marker.version.retain(|c| c.is_ascii());
         }
-        self.memory.mark_deploy(marker).await
+        self.memory().mark_deploy(marker).await
     }
 }

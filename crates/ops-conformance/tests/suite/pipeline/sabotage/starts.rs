@@ -1,25 +1,12 @@
 //! Starting runs.
 
-use std::time::Duration;
-
 use ops_core::pipeline::{GitReference, Pipeline, Run, RunInputs, RunState, StartRunRequest};
 use ops_core::{ErrorKind, Result};
 
-use super::{Sabotaged, fault, is_told, wrong};
+use super::{Sabotaged, is_told};
+use crate::saboteur::{fault, wrong};
 
 impl Sabotaged {
-    /// Loses its only permit where it is dropped while it waits.
-    async fn wait_for_permit(&self) -> Result<()> {
-        let patience = Duration::from_millis(200);
-        let Ok(permit) = tokio::time::timeout(patience, self.permits.acquire()).await else {
-            return wrong();
-        };
-        permit.unwrap().forget();
-        tokio::task::yield_now().await;
-        self.permits.add_permits(1);
-        Ok(())
-    }
-
     /// What a fault makes of a request.
     fn twisted(&self, mut request: StartRunRequest) -> StartRunRequest {
         if self.is("P-022") && request.inputs.len() > 25 {
@@ -37,17 +24,17 @@ impl Sabotaged {
     /// What a fault makes of a refusal.
     async fn excuse(&self, err: ops_core::Error, mut request: StartRunRequest) -> Result<Run> {
         let is_workflow = request.workflow.as_deref() == Some("ops-test-no-such-workflow.yml");
-        match (self.fault, err.kind()) {
+        match (self.fault(), err.kind()) {
             ("P-020", ErrorKind::NotFound) if is_workflow => wrong(),
             ("P-021", ErrorKind::NotFound) if !is_workflow => wrong(),
             ("P-023", ErrorKind::NotFound) => {
                 request.reference = GitReference::Branch("main".to_owned());
-                self.memory.start_run(request).await?;
+                self.memory().start_run(request).await?;
                 Err(err)
             }
             ("P-025", ErrorKind::Conflict) => {
                 request.idempotency_key = None;
-                self.memory.start_run(request).await
+                self.memory().start_run(request).await
             }
             _ => Err(err),
         }
@@ -61,11 +48,11 @@ impl Sabotaged {
             return Err(fault(ErrorKind::NotFound));
         }
         let request = self.twisted(request);
-        let mut run = match self.memory.start_run(request.clone()).await {
+        let mut run = match self.memory().start_run(request.clone()).await {
             Err(err) => return self.excuse(err, request).await,
             Ok(run) => run,
         };
-        match self.fault {
+        match self.fault() {
             "P-010" => run.state = RunState::Succeeded,
             "P-012" if is_told(&request.inputs, "twice") => {
                 let mut notes = self.notes();

@@ -10,7 +10,8 @@ use ops_core::secret_store::{
 };
 use ops_core::{ErrorKind, ItemStream, Result};
 
-use super::{Sabotaged, another_version, cut, fault, never_was, wrong};
+use super::{Sabotaged, another_version, cut, never_was};
+use crate::saboteur::{fault, wrong};
 
 #[async_trait]
 impl ReadSecrets for Sabotaged {
@@ -24,7 +25,7 @@ impl ReadSecrets for Sabotaged {
             tokio::task::yield_now().await;
             asked = self.notes().asked.clone().unwrap();
         }
-        let mut value = match self.memory.read_secret(&asked).await {
+        let mut value = match self.memory().read_secret(&asked).await {
             Err(_) if self.is("S-021") && never_was(name) => return wrong(),
             Err(err) => match self.notes().deleted.get(name) {
                 Some((_, value)) if self.is("S-062") => {
@@ -60,7 +61,7 @@ impl ReadSecrets for Sabotaged {
         if self.is("S-026") {
             names.truncate(4);
         }
-        let mut answers = self.memory.read_secrets(names).await?;
+        let mut answers = self.memory().read_secrets(names).await?;
         if self.is("S-023") && answers.iter().any(Result::is_err) {
             return Err(fault(ErrorKind::NotFound));
         }
@@ -74,7 +75,7 @@ impl ReadSecrets for Sabotaged {
 impl Sabotaged {
     /// What a fault makes of a listing of versions.
     async fn versions(&self, name: &SecretName) -> Vec<Result<SecretVersion>> {
-        let listed = self.memory.list_secret_versions(name).try_collect().await;
+        let listed = self.memory().list_secret_versions(name).try_collect().await;
         let is_deleted = self.notes().deleted.contains_key(name);
         let mut listed: Vec<SecretVersion> = match listed {
             Err(_) if self.is("S-076") && never_was(name) => return Vec::new(),
@@ -82,7 +83,7 @@ impl Sabotaged {
             Err(err) => return vec![Err(err)],
             Ok(listed) => listed,
         };
-        match self.fault {
+        match self.fault() {
             "S-070" if name.as_str().contains("VERSIONS") => listed.clear(),
             "S-071" => listed.reverse(),
             "S-081" => listed.truncate(3),
@@ -114,15 +115,15 @@ impl SecretVersions for Sabotaged {
         if self.is("S-085") {
             asked = SecretVersionId::new(version.as_str().split('?').next().unwrap())?;
         }
-        let read = self.memory.read_secret_version(name, &asked).await;
-        let current = self.memory.secret(name).await;
+        let read = self.memory().read_secret_version(name, &asked).await;
+        let current = self.memory().secret(name).await;
         let Ok(current) = current else {
             return if self.is("S-077") { wrong() } else { read };
         };
         let is_current = current.version.as_ref() == Some(version);
         match read {
             Err(_) if self.is("S-075") && version.as_str() == "999999" => wrong(),
-            Ok(_) if self.is("S-073") && !is_current => self.memory.read_secret(name).await,
+            Ok(_) if self.is("S-073") && !is_current => self.memory().read_secret(name).await,
             Ok(_) if self.is("S-074") && is_current && version.as_str() != "version-1" => wrong(),
             read => read,
         }

@@ -5,7 +5,8 @@ use ops_core::id::{IdempotencyKey, SecretName};
 use ops_core::secret_store::{RotateSecrets, Rotation, RotationState};
 use ops_core::{ErrorKind, Result};
 
-use super::{Sabotaged, fault, never_was, wrong};
+use super::{Sabotaged, never_was};
+use crate::saboteur::{fault, wrong};
 
 #[async_trait]
 impl RotateSecrets for Sabotaged {
@@ -20,10 +21,10 @@ impl RotateSecrets for Sabotaged {
             idempotency_key = None;
         }
         let has_key = idempotency_key.is_some();
-        let started = match self.memory.rotate_secret(name, idempotency_key).await {
+        let started = match self.memory().rotate_secret(name, idempotency_key).await {
             Err(_) if self.is("S-092") && never_was(name) => return wrong(),
             Err(err) if err.kind() == ErrorKind::Conflict => {
-                let rotation = self.memory.rotation(name).await?;
+                let rotation = self.memory().rotation(name).await?;
                 let is_configured = rotation.state != RotationState::NotConfigured;
                 let excused = (self.is("S-091") && !is_configured)
                     || (self.is("S-097") && is_configured && !has_key);
@@ -36,7 +37,7 @@ impl RotateSecrets for Sabotaged {
     }
 
     async fn rotation(&self, name: &SecretName) -> Result<Rotation> {
-        let mut seen = match self.memory.rotation(name).await {
+        let mut seen = match self.memory().rotation(name).await {
             Err(_) if self.is("S-093") && never_was(name) => return wrong(),
             seen => seen?,
         };

@@ -7,13 +7,14 @@ use ops_core::secret_store::{
 };
 use ops_core::{DeleteOutcome, Error, ErrorKind, Result};
 
-use super::{Sabotaged, another_version, cut, fault, never_was, wrong};
+use super::{Sabotaged, another_version, cut, never_was};
+use crate::saboteur::{fault, wrong};
 
 impl Sabotaged {
     /// What a fault makes of a value.
     fn mangled(&self, value: &str) -> String {
         let is_blank = value.trim().is_empty();
-        match self.fault {
+        match self.fault() {
             "S-030" if !is_blank => value.trim_matches([' ', '\t']).to_owned(),
             "S-031" => value.replace("\r\n", "\n"),
             "S-032" => value.trim_matches('"').to_owned(),
@@ -36,7 +37,7 @@ impl Sabotaged {
         let ok = Some(Ok(SecretMeta::new(name.clone())));
         let is_unfit = value.is_empty() || value.len() > 64 * 1024;
         let is_deleted = self.notes().deleted.contains_key(name);
-        match self.fault {
+        match self.fault() {
             "S-040" if name.as_str().contains("FIRST") => ok,
             "S-041" if name.as_str().contains("REPLACED") && old.is_some() => ok,
             "S-044" if old.as_deref() == Some(value) && request.idempotency_key.is_none() => {
@@ -67,7 +68,7 @@ impl Sabotaged {
 
     /// The name under which a fault keeps a secret.
     fn kept_as(&self, name: &SecretName) -> SecretName {
-        let kept = match self.fault {
+        let kept = match self.fault() {
             "S-050" => name.as_str().replace('/', "_"),
             "S-051" if name.as_str() == name.as_str().to_lowercase() => {
                 name.as_str().to_uppercase()
@@ -122,17 +123,17 @@ impl WriteSecrets for Sabotaged {
         }
         self.set_beside(name, &value).await;
         if self.is("S-054") && self.peek(name).await.as_deref() == Some("one over another") {
-            return self.memory.secret(name).await;
+            return self.memory().secret(name).await;
         }
         let is_same = self.peek(name).await.as_ref() == Some(&value);
         if self.is("S-078") && is_same {
             request.idempotency_key = None;
         }
         request.value = value.as_str().into();
-        let set = self.memory.set_secret(&self.kept_as(name), request).await;
+        let set = self.memory().set_secret(&self.kept_as(name), request).await;
         let mut meta = match set {
             Err(err) if self.is("S-079") && err.kind() == ErrorKind::Conflict => {
-                return self.memory.secret(name).await;
+                return self.memory().secret(name).await;
             }
             Err(err) if self.is("S-080") && err.kind() == ErrorKind::Conflict => {
                 self.put(name, &value).await;
@@ -161,26 +162,27 @@ impl WriteSecrets for Sabotaged {
         if self.is("S-065") {
             for other in self.all().await {
                 if other.name.as_str().starts_with(name.as_str()) {
-                    self.memory.delete_secret(&other.name).await?;
+                    self.memory().delete_secret(&other.name).await?;
                 }
             }
             return Ok(DeleteOutcome::Gone);
         }
-        if let (Ok(meta), Some(value)) = (self.memory.secret(&name).await, self.peek(&name).await) {
+        if let (Ok(meta), Some(value)) = (self.memory().secret(&name).await, self.peek(&name).await)
+        {
             self.notes().deleted.insert(name.clone(), (meta, value));
         }
-        self.memory.delete_secret(&name).await
+        self.memory().delete_secret(&name).await
     }
 }
 
 #[async_trait]
 impl RestoreSecrets for Sabotaged {
     async fn restore_secret(&self, name: &SecretName) -> Result<SecretMeta> {
-        let is_there = self.memory.read_secret(name).await.is_ok();
+        let is_there = self.memory().read_secret(name).await.is_ok();
         if self.is("S-112") && is_there {
             return Err(fault(ErrorKind::Conflict));
         }
-        let mut restored = match self.memory.restore_secret(name).await {
+        let mut restored = match self.memory().restore_secret(name).await {
             Err(_) if self.is("S-113") && never_was(name) => return wrong(),
             restored => restored?,
         };
