@@ -10,4 +10,5 @@ mod pages;
 mod retry;
 mod support;
 mod tls;
+mod uploads;
 mod wire;
