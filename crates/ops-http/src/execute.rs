@@ -17,6 +17,7 @@ use tracing::{Instrument as _, Span, debug, field, warn};
 use crate::classify::{Again, Verdict, lost};
 use crate::client::Inner;
 use crate::exchange::{Answer, Want, broken, exchange, final_verdict};
+use crate::limit::later;
 use crate::observe::RetryEvent;
 use crate::operation::{Idempotency, Operation};
 use crate::outgoing::Outgoing;
@@ -142,7 +143,7 @@ fn finish(
 
 /// The retry loop.
 async fn run(inner: &Inner, outgoing: &mut Outgoing, want: Want) -> Result<(Answer, u32)> {
-    let deadline = Instant::now() + inner.policy.deadline;
+    let deadline = later(inner.policy.deadline);
     let mut attempts = 0;
     let mut refreshed = false;
     loop {
@@ -207,7 +208,7 @@ fn next_delay(
             _ => spent,
         });
     }
-    if Instant::now() + wait >= deadline {
+    if later(wait) >= deadline {
         return Err(match verdict.again {
             Again::NotBefore(delay) => Retry::After(delay),
             _ => spent,
@@ -285,7 +286,7 @@ async fn attempt(
         url.template = outgoing.operation.template(),
         error.r#type = field::Empty,
     );
-    let ends = deadline.min(Instant::now() + outgoing.timeout.unwrap_or(inner.attempt_timeout));
+    let ends = deadline.min(later(outgoing.timeout.unwrap_or(inner.attempt_timeout)));
     let exchange = exchange(inner, expected, request, want, permit);
     let outcome = tokio::time::timeout_at(ends, exchange.instrument(span.clone())).await;
     let outcome = outcome.unwrap_or_else(|_| {

@@ -5,6 +5,7 @@
     reason = "a test whose preparation fails has failed"
 )]
 
+mod hostile;
 mod leak;
 mod pages;
 mod retry;
