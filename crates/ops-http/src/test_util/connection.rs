@@ -12,6 +12,7 @@ use super::reply::{Fault, Reply};
 use super::{Recorded, Shared};
 
 const MAX_HEADERS: usize = 100;
+const CHUNK: usize = 16 * 1024;
 
 pub(super) async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>) {
     let Ok(listener) = TcpListener::from_std(listener) else {
@@ -142,7 +143,9 @@ async fn write_reply(stream: &mut TcpStream, reply: &Reply, head: bool) -> io::R
         text.extend([name, ": ", value, "\r\n"]);
     }
     let bodiless = matches!(reply.status, 100..=199 | 204 | 304);
-    if !bodiless {
+    if reply.fault == Fault::Chunked {
+        text.push_str("transfer-encoding: chunked\r\n");
+    } else if !bodiless {
         text.extend(["content-length: ", &reply.body.len().to_string(), "\r\n"]);
     }
     text.push_str("\r\n");
@@ -164,6 +167,16 @@ async fn write_reply(stream: &mut TcpStream, reply: &Reply, head: bool) -> io::R
                 stream.write_all(&[*byte]).await?;
                 tokio::time::sleep(pause).await;
             }
+        }
+        Fault::Chunked => {
+            for chunk in body.chunks(CHUNK) {
+                stream
+                    .write_all(format!("{:x}\r\n", chunk.len()).as_bytes())
+                    .await?;
+                stream.write_all(chunk).await?;
+                stream.write_all(b"\r\n").await?;
+            }
+            stream.write_all(b"0\r\n\r\n").await?;
         }
         Fault::None => stream.write_all(body).await?,
     }

@@ -40,6 +40,8 @@ pub(super) enum Fault {
     Truncated,
     /// One byte, a pause, and so on.
     Drip(Duration),
+    /// The length is not announced.
+    Chunked,
 }
 
 impl Reply {
@@ -137,6 +139,12 @@ impl Reply {
     /// Sends the body byte by byte, with a pause behind each.
     pub fn drip(mut self, pause: Duration) -> Self {
         self.fault = Fault::Drip(pause);
+        self
+    }
+
+    /// Sends the body in chunks, so that nobody knows its length before it ends.
+    pub fn chunked(mut self) -> Self {
+        self.fault = Fault::Chunked;
         self
     }
 
