@@ -105,7 +105,10 @@ async fn a_real_session_counts_what_its_caller_does() {
         let after = server.counts();
         assert!(after.bytes_from_server > before.bytes_from_server + 1000 * 11);
         assert!(after.bytes_to_server < before.bytes_to_server + 200);
-        session.batch_execute("SELECT pg_sleep(0.05)").await.unwrap();
+        session
+            .batch_execute("SELECT pg_sleep(0.05)")
+            .await
+            .unwrap();
         let slept = server.counts();
         assert!(slept.query_time > after.query_time);
         assert!(slept.transaction_time > after.transaction_time);
