@@ -31,13 +31,13 @@ impl Connect for ConnectQuery {
                 biased;
                 outcome = &mut query => outcome,
                 // The answer may have come together with the end.
-                () = drive => match query.now_or_never() {
-                    Some(Err(err)) => return Err(from_driver(err)),
-                    Some(Ok(())) | None => {
-                        let message = "the connection ended with its connect query";
-                        return Err(Error::new(ErrorKind::Unavailable, message));
+                () = drive => {
+                    if let Some(Err(err)) = query.now_or_never() {
+                        return Err(from_driver(err));
                     }
-                },
+                    let message = "the connection ended with its connect query";
+                    return Err(Error::new(ErrorKind::Unavailable, message));
+                }
             }
         };
         match outcome {

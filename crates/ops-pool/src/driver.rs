@@ -67,6 +67,7 @@ impl Conn {
     }
 
     /// What is to become of the session. Where that is not certain yet, its task finds out.
+    #[inline]
     pub(crate) fn verdict(&self, config: &Config) -> Verdict {
         if let Some(reason) = self.close_reason() {
             return Verdict::Close(reason);

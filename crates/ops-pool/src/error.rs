@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use ops_core::{Error, ErrorKind, Retry};
 
+use crate::tap::CommandTag;
+
 /// Why a caller got no session.
 ///
 /// Its text is one line. The cause of a failed connection is its source; print the whole
@@ -180,6 +182,11 @@ pub struct Holder {
     pub location: &'static Location<'static>,
     /// For how long.
     pub age: Duration,
+    /// The command of its last statement that ended without an error, such as `UPDATE`.
+    /// Nothing of the statement itself.
+    pub last_command: Option<CommandTag>,
+    /// Whether it is in a transaction in which nothing runs.
+    pub idle_in_transaction: bool,
 }
 
 impl fmt::Display for Holder {
@@ -193,7 +200,14 @@ impl fmt::Display for Holder {
             self.location.file(),
             self.location.line(),
             Seconds(self.age)
-        )
+        )?;
+        if let Some(command) = &self.last_command {
+            write!(f, " (last {command})")?;
+        }
+        if self.idle_in_transaction {
+            f.write_str(", idle in transaction")?;
+        }
+        Ok(())
     }
 }
 

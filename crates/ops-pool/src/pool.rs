@@ -16,7 +16,7 @@ use crate::histogram::TimingsSnapshot;
 use crate::lane::Lanes;
 use crate::session::Session;
 use crate::shared::Shared;
-use crate::show::{ConfigRow, DatabasesRow, ListsRow, PoolsRow, SocketRow};
+use crate::show::{ConfigRow, DatabasesRow, ListsRow, PoolsRow, SocketRow, StatsRow};
 use crate::snapshot::Snapshot;
 
 /// A pool of sessions of one user on one database. Clones are the same pool.
@@ -296,6 +296,16 @@ impl SessionPool {
     #[must_use]
     pub fn show_clients(&self) -> Vec<SocketRow> {
         self.shared().show_clients()
+    }
+
+    /// What PgBouncer's `SHOW STATS` shows. Averages are of the last 60 s that are over, and
+    /// zero before.
+    ///
+    /// Queries, transactions and bytes are those of callers: what the pool asks for itself
+    /// is not among them. Connections that were detached count until then.
+    #[must_use]
+    pub fn show_stats(&self) -> StatsRow {
+        self.shared().show_stats()
     }
 
     /// The counts of PgBouncer's `SHOW LISTS`.

@@ -8,6 +8,7 @@ mod admin;
 mod leak;
 mod show;
 mod state;
+mod stats;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +31,7 @@ use crate::error::{AcquireError, Holder};
 use crate::histogram::TimingsSnapshot;
 use crate::snapshot::Snapshot;
 use state::{Deferred, Effect, Reply};
+use stats::Period;
 
 pub(crate) use state::{Holding, State};
 
@@ -45,6 +47,7 @@ pub(crate) struct Shared {
     /// The timer has been set.
     rearm: Notify,
     stop: AtomicBool,
+    period: Period,
     stopping: Notify,
     /// The last connection is gone of a pool that drains or is paused, the last outdated
     /// one is gone, or the pool is no longer paused.
@@ -75,11 +78,13 @@ impl Shared {
             state: Mutex::new(State::new(Core::new(settings))),
             rearm: Notify::new(),
             stop: AtomicBool::new(false),
+            period: Period::default(),
             stopping: Notify::new(),
             settled: Notify::new(),
         });
         shared.config.groups.join(&shared);
         runtime.spawn(keep_time(Arc::clone(&shared)));
+        runtime.spawn(stats::watch(Arc::clone(&shared)));
         if let Some(threshold) = shared.config.leak_threshold {
             runtime.spawn(leak::watch(Arc::clone(&shared), threshold));
         }
@@ -99,6 +104,7 @@ impl Shared {
         self.clock.now()
     }
 
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, State> {
         // No invariant of the tables can be broken half way: the lock is never held while
         // foreign code runs.

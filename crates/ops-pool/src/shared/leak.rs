@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Shared;
 use crate::error::Holder;
+use crate::tap::CommandTag;
 
 /// How much later than the threshold a session may be noticed, as a part of it.
 const PRECISION: u32 = 8;
@@ -22,11 +23,15 @@ pub(super) async fn watch(shared: Arc<Shared>, threshold: Duration) {
                 label,
                 location,
                 age,
+                last_command,
+                idle_in_transaction,
             } = &holder;
             tracing::warn!(
                 label = label.as_deref(),
                 file = location.file(),
                 line = location.line(),
+                last_command = last_command.as_ref().map(CommandTag::as_str),
+                idle_in_transaction,
                 age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
                 "a session has not come back",
             );

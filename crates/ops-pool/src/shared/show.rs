@@ -163,7 +163,7 @@ impl Shared {
             close_needed: standing.close_needed,
             ptr: server.to_string(),
             link: held.map_or_else(String::new, |held| caller_name(held.caller.number)),
-            remote_pid: 0,
+            remote_pid: about.map_or(0, |about| about.wire.backend_pid()),
             application_name: target.application_name.clone(),
             id: about.map_or(0, |about| about.number),
             ..self.socket(word)

@@ -16,6 +16,7 @@ use crate::core::{Action, Core, Event, LaneId, Now, Refusal, ServerId, Verdict, 
 use crate::driver::{Conn, Order};
 use crate::error::{AcquireError, AcquireReport, Holder, ServerDown};
 use crate::histogram::{Timings, TimingsSnapshot};
+use crate::tap::TapCountsSnapshot;
 use slot::{About, Held};
 
 pub(super) use deferred::{Deferred, Effect};
@@ -44,6 +45,8 @@ pub(crate) struct State {
     came: u64,
     /// How many connections there were.
     opened: u64,
+    /// What callers did on connections that are gone.
+    gone: TapCountsSnapshot,
     timer: Option<Now>,
     timings: Timings,
     /// How many sessions were out for too long.
@@ -61,6 +64,7 @@ impl State {
             callers: Vec::new(),
             came: 0,
             opened: 0,
+            gone: TapCountsSnapshot::default(),
             timer: None,
             timings: Timings::default(),
             leaks: 0,
@@ -116,7 +120,7 @@ impl State {
                 }
                 Action::Check(server) => order(&mut self.slots, server, Order::Check, deferred),
                 Action::Close(server, reason) => {
-                    let slot = clear(&mut self.slots, server);
+                    let slot = clear(&mut self.slots, &mut self.gone, server);
                     deferred.push(Effect::Close(slot, reason));
                 }
                 Action::Timer(at) => {
@@ -277,7 +281,13 @@ impl State {
     }
 
     pub(super) fn clear(&mut self, server: ServerId) -> Slot {
-        clear(&mut self.slots, server)
+        clear(&mut self.slots, &mut self.gone, server)
+    }
+
+    /// What callers have done since the pool was built.
+    pub(super) fn done(&self) -> TapCountsSnapshot {
+        let standing: TapCountsSnapshot = self.slots.iter().map(Slot::counts).sum();
+        self.gone + standing
     }
 
     /// Keeps a waiter's waker, and gives the one that was kept before to the caller, to
@@ -312,24 +322,17 @@ impl State {
     }
 
     pub(super) fn holders(&self, now: Now) -> Vec<Holder> {
-        let holders = self.slots.iter().filter_map(|slot| slot.holder.as_ref());
-        let mut holders: Vec<Holder> = holders.map(|held| held.holder(now)).collect();
+        let holders = self.slots.iter().filter_map(|slot| slot.holder(now));
+        let mut holders: Vec<Holder> = holders.collect();
         holders.sort_by_key(|holder| std::cmp::Reverse(holder.age));
         holders
     }
 
     /// Who has had a session for longer than `threshold`; each is told once.
     pub(super) fn leaked(&mut self, threshold: Duration, now: Now) -> Vec<Holder> {
-        let held = self
-            .slots
-            .iter_mut()
-            .filter_map(|slot| slot.holder.as_mut());
-        let leaked = held.filter(|held| !held.told && now.since(held.since) >= threshold);
-        let leaked: Vec<Holder> = leaked
-            .map(|held| {
-                held.told = true;
-                held.holder(now)
-            })
+        let slots = self.slots.iter_mut();
+        let leaked: Vec<Holder> = slots
+            .filter_map(|slot| slot.leaks(threshold, now).then(|| slot.holder(now))?)
             .collect();
         self.leaks += leaked.len() as u64;
         leaked
@@ -445,7 +448,9 @@ fn order(
 }
 
 /// Empties the slot of a connection that has left the pool.
-fn clear(slots: &mut [Slot], server: ServerId) -> Slot {
+fn clear(slots: &mut [Slot], gone: &mut TapCountsSnapshot, server: ServerId) -> Slot {
     let slot = slots.get_mut(server.index());
-    slot.map(std::mem::take).unwrap_or_default()
+    let slot = slot.map(std::mem::take).unwrap_or_default();
+    *gone += slot.counts();
+    slot
 }

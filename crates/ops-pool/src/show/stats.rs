@@ -91,10 +91,11 @@ row! {
 }
 
 impl StatsRow {
-    /// Makes a row of the counters now, and of those at the begin of the last period, from
-    /// which the averages come. PgBouncer's period is 60 s.
+    /// Makes a row of the counters now, and of those at both ends of the last period that
+    /// is over, from which the averages come. PgBouncer's period is 60 s.
     #[must_use]
-    pub fn new(database: &str, now: &Counters, then: &Counters, period: Duration) -> Self {
+    pub fn new(database: &str, total: &Counters, ends: [&Counters; 2], period: Duration) -> Self {
+        let [then, now] = ends;
         let each_second = |now: u64, then: u64| {
             let count = u128::from(now.saturating_sub(then)) * 1_000_000;
             let average = count.checked_div(period.as_micros());
@@ -107,22 +108,21 @@ impl StatsRow {
         };
         let (xacts, xacts_then) = (now.xact_count, then.xact_count);
         let (queries, queries_then) = (now.query_count, then.query_count);
-        let given = now.server_assignment_count;
-        let given_then = then.server_assignment_count;
+        let (given, given_then) = (now.server_assignment_count, then.server_assignment_count);
         Self {
             database: database.to_owned(),
-            total_server_assignment_count: given,
-            total_xact_count: xacts,
-            total_query_count: queries,
-            total_received: now.received,
-            total_sent: now.sent,
-            total_xact_time: micros(now.xact_time),
-            total_query_time: micros(now.query_time),
-            total_wait_time: micros(now.wait_time),
-            total_client_parse_count: now.client_parse_count,
-            total_server_parse_count: now.server_parse_count,
-            total_bind_count: now.bind_count,
-            total_client_login_count: now.client_login_count,
+            total_server_assignment_count: total.server_assignment_count,
+            total_xact_count: total.xact_count,
+            total_query_count: total.query_count,
+            total_received: total.received,
+            total_sent: total.sent,
+            total_xact_time: micros(total.xact_time),
+            total_query_time: micros(total.query_time),
+            total_wait_time: micros(total.wait_time),
+            total_client_parse_count: total.client_parse_count,
+            total_server_parse_count: total.server_parse_count,
+            total_bind_count: total.bind_count,
+            total_client_login_count: total.client_login_count,
             avg_server_assignment_count: each_second(given, given_then),
             avg_xact_count: each_second(xacts, xacts_then),
             avg_query_count: each_second(queries, queries_then),

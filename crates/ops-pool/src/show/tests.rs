@@ -93,7 +93,7 @@ fn averages_are_of_the_period_as_in_pgbouncer() {
         wait_time: second * 7,
         ..then
     };
-    let row = StatsRow::new("shop", &now, &then, second * 60);
+    let row = StatsRow::new("shop", &now, [&then, &now], second * 60);
     assert_eq!(
         (
             row.total_server_assignment_count,
@@ -109,11 +109,14 @@ fn averages_are_of_the_period_as_in_pgbouncer() {
     // Nothing to divide by.
     assert_eq!(row.avg_xact_time, 0);
     assert_eq!(
-        StatsRow::new("shop", &now, &then, Duration::ZERO).avg_sent,
+        StatsRow::new("shop", &now, [&then, &now], Duration::ZERO).avg_sent,
         0
     );
     // A counter that began anew.
-    assert_eq!(StatsRow::new("shop", &then, &now, second).avg_sent, 0);
+    assert_eq!(
+        StatsRow::new("shop", &then, [&now, &then], second).avg_sent,
+        0
+    );
 }
 
 #[test]
@@ -237,7 +240,7 @@ async fn tables_are_as_psql_prints_them() {
     let stats = StatsRow::new(
         "shop",
         &counters,
-        &Counters::default(),
+        [&Counters::default(), &counters],
         Duration::from_secs(60),
     );
     is_as_psql_prints(&pg, &[stats]).await;

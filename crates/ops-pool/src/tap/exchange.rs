@@ -47,6 +47,8 @@ enum Hears {
     Status,
     ResetFailure,
     Completion,
+    /// The number of the backend's process.
+    Key,
 }
 
 /// Both directions of a connection.
@@ -78,6 +80,7 @@ pub(super) struct Exchange {
     /// What it says to a reset that fails.
     failure: Vec<u8>,
     completion: tag::Body,
+    key: Vec<u8>,
     tally: Tally,
 }
 
@@ -100,6 +103,7 @@ impl Exchange {
             hears: Hears::Nothing,
             failure: Vec::new(),
             completion: tag::Body::new(),
+            key: Vec::new(),
             tally: Tally::default(),
         }
     }
@@ -404,6 +408,10 @@ impl Messages for FromServer<'_> {
             b'E' => exchange.failed(),
             b'G' | b'W' => exchange.copy_begins(),
             b'Z' => exchange.hears = Hears::Status,
+            b'K' => {
+                exchange.key.clear();
+                exchange.hears = Hears::Key;
+            }
             b'C' if for_caller => {
                 exchange.completion.begin();
                 exchange.hears = Hears::Completion;
@@ -420,6 +428,9 @@ impl Messages for FromServer<'_> {
             Hears::Status => exchange.status = piece.first().copied().unwrap_or(exchange.status),
             Hears::ResetFailure => exchange.failure.extend_from_slice(piece),
             Hears::Completion => exchange.completion.push(piece),
+            Hears::Key => exchange
+                .key
+                .extend(piece.iter().take(4 - exchange.key.len())),
         }
     }
 
@@ -428,6 +439,7 @@ impl Messages for FromServer<'_> {
         match exchange.hears {
             Hears::ResetFailure => exchange.reset_failed(),
             Hears::Completion => exchange.wire.set_last_command(exchange.completion.tag()),
+            Hears::Key => exchange.wire.set_backend_pid(&exchange.key),
             Hears::Nothing | Hears::Status => {}
         }
         if kind == b'Z' {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::counts::TapCounts;
@@ -27,6 +27,7 @@ pub struct Wire {
     told: AtomicBool,
     last: Mutex<Option<CommandTag>>,
     counts: TapCounts,
+    backend_pid: AtomicI32,
     lookups: Mutex<Vec<Lookup>>,
     statements: Statements,
     resets: Resets,
@@ -136,6 +137,7 @@ impl Wire {
             told: AtomicBool::new(false),
             last: Mutex::new(None),
             counts: TapCounts::default(),
+            backend_pid: AtomicI32::new(0),
             lookups: Mutex::new(Vec::new()),
             statements: Statements::default(),
             resets: Resets::default(),
@@ -183,6 +185,20 @@ impl Wire {
     pub fn last_command(&self) -> Option<CommandTag> {
         let last = || *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         self.told.load(Ordering::Acquire).then(last).flatten()
+    }
+
+    /// The number of the backend's process, as `pg_stat_activity` shows it. Zero until the
+    /// server has told it.
+    #[must_use]
+    pub fn backend_pid(&self) -> i32 {
+        self.backend_pid.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_backend_pid(&self, key: &[u8]) {
+        if let Ok(pid) = key.try_into() {
+            let pid = i32::from_be_bytes(pid);
+            self.backend_pid.store(pid, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn set_last_command(&self, command: Option<CommandTag>) {

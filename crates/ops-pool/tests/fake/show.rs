@@ -150,3 +150,33 @@ async fn the_databases_lists_and_settings_are_those_of_the_pool_now() {
     );
     assert_eq!(value("max_waiting"), ("10", "0", "no"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_callers_do_is_counted_and_averaged_over_the_last_minute_that_is_over() {
+    let fake = Fake::new();
+    let pool = over(&fake).pool_size(2).build().unwrap();
+    let session = pool.acquire().await.unwrap();
+    for _ in 0..120 {
+        session.batch_execute("SELECT 1").await.unwrap();
+    }
+    let holder = &pool.holders()[0];
+    assert!(!holder.idle_in_transaction);
+    let row = pool.show_stats();
+    assert_eq!((row.total_query_count, row.avg_query_count), (120, 0));
+    assert_eq!(row.total_server_assignment_count, 1);
+    assert!(row.total_received > 120 * 8 && row.total_sent > 120 * 6);
+
+    // What a connection has counted outlives it.
+    drop(session);
+    settle().await;
+    fake.kill();
+    settle().await;
+    assert_eq!(pool.show_stats().total_query_count, 120);
+    assert_eq!(pool.show_servers().len(), 0);
+
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    let row = pool.show_stats();
+    assert_eq!((row.total_query_count, row.avg_query_count), (120, 2));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(pool.show_stats().avg_query_count, 0);
+}

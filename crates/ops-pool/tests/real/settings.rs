@@ -65,3 +65,29 @@ async fn a_connection_that_ends_with_its_connect_query_was_not_opened() {
     let totals = pool.snapshot().totals;
     assert_eq!((totals.connects, totals.connect_failures), (1, 1));
 }
+
+#[tokio::test]
+async fn the_console_shows_the_backend_and_what_it_did_last() {
+    let Some(pg) = Pg::start().await else { return };
+    let info = pg.connect_info("postgres");
+    let pool = SessionPool::builder(info).build().unwrap();
+    let session = pool.acquire().await.unwrap();
+    let pid = text(&session, "SELECT pg_backend_pid()::text").await;
+    session
+        .batch_execute("BEGIN; SET work_mem = '8MB'")
+        .await
+        .unwrap();
+    let row = &pool.show_servers()[0];
+    assert_eq!(row.remote_pid.to_string(), pid);
+    let holder = &pool.holders()[0];
+    let last = holder.last_command.map(|it| it.to_string());
+    assert_eq!(
+        (last.as_deref(), holder.idle_in_transaction),
+        (Some("SET"), true)
+    );
+    let shown = holder.to_string();
+    assert!(
+        shown.ends_with("(last SET), idle in transaction"),
+        "{shown}"
+    );
+}

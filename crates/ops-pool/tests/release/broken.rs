@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const ANSWER: u64 = 5 + "DISCARD ALL\0".len() as u64 + 6;
 
 /// A server behind a proxy, and a pool of one over that.
-async fn behind(
+fn behind(
     proxy: &FaultProxy,
     pg: &Pg,
     settings: impl FnOnce(SessionPoolBuilder) -> SessionPoolBuilder,
@@ -59,7 +59,7 @@ async fn an_answer_to_the_reset_that_is_cut_off_anywhere_is_no_answer() {
     for close in [Close::End, Close::Reset] {
         for length in 0..ANSWER {
             let proxy = proxy_of(&pg).await;
-            let pool = behind(&proxy, &pg, |builder| builder).await;
+            let pool = behind(&proxy, &pg, |builder| builder);
             let session = pool.acquire().await.unwrap();
             let backend = pid(&session).await;
             let after = proxy.stats().bytes_down + length;
@@ -85,7 +85,7 @@ async fn a_pipelined_reset_that_is_cut_off_fails_the_query_behind_it() {
     for close in [Close::End, Close::Reset] {
         for length in 0..ANSWER {
             let proxy = proxy_of(&pg).await;
-            let pool = behind(&proxy, &pg, |builder| builder.reset(Reset::Pipelined)).await;
+            let pool = behind(&proxy, &pg, |builder| builder.reset(Reset::Pipelined));
             let session = pool.acquire().await.unwrap();
             let backend = pid(&session).await;
             session
@@ -121,8 +121,7 @@ async fn a_reset_whose_answer_does_not_come_closes_the_connection() {
         let pool = behind(&proxy, &pg, |builder| {
             let builder = builder.reset_timeout(limit).cancel_timeout(limit);
             builder.on_dirty(on_dirty)
-        })
-        .await;
+        });
         let session = pool.acquire().await.unwrap();
         let backend = pid(&session).await;
         proxy.set_frozen(true);
@@ -140,7 +139,7 @@ async fn a_reset_over_a_slow_network_is_waited_for() {
     let Some(pg) = over_tcp().await else { return };
     for reset in CLEAN {
         let proxy = proxy_of(&pg).await;
-        let pool = behind(&proxy, &pg, |builder| builder.reset(reset)).await;
+        let pool = behind(&proxy, &pg, |builder| builder.reset(reset));
         let session = pool.acquire().await.unwrap();
         let backend = pid(&session).await;
         session
@@ -222,8 +221,7 @@ async fn a_server_that_restarts_between_the_release_and_the_reset() {
                     .reset(reset.clone())
                     .on_dirty(on_dirty)
                     .reset_timeout(PATIENCE)
-            })
-            .await;
+            });
             let session = pool.acquire().await.unwrap();
             let backend = pid(&session).await;
             proxy.set_frozen(true);

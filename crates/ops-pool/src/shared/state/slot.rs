@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::Id;
@@ -11,7 +12,7 @@ use crate::close::{CloseReason, Released};
 use crate::core::Now;
 use crate::driver::{Conn, Order};
 use crate::error::Holder;
-use crate::tap::Wire;
+use crate::tap::{TapCountsSnapshot, Wire};
 
 /// Who asks for a session.
 #[derive(Clone, Debug)]
@@ -51,16 +52,6 @@ pub(in crate::shared) struct Held {
     pub(super) told: bool,
 }
 
-impl Held {
-    pub(super) fn holder(&self, now: Now) -> Holder {
-        Holder {
-            label: self.caller.by.label.clone(),
-            location: self.caller.by.location,
-            age: now.since(self.since),
-        }
-    }
-}
-
 /// What belongs to a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
@@ -80,6 +71,33 @@ impl Slot {
         if let Some(orders) = &self.orders {
             let _ = orders.send(order);
         }
+    }
+
+    /// Who has it.
+    pub(super) fn holder(&self, now: Now) -> Option<Holder> {
+        let held = self.holder.as_ref()?;
+        let wire = self.about.as_ref().map(|about| &about.wire);
+        Some(Holder {
+            label: held.caller.by.label.clone(),
+            location: held.caller.by.location,
+            age: now.since(held.since),
+            last_command: wire.and_then(|wire| wire.last_command()),
+            idle_in_transaction: wire.is_some_and(|wire| wire.is_idle_in_transaction()),
+        })
+    }
+
+    /// Whether somebody has had it for longer than `threshold`. Says so once.
+    pub(super) fn leaks(&mut self, threshold: Duration, now: Now) -> bool {
+        let Some(held) = &mut self.holder else {
+            return false;
+        };
+        now.since(held.since) >= threshold && !std::mem::replace(&mut held.told, true)
+    }
+
+    /// What callers have done on the connection.
+    pub(super) fn counts(&self) -> TapCountsSnapshot {
+        let about = self.about.as_ref();
+        about.map_or_else(Default::default, |about| about.wire.counts().snapshot())
     }
 
     /// Drops the connection, which its task takes as the order to close it.
