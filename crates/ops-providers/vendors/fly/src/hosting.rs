@@ -156,35 +156,35 @@ impl Hosting for Fly {
         Ok(deleted(existed))
     }
 
-    fn as_create_apps<'a>(&'a self) -> Option<&'a dyn CreateApps> {
+    fn as_create_apps(&self) -> Option<&dyn CreateApps> {
         Some(self)
     }
 
-    fn as_rollback<'a>(&'a self) -> Option<&'a dyn Rollback> {
+    fn as_rollback(&self) -> Option<&dyn Rollback> {
         Some(self)
     }
 
-    fn as_scale<'a>(&'a self) -> Option<&'a dyn Scale> {
+    fn as_scale(&self) -> Option<&dyn Scale> {
         Some(self)
     }
 
-    fn as_env_vars<'a>(&'a self) -> Option<&'a dyn EnvVars> {
+    fn as_env_vars(&self) -> Option<&dyn EnvVars> {
         Some(self)
     }
 
-    fn as_app_secrets<'a>(&'a self) -> Option<&'a dyn AppSecrets> {
+    fn as_app_secrets(&self) -> Option<&dyn AppSecrets> {
         Some(self)
     }
 
-    fn as_logs<'a>(&'a self) -> Option<&'a dyn Logs> {
+    fn as_logs(&self) -> Option<&dyn Logs> {
         Some(self)
     }
 
-    fn as_domains<'a>(&'a self) -> Option<&'a dyn Domains> {
+    fn as_domains(&self) -> Option<&dyn Domains> {
         Some(self)
     }
 
-    fn as_restart<'a>(&'a self) -> Option<&'a dyn Restart> {
+    fn as_restart(&self) -> Option<&dyn Restart> {
         Some(self)
     }
 }
@@ -237,13 +237,12 @@ impl Fly {
     }
 
     async fn image_of(&self, app: &AppId, deployment: &DeploymentId) -> Result<String> {
-        match self.deployment(app, deployment).await?.source {
-            Some(DeploySource::Image(image)) => Ok(image),
-            _ => {
-                let text = "Fly has forgotten the image of the deployment";
-                Err(refuse(ErrorKind::Conflict, text).with_resource(deployment.as_str()))
-            }
-        }
+        let Some(DeploySource::Image(image)) = self.deployment(app, deployment).await?.source
+        else {
+            let text = "Fly has forgotten the image of the deployment";
+            return Err(refuse(ErrorKind::Conflict, text).with_resource(deployment.as_str()));
+        };
+        Ok(image)
     }
 }
 

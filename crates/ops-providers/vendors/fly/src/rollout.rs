@@ -87,10 +87,10 @@ impl Fly {
         }
         let history = self.recent_releases(app).await?;
         let site = Site::of(machines, &history);
-        let staged = match site.live.is_empty() {
-            true => staged::read(self, app).await?,
-            false => None,
-        };
+        let mut staged = None;
+        if site.live.is_empty() {
+            staged = staged::read(self, app).await?;
+        }
         let mut plan = self.plan(&site, wanted)?;
         if let Some(env) = &staged {
             for slot in &mut plan.slots {

@@ -125,8 +125,15 @@ pub(crate) fn guest_of(size: &MachineSize, kind: Option<&str>) -> Result<Guest> 
 pub(crate) struct Shape {
     pub(crate) count: Option<Count>,
     pub(crate) regions: Option<Vec<Region>>,
-    /// `Some(Some(least))` lets Fly put machines to sleep, `Some(None)` does not.
-    pub(crate) sleep: Option<Option<u32>>,
+    pub(crate) sleep: Option<Sleep>,
+}
+
+/// Whether Fly puts machines to sleep that nobody asks for anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sleep {
+    Never,
+    /// All but so many.
+    AllBut(u32),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,12 +172,12 @@ impl Shape {
                     return wrong("the minimum of machines is above the maximum, or that is zero");
                 }
                 shape.count = Some(Count::Total(*max));
-                shape.sleep = Some(Some(*min));
+                shape.sleep = Some(Sleep::AllBut(*min));
                 return Ok(shape);
             }
             Some(_) => return Err(refuse(ErrorKind::Unsupported, "such a number of machines")),
         }
-        shape.sleep = Some(None);
+        shape.sleep = Some(Sleep::Never);
         Ok(shape)
     }
 
@@ -187,7 +194,7 @@ pub(crate) struct Changes {
     force_https: Option<bool>,
     check: Option<HealthCheck>,
     restart: Option<RestartPolicy>,
-    sleep: Option<Option<u32>>,
+    sleep: Option<Sleep>,
 }
 
 impl Changes {
@@ -255,20 +262,27 @@ impl Changes {
         let Some(check) = &self.check else {
             return;
         };
-        let mut told = json!({
-            "type": "http",
-            "method": "GET",
-            "path": check.path,
-            "interval": duration(check.interval),
-            "timeout": duration(check.timeout),
-            "grace_period": duration(check.grace),
-        });
+        let told = |port: Option<u16>| {
+            let mut told = json!({
+                "type": "http",
+                "method": "GET",
+                "path": check.path,
+                "interval": duration(check.interval),
+                "timeout": duration(check.timeout),
+                "grace_period": duration(check.grace),
+            });
+            if let (Some(port), Some(told)) = (port, told.as_object_mut()) {
+                told.insert("port".to_owned(), port.into());
+            }
+            told
+        };
         if let Some(service) = config.services_mut().next() {
-            service.insert("checks".to_owned(), json!([told]));
+            service.insert("checks".to_owned(), json!([told(None)]));
         } else {
             // A check of a machine without a service must be told where to knock.
-            told["port"] = port.into();
-            config.object("checks").insert("ops".to_owned(), told);
+            config
+                .object("checks")
+                .insert("ops".to_owned(), told(Some(port)));
         }
     }
 }
@@ -301,24 +315,25 @@ fn redirect(service: &mut Map<String, Value>, force_https: bool) {
             let handlers = port.get("handlers").and_then(Value::as_array);
             handlers.is_some_and(|all| all.iter().any(|it| it == name))
         };
-        if has("http") && !has("tls") {
-            port["force_https"] = force_https.into();
+        let is_plain = has("http") && !has("tls");
+        if let Some(port) = port.as_object_mut().filter(|_| is_plain) {
+            port.insert("force_https".to_owned(), force_https.into());
         }
     }
 }
 
 /// Lets machines sleep without requests and wake with them, or keeps them awake.
-fn doze(service: &mut Map<String, Value>, sleep: Option<u32>) {
+fn doze(service: &mut Map<String, Value>, sleep: Sleep) {
     match sleep {
-        Some(least) => {
+        Sleep::AllBut(least) => {
             service.insert("autostop".to_owned(), "stop".into());
             service.insert("autostart".to_owned(), true.into());
             service.insert("min_machines_running".to_owned(), least.into());
         }
-        None if sleep_of(service).is_some() => {
+        Sleep::Never if sleep_of(service).is_some() => {
             service.insert("autostop".to_owned(), "off".into());
         }
-        None => {}
+        Sleep::Never => {}
     }
 }
 

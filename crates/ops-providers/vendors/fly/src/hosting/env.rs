@@ -39,7 +39,7 @@ impl EnvVars for Fly {
 
     async fn remove_env(&self, app: &AppId, keys: Vec<EnvKey>) -> Result<EnvChange> {
         self.change_env(app, |env| {
-            env.retain(|name, _| !keys.iter().any(|it| it.as_str() == name))
+            env.retain(|name, _| !keys.iter().any(|it| it.as_str() == name));
         })
         .await
     }

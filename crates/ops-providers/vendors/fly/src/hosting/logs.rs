@@ -32,6 +32,7 @@ impl Logs for Fly {
             tail: query.tail,
             query,
             token: None,
+            is_begun: false,
             filter: None,
             lines: VecDeque::new(),
             is_over: false,
@@ -62,8 +63,8 @@ struct Reader {
     tail: Option<usize>,
     /// Where the next page begins.
     token: Option<String>,
-    /// `None` until the first page is asked for.
-    filter: Option<Option<Filter>>,
+    is_begun: bool,
+    filter: Option<Filter>,
     lines: VecDeque<LogLine>,
     /// Whether no page is to be asked for.
     is_over: bool,
@@ -87,9 +88,10 @@ impl Reader {
 
     /// Reads one page.
     async fn read(&mut self) -> Result<()> {
-        if self.filter.is_none() {
-            self.filter = Some(self.filter().await?);
+        if !self.is_begun {
+            self.filter = self.filter().await?;
             self.token = self.beginning();
+            self.is_begun = true;
         }
         let call = api::logs(&self.app, self.token.as_deref());
         let page = self.fly.inner.platform.execute(call).await;
@@ -219,7 +221,7 @@ impl Reader {
     }
 
     fn is_of_deployment(&self, line: &LogLine) -> bool {
-        let Some(Some(filter)) = &self.filter else {
+        let Some(filter) = &self.filter else {
             return true;
         };
         let is_late = filter.since.is_none_or(|since| line.at >= since);

@@ -45,12 +45,12 @@ impl Scale for Fly {
         let site = Site::of(self.machines(app).await?, &history);
         site.check_shape(&shape)?;
         let refs: Vec<&Machine> = site.live.iter().collect();
-        let target = match shape.moves_machines() {
-            true => target(census(&refs), &shape)?,
-            false => census(&refs),
-        };
+        let mut wanted = census(&refs);
+        if shape.moves_machines() {
+            wanted = target(wanted, &shape)?;
+        }
         let live = self.change_all(&mut lease, site.live, &changes).await?;
-        self.move_machines(&mut lease, app, live, target).await?;
+        self.move_machines(&mut lease, app, live, wanted).await?;
         lease.release().await;
         self.scale_state(app).await
     }
@@ -64,23 +64,23 @@ impl Fly {
         machines: Vec<Machine>,
         changes: &Changes,
     ) -> Result<Vec<Machine>> {
-        let mut changed = Vec::new();
+        let mut all = Vec::new();
         for machine in machines {
             let mut config = machine.config.clone();
             changes.write(&mut config, self.inner.settings.port)?;
             if config == machine.config {
-                changed.push(machine);
+                all.push(machine);
                 continue;
             }
             let updated = self.change(lease, &machine, &config).await?;
             // What Fly answers of a configuration that it was just given is of no interest.
-            changed.push(Machine {
+            all.push(Machine {
                 config,
                 state: machine.state,
                 ..updated
             });
         }
-        Ok(changed)
+        Ok(all)
     }
 
     /// Makes what is missing, and takes away what is too much.

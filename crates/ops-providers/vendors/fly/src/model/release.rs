@@ -75,9 +75,11 @@ impl Standing {
     /// The state of the next older release.
     pub(crate) fn next(&mut self, release: &Release) -> DeploymentState {
         if release.has_served() {
-            return match std::mem::replace(&mut self.has_live, true) {
-                false => DeploymentState::Live,
-                true => DeploymentState::Superseded,
+            let is_older = std::mem::replace(&mut self.has_live, true);
+            return if is_older {
+                DeploymentState::Superseded
+            } else {
+                DeploymentState::Live
             };
         }
         match release.status.as_str() {

@@ -1,1 +1,10 @@
-//! Fly as a provider.
+//! Fly.io as a provider: its behavior, its contract, and what it does with nonsense.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "what a helper cannot do fails the test that called it"
+)]
+
+mod conformance;
+mod fake;
