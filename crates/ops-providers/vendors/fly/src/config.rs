@@ -1,11 +1,12 @@
 //! How the provider is made.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ops_core::hosting::MachineSize;
-use ops_core::id::Region;
+use ops_core::id::{DeploymentId, Region};
 use ops_core::{Clock, Error, Result, Secret, SystemClock};
 use ops_http::{ApiClient, Auth, HttpClient, RetryPolicy, header};
 
@@ -30,6 +31,8 @@ pub(crate) struct Inner {
     pub(crate) platform: ApiClient,
     pub(crate) settings: Settings,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Why deployments of this provider have failed, newest last: Fly keeps no reason.
+    pub(crate) failures: Mutex<VecDeque<(DeploymentId, String)>>,
 }
 
 /// How apps are made and changed.
@@ -253,6 +256,7 @@ impl FlyBuilder {
                 platform,
                 settings: self.settings,
                 clock: self.clock,
+                failures: Mutex::default(),
             }),
         })
     }

@@ -10,6 +10,8 @@
 //! a deployment out: here that is the future of `deploy`, which is done when nothing is left
 //! to do. The module `rollout` says how.
 
+use std::sync::PoisonError;
+
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use ops_core::hosting::{
@@ -37,6 +39,9 @@ pub(crate) mod staged;
 
 /// How long Fly keeps logs, about.
 pub(crate) const LOG_RETENTION: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
+
+/// Of how many deployments the reason of their failure is kept.
+const FAILURES: usize = 32;
 
 #[async_trait]
 impl Hosting for Fly {
@@ -72,7 +77,8 @@ impl Hosting for Fly {
 
     /// Carries the deployment out, and returns when nothing is left to do: no one else would
     /// go on with it. That takes as long as machines take to start; `start_timeout` bounds it.
-    /// A deployment that failed is answered as such, and nothing of it is left.
+    /// A deployment that failed is answered as such, and nothing of it is left; why it failed,
+    /// the provider that carried it out remembers and Fly does not.
     ///
     /// The idempotency key and the description are kept by the machines that the deployment
     /// brought up: a request is known again as long as they run.
@@ -141,12 +147,14 @@ impl Hosting for Fly {
     }
 
     fn list_deployments(&self, app: &AppId) -> ItemStream<Deployment> {
-        let app = app.clone();
+        let (fly, app) = (self.clone(), app.clone());
         let mut standing = Standing::default();
         self.releases(&app)
             .map_ok(move |release| {
                 let state = standing.next(&release);
-                release.deployment(&app, state)
+                let mut deployment = release.deployment(&app, state);
+                deployment.message = fly.failure_of(&deployment.id);
+                deployment
             })
             .boxed()
     }
@@ -234,6 +242,23 @@ impl Fly {
         // One that was given up in the middle is taken up again.
         let is_over = seen.state.is_live() || !seen.state.is_terminal();
         Ok(is_over.then_some(seen))
+    }
+
+    /// Keeps the reason for which a deployment has failed.
+    pub(crate) fn remember_failure(&self, deployment: &DeploymentId, reason: &str) {
+        let failures = self.inner.failures.lock();
+        let mut failures = failures.unwrap_or_else(PoisonError::into_inner);
+        failures.push_back((deployment.clone(), reason.to_owned()));
+        while failures.len() > FAILURES {
+            failures.pop_front();
+        }
+    }
+
+    fn failure_of(&self, deployment: &DeploymentId) -> Option<String> {
+        let failures = self.inner.failures.lock();
+        let failures = failures.unwrap_or_else(PoisonError::into_inner);
+        let (_, reason) = failures.iter().find(|(of, _)| of == deployment)?;
+        Some(reason.clone())
     }
 
     async fn image_of(&self, app: &AppId, deployment: &DeploymentId) -> Result<String> {

@@ -214,8 +214,9 @@ impl Rollout<'_> {
             }
         };
         let Self {
-            lease,
+            fly,
             app,
+            lease,
             release,
             ..
         } = self;
@@ -227,6 +228,7 @@ impl Rollout<'_> {
                 served.deployment(app, DeploymentState::Live)
             }
             Some(failure) => {
+                fly.remember_failure(&release.id, failure.message());
                 let failed = release.clone().deployment(app, DeploymentState::Failed);
                 failed.with_message(failure.message())
             }

@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ops_conformance::contract::{Answer, Description, Descriptions, Request, lines};
+use ops_core::Hosting;
+use ops_core::hosting::{DeployRequest, DeploySource};
+use ops_core::id::AppId;
 use ops_fly::{Fly, FlyBuilder};
 use ops_http::test_util::{MockServer, Recorded, Reply, respond};
 use ops_http::{HttpClient, RetryPolicy};
@@ -42,10 +45,14 @@ impl Fake {
         let server = MockServer::serving(move |request| {
             let mut state = lock(&shared);
             let reply = reply(&mut state, &described, request);
-            match state.delay.take() {
-                Some(delay) => reply.delay(delay),
-                None => reply,
+            state.hold = state.hold.map(|left| left.saturating_sub(1));
+            if state.hold != Some(0) {
+                return reply;
             }
+            state.hold = None;
+            state.held = Some(told(request));
+            state.holding.notify_one();
+            reply.delay(Duration::from_secs(60))
         });
         Self {
             server,
@@ -93,9 +100,19 @@ impl Fake {
         self.server.requests().iter().map(told).collect()
     }
 
-    /// Forgets the requests that were counted: those since are answered by the closure.
+    /// The requests behind the first so many.
     pub(crate) fn requests_since(&self, earlier: usize) -> Vec<String> {
         self.requests().split_off(earlier)
+    }
+
+    /// An app that runs an image.
+    pub(crate) async fn app_with(&self, image: &str) -> AppId {
+        let app = AppId::new("shop").unwrap();
+        self.state().add_app(app.as_str(), ORGANIZATION);
+        let request = DeployRequest::new(DeploySource::image(image));
+        let deployed = self.fly().deploy(&app, request).await.unwrap();
+        assert!(deployed.state.is_live(), "{deployed:?}");
+        app
     }
 }
 

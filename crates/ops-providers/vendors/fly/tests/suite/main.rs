@@ -6,5 +6,12 @@
     reason = "what a helper cannot do fails the test that called it"
 )]
 
+mod bad_input;
+mod behavior;
+mod cancel;
 mod conformance;
+mod contract;
 mod fake;
+mod gate;
+mod leak;
+mod rollout;

@@ -1,12 +1,14 @@
 //! What the fake remembers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ops_conformance::contract::{Answer, Request};
 use ops_core::{Clock, Timestamp};
 use ops_testkit::ManualClock;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 /// The organization that the fake stands for.
 pub(crate) const ORGANIZATION: &str = "acme";
@@ -25,8 +27,11 @@ pub(crate) struct State {
     pub(crate) planned: Option<(String, Answer)>,
     /// Requests that contain a text are refused once with a status.
     pub(crate) faults: Vec<(&'static str, u16)>,
-    /// How long the next answer takes.
-    pub(crate) delay: Option<Duration>,
+    /// After so many further requests, one is carried out and not answered for long.
+    pub(crate) hold: Option<u32>,
+    /// The request that is held, and whoever wants to know of it.
+    pub(crate) held: Option<String>,
+    pub(crate) holding: Arc<Notify>,
     serial: u64,
 }
 
@@ -104,7 +109,9 @@ impl State {
             sent: Vec::new(),
             planned: None,
             faults: Vec::new(),
-            delay: None,
+            hold: None,
+            held: None,
+            holding: Arc::new(Notify::new()),
             serial: 0,
         }
     }
@@ -139,6 +146,39 @@ impl State {
             doomed: 0,
             sickness: 0,
         });
+    }
+
+    /// Lets an app run two machines of one release, with a secret, a domain and a line.
+    pub(crate) fn seed(&mut self, app: &str) {
+        let at = self.now();
+        let serials = [self.serial(), self.serial()];
+        let app = self.app(app);
+        app.slowness = 0;
+        app.releases.push(Release {
+            id: "rel0".to_owned(),
+            status: "complete".to_owned(),
+            image: "shop:0".to_owned(),
+            at,
+        });
+        for serial in serials {
+            let config = json!({
+                "image": "shop:0",
+                "guest": { "cpu_kind": "shared", "cpus": 1, "memory_mb": 256 },
+                "metadata": { "fly_release_id": "rel0", "fly_release_version": "1" },
+                "services": [{ "protocol": "tcp", "internal_port": 8080, "ports": [] }],
+            });
+            let mut machine = Machine::new(serial, "fra", config);
+            "started".clone_into(&mut machine.state);
+            app.machines.push(machine);
+        }
+        app.secrets.insert("API_TOKEN".to_owned(), "1".to_owned());
+        let hostname = "shop.example".to_owned();
+        app.certificates.push(Certificate {
+            hostname,
+            checks: 0,
+        });
+        let name = app.name.clone();
+        self.print(&name, "a line", "app");
     }
 
     /// Prints a line on every machine that runs.
