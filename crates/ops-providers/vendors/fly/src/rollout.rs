@@ -10,11 +10,12 @@
 
 use ops_core::hosting::{Deployment, DeploymentState};
 use ops_core::id::AppId;
-use ops_core::{Error, Result, Retry};
+use ops_core::{Error, ErrorKind, Result, Retry};
 use serde_json::json;
 
 use crate::api;
 use crate::config::Fly;
+use crate::error::refuse;
 use crate::hosting::staged;
 use crate::model::body::{CreateMachine, CreateRelease};
 use crate::model::{
@@ -187,7 +188,7 @@ impl Fly {
         let release = made.create_release.and_then(|it| it.release);
         let release = release.ok_or_else(|| {
             let message = "the field createRelease.release is missing";
-            crate::error::refuse(ops_core::ErrorKind::Decode, message)
+            refuse(ErrorKind::Decode, message).with_retry(Retry::OutcomeUnknown)
         })?;
         let call = api::update_release(release.id.as_str(), "running");
         self.inner.platform.execute(call).await?;
@@ -364,7 +365,7 @@ fn stuck(failure: Error, undoing: &Error) -> Error {
         failure.message(),
         undoing.message(),
     );
-    crate::error::refuse(failure.kind(), message)
+    refuse(failure.kind(), message)
         .with_retry(Retry::OutcomeUnknown)
         .with_source(failure)
 }

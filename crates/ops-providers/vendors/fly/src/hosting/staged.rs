@@ -25,7 +25,7 @@ pub(crate) async fn read(fly: &Fly, app: &AppId) -> Result<Option<BTreeMap<Strin
         return Err(refuse(ErrorKind::PermissionDenied, text).with_resource(app.as_str()));
     };
     serde_json::from_str(value.expose()).map(Some).map_err(|_| {
-        let text = format!("the secret {NAME} does not hold variables");
+        let text = format!("the field value of the secret {NAME} does not hold variables");
         refuse(ErrorKind::Decode, text).with_resource(app.as_str())
     })
 }

@@ -3,7 +3,7 @@
 //!
 //! Every request and every answer is held against Fly's own descriptions, where they are there.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ops_conformance::contract::{Answer, Description, Descriptions, Request, lines};
@@ -41,10 +41,12 @@ impl Fake {
         let clock = ManualClock::at("2026-11-21T04:05:06Z");
         let state = Arc::new(Mutex::new(State::new(clock.clone())));
         let shared = Arc::clone(&state);
-        let described = Described::find();
+        // Compiling the schemas takes longer than most tests.
+        static DESCRIBED: OnceLock<Described> = OnceLock::new();
+        let described = DESCRIBED.get_or_init(Described::find);
         let server = MockServer::serving(move |request| {
             let mut state = lock(&shared);
-            let reply = reply(&mut state, &described, request);
+            let reply = reply(&mut state, described, request);
             state.hold = state.hold.map(|left| left.saturating_sub(1));
             if state.hold != Some(0) {
                 return reply;
