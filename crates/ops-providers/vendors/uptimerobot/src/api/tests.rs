@@ -1,0 +1,1 @@
+//! Each request as UptimeRobot expects it.
