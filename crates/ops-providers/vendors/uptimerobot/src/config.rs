@@ -16,8 +16,11 @@ const BASE_URL: &str = "https://api.uptimerobot.com/v3";
 /// Where beats go.
 const HEARTBEAT_URL: &str = "https://heartbeat.uptimerobot.com";
 
-/// What the free plan allows.
-const REQUESTS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
+/// What the free plan allows: 10 requests a minute.
+const LIMITS: Limits = Limits::new(
+    NonZeroU32::new(10).expect("not zero"),
+    Duration::from_secs(60),
+);
 
 /// The shortest interval that the API takes, in any plan.
 const MIN_INTERVAL: Duration = Duration::from_secs(30);
@@ -62,7 +65,7 @@ impl fmt::Debug for UptimeRobot {
 pub struct UptimeRobotBuilder {
     api_key: Secret,
     settings: Settings,
-    requests_per_minute: NonZeroU32,
+    limits: Limits,
     base_url: String,
     heartbeat_url: String,
     allow_http: bool,
@@ -76,7 +79,7 @@ impl fmt::Debug for UptimeRobotBuilder {
         // A base URL can hold credentials.
         f.debug_struct("UptimeRobotBuilder")
             .field("settings", &self.settings)
-            .field("requests_per_minute", &self.requests_per_minute)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }
@@ -90,7 +93,7 @@ impl UptimeRobot {
                 min_interval: MIN_INTERVAL,
                 utc_offset_minutes: 0,
             },
-            requests_per_minute: REQUESTS_PER_MINUTE,
+            limits: LIMITS,
             base_url: BASE_URL.to_owned(),
             heartbeat_url: HEARTBEAT_URL.to_owned(),
             allow_http: false,
@@ -126,10 +129,11 @@ impl UptimeRobot {
 }
 
 impl UptimeRobotBuilder {
-    /// Sets how many requests the plan allows each minute. Defaults to 10, which is the
-    /// free plan's; paid plans allow twice the number of their monitors, 5000 at most.
-    pub fn requests_per_minute(mut self, requests: NonZeroU32) -> Self {
-        self.requests_per_minute = requests;
+    /// Sets how much is sent. Defaults to what the free plan allows: 10 requests a minute.
+    /// Paid plans allow twice the number of their monitors, 5000 at most. Where several
+    /// clients share an account, each has a part of it.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -192,8 +196,6 @@ impl UptimeRobotBuilder {
         if self.api_key.is_empty() {
             problems.push("the API key is empty".to_owned());
         }
-        let minute = Duration::from_secs(60);
-        let limits = Limits::new(self.requests_per_minute, minute);
         let mut kept = |made: Result<ApiClient>, what: &str| {
             let problem = |err: Error| problems.push(format!("{what}: {}", err.message()));
             made.map_err(problem).ok()
@@ -204,7 +206,7 @@ impl UptimeRobotBuilder {
         }
         let auth = Auth::bearer(self.api_key.clone());
         let api = self.client(&self.base_url, error::RULES);
-        let api = kept(api.auth(auth).limits(limits).build(), "the API");
+        let api = kept(api.auth(auth).limits(self.limits).build(), "the API");
         let beats = self.client(&self.heartbeat_url, error::BEAT_RULES);
         let beats = kept(beats.build(), "the heartbeats");
         let (Some(api), Some(beats), true) = (api, beats, problems.is_empty()) else {

@@ -265,8 +265,7 @@ impl MonitorBody {
         let there = seen.config.as_ref();
         let there = there.map(|it| it.ssl_expiration_period_days.iter());
         let there: BTreeSet<_> = there.into_iter().flatten().collect();
-        let reminds = seen.ssl_expiration_reminder == self.ssl_expiration_reminder;
-        wanted.iter().eq(there) && (reminds || self.ssl_expiration_reminder.is_none())
+        wanted.iter().eq(there) && seen.ssl_expiration_reminder == self.ssl_expiration_reminder
     }
 
     fn has_regions_of(&self, seen: &Monitor) -> bool {
@@ -277,8 +276,8 @@ impl MonitorBody {
 }
 
 /// Whether a field that is wanted is there so.
-fn same<T: PartialEq>(wanted: Option<T>, there: Option<T>) -> bool {
-    wanted.is_none_or(|wanted| there == Some(wanted))
+fn same<T: PartialEq + Copy>(wanted: Option<T>, there: Option<T>) -> bool {
+    wanted.is_none() || wanted == there
 }
 
 /// Whole seconds between two numbers of them.

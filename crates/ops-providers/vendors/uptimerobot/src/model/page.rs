@@ -58,7 +58,9 @@ pub(crate) struct StatusPage {
     id: u64,
     friendly_name: String,
     custom_domain: Option<String>,
-    url_key: Option<String>,
+    /// The public end of its address.
+    #[serde(rename = "urlKey")]
+    slug: Option<String>,
 }
 
 impl TryFrom<StatusPage> for CoreStatusPage {
@@ -70,9 +72,9 @@ impl TryFrom<StatusPage> for CoreStatusPage {
         let id = StatusPageId::new(page.id.to_string())?;
         let seen = Self::new(id, unescape(&page.friendly_name));
         let domain = page.custom_domain.filter(|domain| !domain.is_empty());
-        Ok(match (domain, page.url_key) {
+        Ok(match (domain, page.slug) {
             (Some(domain), _) => seen.with_url(format!("https://{domain}")),
-            (None, Some(key)) => seen.with_url(format!("{PAGES_URL}/{key}")),
+            (None, Some(slug)) => seen.with_url(format!("{PAGES_URL}/{slug}")),
             (None, None) => seen,
         })
     }

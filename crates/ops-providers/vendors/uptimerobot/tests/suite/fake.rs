@@ -4,13 +4,12 @@
 //! Every request and every answer is held against UptimeRobot's own description, where it is
 //! there. Beats go to another host, which no description is about.
 
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ops_conformance::contract::{Answer, Description, Descriptions, Request, lines};
 use ops_http::test_util::{MockServer, Recorded, Reply, respond};
-use ops_http::{HttpClient, RetryPolicy};
+use ops_http::{HttpClient, Limits, RetryPolicy};
 use ops_testkit::ManualClock;
 use ops_uptimerobot::{UptimeRobot, UptimeRobotBuilder};
 use serde_json::Value;
@@ -69,7 +68,7 @@ impl Fake {
         UptimeRobot::builder(TOKEN)
             .base_url(self.base_url())
             .heartbeat_url(format!("{}/beat", self.server.base_url()))
-            .requests_per_minute(NonZeroU32::new(1_000_000).unwrap())
+            .limits(Limits::default())
             .allow_http(true)
             .http_client(self.http.clone())
             .clock(Arc::new(self.clock.clone()))

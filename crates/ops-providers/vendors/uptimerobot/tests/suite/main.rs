@@ -1,7 +1,6 @@
 //! UptimeRobot as a provider: its behavior, its contract, and what it does with nonsense.
 
 #![expect(
-    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "what a helper cannot do fails the test that called it"
 )]

@@ -102,10 +102,12 @@ impl MonitorBody {
         if !days.is_empty() && !is_https {
             return Err(invalid("an address with http has no certificate"));
         }
-        self.ssl_expiration_reminder = is_https.then_some(!days.is_empty());
-        self.config = Some(Config {
-            ssl_expiration_period_days: Some(days),
-        });
+        if is_https {
+            self.ssl_expiration_reminder = Some(!days.is_empty());
+            self.config = Some(Config {
+                ssl_expiration_period_days: Some(days),
+            });
+        }
         Ok(())
     }
 }

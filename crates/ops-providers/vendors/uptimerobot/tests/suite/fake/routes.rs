@@ -32,7 +32,8 @@ pub(super) fn answer(state: &mut State, request: &Recorded) -> Answer {
         ("POST", ["maintenance-windows"]) => create_window(state, &body),
         ("DELETE", ["maintenance-windows", id]) => {
             let before = state.windows.len();
-            state.windows.retain(|it| it["id"].to_string() != *id);
+            let id: u64 = id.parse().unwrap();
+            state.windows.retain(|it| it["id"] != id);
             if state.windows.len() == before {
                 return not_found("maintenance window");
             }
