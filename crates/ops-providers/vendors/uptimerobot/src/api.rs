@@ -62,7 +62,7 @@ ops_http::operations! {
     /// Sets the fields that are sent: twice is the same as once.
     UPDATE_MONITOR = Operation::patch("MonitorsController_update", "/monitors/{id}")
         .idempotent()
-        .serves(&["Monitor/Heartbeats", "Monitor/UptimeMonitors"]);
+        .serves(&["Monitor", "Monitor/Heartbeats", "Monitor/UptimeMonitors"]);
 }
 
 /// A beat. It goes to another host, which no description is about, and so is not among
