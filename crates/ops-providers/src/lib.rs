@@ -10,3 +10,5 @@ pub use ops_local;
 pub use ops_neon;
 #[cfg(feature = "postgres")]
 pub use ops_postgres;
+#[cfg(feature = "uptimerobot")]
+pub use ops_uptimerobot;
