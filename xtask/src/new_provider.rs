@@ -13,7 +13,7 @@ use stubs::Stub;
 const VENDORS: &str = "crates/ops-providers/vendors";
 
 /// Where each file comes from and goes to. What is between `{{` and `}}` is filled in.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 11] = [
     (
         "Cargo.toml",
         include_str!("../templates/provider/Cargo.toml.txt"),
@@ -53,6 +53,10 @@ const FILES: [(&str, &str); 10] = [
     (
         "tests/suite/contract.rs",
         include_str!("../templates/provider/tests/contract.rs.txt"),
+    ),
+    (
+        "tests/suite/wire.rs",
+        include_str!("../templates/provider/tests/wire.rs.txt"),
     ),
 ];
 

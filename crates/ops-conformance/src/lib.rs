@@ -14,6 +14,8 @@ pub mod monitor;
 pub mod object_store;
 pub mod quirk;
 pub mod run;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 mod macros;
 mod support;

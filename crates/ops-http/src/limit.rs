@@ -111,7 +111,10 @@ impl Limiter {
         let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
         let mut reserved = Reservation(self.bucket.as_ref());
         let owed = reserved.take();
-        tokio::time::sleep(owed).await;
+        // A timer has a grain of a millisecond, also for no time at all.
+        if !owed.is_zero() {
+            tokio::time::sleep(owed).await;
+        }
         while let Some(until) = self.pause() {
             tokio::time::sleep_until(until).await;
         }

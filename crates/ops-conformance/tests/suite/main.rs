@@ -16,4 +16,6 @@ mod matrix;
 mod monitor;
 mod object_store;
 mod quirks;
+// The README tells the cases of all suites.
+#[cfg(feature = "wire")]
 mod readme;

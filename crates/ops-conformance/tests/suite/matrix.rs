@@ -13,7 +13,7 @@ thread_local! {
 }
 
 /// Keeps this thread's panics from being printed.
-fn be_quiet() {
+pub(crate) fn be_quiet() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let loud = panic::take_hook();
@@ -27,7 +27,7 @@ fn be_quiet() {
 }
 
 /// The ids of the cases that a provider fails, and of those that could not be tried.
-async fn failures<F: Fixture + ?Sized>(
+pub(crate) async fn failures<F: Fixture + ?Sized>(
     cases: &[Case<F>],
     make: impl Fn() -> Box<F>,
 ) -> (Vec<&'static str>, Vec<&'static str>) {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use ops_conformance::{Case, database, dns, hosting, monitor, object_store};
+use ops_conformance::{Case, database, dns, hosting, monitor, object_store, wire};
 
 const START: &str = "<!-- cases -->\n";
 const END: &str = "<!-- end of cases -->\n";
@@ -25,6 +25,7 @@ fn tables() -> String {
     table(&mut out, "ObjectStore", object_store::CASES);
     table(&mut out, "Monitor", monitor::CASES);
     table(&mut out, "Dns", dns::CASES);
+    table(&mut out, "wire", wire::CASES);
     out.push('\n');
     out
 }
@@ -42,7 +43,7 @@ fn the_readme_tells_the_cases() {
     let (_, written, _) = parts(&readme);
     assert!(
         written == tables(),
-        "the tables are old: cargo test -p ops-conformance --features memory \
+        "the tables are old: cargo test -p ops-conformance --features memory,wire \
          write_the_readme -- --ignored"
     );
 }
@@ -74,4 +75,5 @@ fn an_id_and_the_name_of_its_test_agree() {
     assert_well_formed("O", object_store::CASES);
     assert_well_formed("M", monitor::CASES);
     assert_well_formed("DNS", dns::CASES);
+    assert_well_formed("W", wire::CASES);
 }
