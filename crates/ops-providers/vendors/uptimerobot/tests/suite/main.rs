@@ -11,3 +11,4 @@ mod conformance;
 mod contract;
 mod fake;
 mod leak;
+mod wire;
