@@ -8,7 +8,7 @@ use std::time::Duration;
 use ops_core::hosting::MachineSize;
 use ops_core::id::{DeploymentId, Region};
 use ops_core::{Clock, Error, Result, Secret, SystemClock};
-use ops_http::{ApiClient, Auth, HttpClient, RetryPolicy, header};
+use ops_http::{ApiClient, Auth, HttpClient, Limits, RetryPolicy, header};
 
 use crate::settings::{Guest, guest_of};
 use crate::{PROVIDER, error};
@@ -65,6 +65,7 @@ pub struct FlyBuilder {
     allow_http: bool,
     http_client: Option<HttpClient>,
     retry: Option<RetryPolicy>,
+    limits: Limits,
     clock: Arc<dyn Clock>,
 }
 
@@ -96,6 +97,7 @@ impl Fly {
             allow_http: false,
             http_client: None,
             retry: None,
+            limits: Limits::default(),
             clock: Arc::new(SystemClock),
         }
     }
@@ -204,6 +206,14 @@ impl FlyBuilder {
         self
     }
 
+    /// Sets how much is sent to each of Fly's two APIs. Defaults to 8 requests at a time and no
+    /// rate: Fly counts requests for each action and machine, which one rate for all cannot
+    /// express, and what it refuses is sent again after a pause.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// Sets the clock that the beginning of a log is reckoned by. Defaults to the system's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -231,6 +241,7 @@ impl FlyBuilder {
             let mut api = ApiClient::builder(PROVIDER, url)
                 .auth(auth.clone())
                 .errors(error::RULES)
+                .limits(self.limits)
                 .clock(Arc::clone(&self.clock))
                 .allow_http(self.allow_http);
             if let Ok(http) = &http {

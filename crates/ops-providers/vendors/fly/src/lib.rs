@@ -12,3 +12,6 @@ pub use config::{Fly, FlyBuilder};
 
 /// The name of this provider in errors and spans.
 const PROVIDER: ops_core::ProviderId = ops_core::ProviderId::from_static("fly");
+
+#[cfg(test)]
+mod wire;

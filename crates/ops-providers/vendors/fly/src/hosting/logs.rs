@@ -31,7 +31,7 @@ impl Logs for Fly {
             app: app.clone(),
             tail: query.tail,
             query,
-            token: None,
+            position: None,
             is_begun: false,
             filter: None,
             lines: VecDeque::new(),
@@ -62,7 +62,7 @@ struct Reader {
     /// How many of the last lines are wanted, as long as the first reading goes on.
     tail: Option<usize>,
     /// Where the next page begins.
-    token: Option<String>,
+    position: Option<String>,
     is_begun: bool,
     filter: Option<Filter>,
     lines: VecDeque<LogLine>,
@@ -90,14 +90,14 @@ impl Reader {
     async fn read(&mut self) -> Result<()> {
         if !self.is_begun {
             self.filter = self.filter().await?;
-            self.token = self.beginning();
+            self.position = self.beginning();
             self.is_begun = true;
         }
-        let call = api::logs(&self.app, self.token.as_deref());
+        let call = api::logs(&self.app, self.position.as_deref());
         let page = self.fly.inner.platform.execute(call).await;
         let page = match page {
             // The app was there, and was deleted.
-            Err(err) if err.is_not_found() && self.query.follow && self.token.is_some() => {
+            Err(err) if err.is_not_found() && self.query.follow && self.position.is_some() => {
                 self.end();
                 return Ok(());
             }
@@ -105,7 +105,7 @@ impl Reader {
         };
         let next = page.next_token();
         let is_empty = page.data.is_empty();
-        let is_short = self.token.is_none() && !self.query.follow;
+        let is_short = self.position.is_none() && !self.query.follow;
         for entry in page.data {
             self.take(entry.into());
         }
@@ -116,12 +116,12 @@ impl Reader {
             self.pause().await;
         } else if next.is_none() && !self.query.follow {
             self.end();
-        } else if next.is_none() || next == self.token {
+        } else if next.is_none() || next == self.position {
             let text = "the log goes round in circles: a page names itself as the next";
             return Err(refuse(ErrorKind::Decode, text));
         }
         if next.is_some() {
-            self.token = next;
+            self.position = next;
         }
         Ok(())
     }

@@ -38,11 +38,11 @@ pub(crate) struct Fake {
 impl Fake {
     /// An organization without apps.
     pub(crate) fn start() -> Self {
+        // Compiling the schemas takes longer than most tests.
+        static DESCRIBED: OnceLock<Described> = OnceLock::new();
         let clock = ManualClock::at("2026-11-21T04:05:06Z");
         let state = Arc::new(Mutex::new(State::new(clock.clone())));
         let shared = Arc::clone(&state);
-        // Compiling the schemas takes longer than most tests.
-        static DESCRIBED: OnceLock<Described> = OnceLock::new();
         let described = DESCRIBED.get_or_init(Described::find);
         let server = MockServer::serving(move |request| {
             let mut state = lock(&shared);
