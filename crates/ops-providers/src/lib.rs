@@ -4,6 +4,8 @@
 pub use ops_aws;
 #[cfg(feature = "cloudflare")]
 pub use ops_cloudflare;
+#[cfg(feature = "fly")]
+pub use ops_fly;
 #[cfg(feature = "local")]
 pub use ops_local;
 #[cfg(feature = "neon")]
