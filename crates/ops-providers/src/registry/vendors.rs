@@ -6,6 +6,8 @@ use super::Registry;
 mod aws;
 #[cfg(feature = "cloudflare")]
 mod cloudflare;
+#[cfg(feature = "fly")]
+mod fly;
 #[cfg(feature = "local")]
 mod local;
 #[cfg(feature = "memory")]
@@ -16,6 +18,8 @@ mod neon;
 mod postgres;
 #[cfg(any(feature = "aws-s3", feature = "cloudflare-r2"))]
 mod s3;
+#[cfg(feature = "uptimerobot")]
+mod uptimerobot;
 
 macro_rules! providers {
     ($($trait_name:ident $name:literal = $vendor:ident::$opener:ident, feature $feature:tt;)+) => {
@@ -40,8 +44,10 @@ providers! {
     database "postgres" = postgres::database, feature "postgres";
     dns "cloudflare" = cloudflare::dns, feature "cloudflare";
     dns "memory" = memory::dns, feature "memory";
+    hosting "fly" = fly::hosting, feature "fly";
     hosting "memory" = memory::hosting, feature "memory";
     monitor "memory" = memory::monitor, feature "memory";
+    monitor "uptimerobot" = uptimerobot::monitor, feature "uptimerobot";
     notifier "memory" = memory::notifier, feature "memory";
     object_store "aws" = aws::object_store, feature "aws-s3";
     object_store "cloudflare" = cloudflare::object_store, feature "cloudflare-r2";

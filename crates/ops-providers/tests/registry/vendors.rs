@@ -205,3 +205,48 @@ async fn a_server_is_not_tried_where_something_is_wrong() {
     let nobody = listener.accept().unwrap_err();
     assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
 }
+
+#[cfg(feature = "fly")]
+#[tokio::test]
+async fn fly_is_opened_by_a_token() {
+    let token = json!({ "env": "SECRET" });
+    assert_opens("Hosting", "fly", json!({ "token": token })).await;
+    let full = json!({
+        "token": token, "organization": "acme", "region": "fra", "port": 3000,
+        "start_timeout": "2m", "interval": "500ms", "base_url": "http://127.0.0.1:9/v1",
+        "platform_url": "http://127.0.0.1:9", "allow_http": true,
+    });
+    assert_opens("Hosting", "fly", full).await;
+    let wrong = json!({ "region": "", "port": 0.5, "base_url": "http://host", "size": "big" });
+    let err = open("Hosting", "fly", wrong).await.unwrap_err();
+    for part in [
+        "token is missing",
+        "region: ",
+        "port is not a whole number",
+        "\"size\" is no setting",
+        "the base URL is http, and allow_http is not set",
+    ] {
+        assert!(err.message().contains(part), "{part}: {err}");
+    }
+}
+
+#[cfg(feature = "uptimerobot")]
+#[tokio::test]
+async fn uptimerobot_is_opened_by_a_key() {
+    let key = json!({ "env": "SECRET" });
+    assert_opens("Monitor", "uptimerobot", json!({ "api_key": key })).await;
+    let full = json!({
+        "api_key": key, "min_interval": "5m", "utc_offset_minutes": -300, "allow_http": true,
+        "base_url": "http://127.0.0.1:9/v3", "heartbeat_url": "http://127.0.0.1:9",
+    });
+    assert_opens("Monitor", "uptimerobot", full).await;
+    let wrong = json!({ "api_key": { "env": "EMPTY" }, "utc_offset_minutes": 5000, "key": 1 });
+    let err = open("Monitor", "uptimerobot", wrong).await.unwrap_err();
+    for part in [
+        "api_key: the variable EMPTY is empty",
+        "\"key\" is no setting",
+        "UTC",
+    ] {
+        assert!(err.message().contains(part), "{part}: {err}");
+    }
+}
