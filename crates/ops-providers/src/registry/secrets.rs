@@ -14,12 +14,15 @@ use ops_core::{Error, ErrorKind, Result, Secret, SecretRef, SecretStore};
 /// A file that is longer than this, in bytes, holds no secret.
 const MAX_FILE: u64 = 64 * 1024;
 
+/// The value of a variable, where it is set.
+type Variables = dyn Fn(&str) -> Option<OsString> + Send + Sync;
+
 /// Where [references to secrets](SecretRef) lead. Clones lead to the same places.
 ///
 /// Files are read by their path. Variables and stores are those that are given here.
 #[derive(Clone)]
 pub struct Secrets {
-    variable: Arc<dyn Fn(&str) -> Option<OsString> + Send + Sync>,
+    variable: Arc<Variables>,
     stores: BTreeMap<String, Arc<dyn SecretStore>>,
 }
 

@@ -34,7 +34,7 @@ pub(crate) async fn open(trait_name: &str, name: &str, json: Value) -> Result<Pr
         ($($trait_name:literal => $open:ident,)+) => {
             match trait_name {
                 $($trait_name => registry.$open(name, &settings).await.map(|it| it.provider()),)+
-                other => panic!("{other} is no trait"),
+                other => unreachable!("{other} is no trait"),
             }
         };
     }
