@@ -35,7 +35,7 @@ ops_http::operations! {
         .serves(&["Hosting"]);
     /// Lists the addresses of an app.
     LIST_ADDRESSES = Operation::get("App_IPAssignments_list", "/apps/{app_name}/ip_assignments")
-        .serves(&["Hosting"]);
+        .serves(&["Hosting", "Hosting/Domains"]);
     /// Makes an app.
     CREATE_APP = Operation::post("Apps_create", "/apps")
         .serves(&["Hosting/CreateApps"]);
@@ -51,43 +51,43 @@ ops_http::operations! {
     /// Keeps requests away from a machine.
     CORDON_MACHINE = Operation::post("Machines_cordon", "/apps/{app_name}/machines/{machine_id}/cordon")
         .idempotent()
-        .serves(&["Hosting", "Hosting/Scale"]);
+        .serves(&["Hosting", "Hosting/Rollback", "Hosting/Scale"]);
     /// Makes a machine.
     CREATE_MACHINE = Operation::post("Machines_create", "/apps/{app_name}/machines")
-        .serves(&["Hosting", "Hosting/Scale"]);
+        .serves(&["Hosting", "Hosting/Rollback", "Hosting/Scale"]);
     /// Takes a lease of a machine, or prolongs it.
     LEASE_MACHINE = Operation::post("Machines_create_lease", "/apps/{app_name}/machines/{machine_id}/lease")
-        .serves(&["Hosting", "Hosting/EnvVars", "Hosting/Restart", "Hosting/Scale"]);
+        .serves(&["Hosting", "Hosting/EnvVars", "Hosting/Restart", "Hosting/Rollback", "Hosting/Scale"]);
     /// Removes a machine.
     DELETE_MACHINE = Operation::delete("Machines_delete", "/apps/{app_name}/machines/{machine_id}")
-        .serves(&["Hosting", "Hosting/Scale"]);
+        .serves(&["Hosting", "Hosting/Rollback", "Hosting/Scale"]);
     /// Lists the machines of an app.
     LIST_MACHINES = Operation::get("Machines_list", "/apps/{app_name}/machines")
-        .serves(&["Hosting", "Hosting/AppSecrets", "Hosting/EnvVars", "Hosting/Logs", "Hosting/Restart", "Hosting/Scale"]);
+        .serves(&["Hosting", "Hosting/AppSecrets", "Hosting/EnvVars", "Hosting/Logs", "Hosting/Restart", "Hosting/Rollback", "Hosting/Scale"]);
     /// Gives a lease back.
     RELEASE_MACHINE = Operation::delete("Machines_release_lease", "/apps/{app_name}/machines/{machine_id}/lease")
-        .serves(&["Hosting", "Hosting/EnvVars", "Hosting/Restart", "Hosting/Scale"]);
+        .serves(&["Hosting", "Hosting/EnvVars", "Hosting/Restart", "Hosting/Rollback", "Hosting/Scale"]);
     /// Restarts a machine.
     RESTART_MACHINE = Operation::post("Machines_restart", "/apps/{app_name}/machines/{machine_id}/restart")
         .idempotent()
         .serves(&["Hosting/Restart"]);
     /// Answers a machine.
     SHOW_MACHINE = Operation::get("Machines_show", "/apps/{app_name}/machines/{machine_id}")
-        .serves(&["Hosting", "Hosting/EnvVars", "Hosting/Restart", "Hosting/Scale"]);
+        .serves(&["Hosting", "Hosting/EnvVars", "Hosting/Restart", "Hosting/Rollback", "Hosting/Scale"]);
     /// Stops a machine.
     STOP_MACHINE = Operation::post("Machines_stop", "/apps/{app_name}/machines/{machine_id}/stop")
         .idempotent()
-        .serves(&["Hosting", "Hosting/Scale"]);
+        .serves(&["Hosting", "Hosting/Rollback", "Hosting/Scale"]);
     /// Lets requests through to a machine.
     UNCORDON_MACHINE = Operation::post("Machines_uncordon", "/apps/{app_name}/machines/{machine_id}/uncordon")
         .idempotent()
-        .serves(&["Hosting"]);
+        .serves(&["Hosting", "Hosting/Rollback"]);
     /// Replaces the configuration of a machine, where it is still at a certain version.
     UPDATE_MACHINE = Operation::post("Machines_update", "/apps/{app_name}/machines/{machine_id}")
-        .serves(&["Hosting", "Hosting/EnvVars", "Hosting/Scale"]);
+        .serves(&["Hosting", "Hosting/EnvVars", "Hosting/Rollback", "Hosting/Scale"]);
     /// Waits until a machine is in a state.
     WAIT_MACHINE = Operation::get("Machines_wait", "/apps/{app_name}/machines/{machine_id}/wait")
-        .serves(&["Hosting", "Hosting/EnvVars", "Hosting/Restart", "Hosting/Scale"]);
+        .serves(&["Hosting", "Hosting/EnvVars", "Hosting/Restart", "Hosting/Rollback", "Hosting/Scale"]);
     /// Removes a secret.
     DELETE_SECRET = Operation::delete("Secret_delete", "/apps/{app_name}/secrets/{secret_name}")
         .serves(&["Hosting", "Hosting/AppSecrets", "Hosting/EnvVars"]);
@@ -104,7 +104,7 @@ ops_http::operations! {
     /// Answers an app with its releases, newest first (GraphQL).
     APP = Operation::post("app", "/graphql")
         .safe()
-        .serves(&["Hosting", "Hosting/Rollback", "Hosting/Logs"]);
+        .serves(&["Hosting", "Hosting/Logs", "Hosting/Rollback", "Hosting/Scale"]);
     /// Writes down that a release begins (GraphQL).
     CREATE_RELEASE = Operation::post("createRelease", "/graphql")
         .serves(&["Hosting", "Hosting/Rollback"]);

@@ -40,7 +40,8 @@ fn wire() -> Wire<Fly> {
     let wire = Wire::new(OPERATIONS, fly)
         .failures(failure)
         .identified_by(mutation);
-    steps(releases(machines(secrets(domains(apps(wire))))))
+    let wire = releases(machines(secrets(domains(apps(wire)))));
+    app_steps(machine_steps(wire))
 }
 
 fn apps(wire: Wire<Fly>) -> Wire<Fly> {
@@ -122,11 +123,9 @@ fn machines(wire: Wire<Fly>) -> Wire<Fly> {
             fly.set_scale(&app(it), two).await
         },
     )
-    .call(
-        "Machines_create_lease",
-        respond(201).json(&json!({ "nonce": "n1", "expires_at": 1_795_233_660 })),
-        |fly, it| async move { fly.restart(&app(it)).await },
-    )
+    .call("Machines_create_lease", lease(), |fly, it| async move {
+        fly.restart(&app(it)).await
+    })
     .call(
         "Machines_list",
         respond(200).json(&json!([machine("m1")])),
@@ -162,21 +161,8 @@ fn releases(wire: Wire<Fly>) -> Wire<Fly> {
     )
 }
 
-/// Requests that are never alone.
-fn steps(wire: Wire<Fly>) -> Wire<Fly> {
-    let addresses = json!({ "ips": [{ "ip": "192.0.2.1", "shared": true }] });
-    let shown = json!({ "name": "shop", "organization": { "slug": "personal" } });
-    let secret = json!({ "name": "OPS_STAGED_ENV", "value": "{}" });
-    let updated = json!({ "data": { "updateRelease": { "release": { "id": "r2" } } } });
-    let with_step = |wire: Wire<Fly>, id, step: fn(&AppId) -> ApiRequest| {
-        wire.call(id, respond(200), move |fly, it| async move {
-            run(fly, step(&app(it))).await
-        })
-        .ignores_answer()
-    };
-    let mut wire = with_step(wire, "App_IPAssignments_create", |app| {
-        api::assign_address(app, "shared_v4")
-    });
+/// Requests about a machine that are never alone.
+fn machine_steps(mut wire: Wire<Fly>) -> Wire<Fly> {
     for (id, step) in [
         ("Machines_cordon", api::cordon as fn(At<'_>) -> ApiRequest),
         ("Machines_release_lease", api::release_lease),
@@ -186,13 +172,24 @@ fn steps(wire: Wire<Fly>) -> Wire<Fly> {
             api::wait(at, None, "started", Duration::from_secs(1))
         }),
     ] {
-        wire = wire.call(id, respond(200), move |fly, it| async move {
-            let app = app(it);
-            run(fly, step(at(&app, it))).await
-        });
-        wire = wire.ignores_answer();
+        wire = wire
+            .call(id, respond(200), move |fly, it| async move {
+                let app = app(it);
+                run(fly, step(at(&app, it))).await
+            })
+            .ignores_answer();
     }
-    wire.call("Machines_delete", respond(200), |fly, it| async move {
+    wire.call("Machines_create_lease", lease(), |fly, it| async move {
+        // One that is held already is prolonged.
+        let (app, nonce) = (app(it), Secret::from("n1"));
+        let held = At {
+            nonce: Some(&nonce),
+            ..at(&app, it)
+        };
+        run(fly, api::lease(held, 60)).await
+    })
+    .repeatable()
+    .call("Machines_delete", respond(200), |fly, it| async move {
         let app = app(it);
         run(fly, api::delete_machine(at(&app, it))).await
     })
@@ -206,6 +203,20 @@ fn steps(wire: Wire<Fly>) -> Wire<Fly> {
             run(fly, api::show_machine(at(&app, it))).await
         },
     )
+}
+
+/// Requests about an app that are never alone.
+fn app_steps(wire: Wire<Fly>) -> Wire<Fly> {
+    let addresses = json!({ "ips": [{ "ip": "192.0.2.1", "shared": true }] });
+    let shown = json!({ "name": "shop", "organization": { "slug": "personal" } });
+    let secret = json!({ "name": "OPS_STAGED_ENV", "value": "{}" });
+    let updated = json!({ "data": { "updateRelease": { "release": { "id": "r2" } } } });
+    wire.call(
+        "App_IPAssignments_create",
+        respond(200),
+        |fly, it| async move { run(fly, api::assign_address(&app(it), "v6")).await },
+    )
+    .ignores_answer()
     .call(
         "App_IPAssignments_list",
         respond(200).json(&addresses),
@@ -265,6 +276,10 @@ fn machine(id: &str) -> Value {
         "config": { "image": "shop:1", "env": { "MODE": "slow" } },
         "checks": [{ "name": "servicecheck-00-http-8080", "status": "passing" }],
     })
+}
+
+fn lease() -> Reply {
+    respond(201).json(&json!({ "nonce": "n1", "expires_at": 1_795_233_660 }))
 }
 
 fn release(id: &str) -> Value {

@@ -237,8 +237,16 @@ async fn what_fly_does_not_have_is_refused_before_anything_is_sent() {
             "{told}"
         );
     }
+    assert_eq!(fake.requests(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_app_without_machines_has_no_settings_no_key_and_no_place() {
+    let fake = Fake::start();
+    let fly = fake.fly();
     let key = IdempotencyKey::new("k").unwrap();
-    let settled = CreateAppRequest::new("new").with_settings(settings().with_port(3000));
+    let settled =
+        CreateAppRequest::new("new").with_settings(AppSettings::default().with_port(3000));
     for request in [
         CreateAppRequest::new("new").with_idempotency_key(key),
         settled,
@@ -247,7 +255,7 @@ async fn what_fly_does_not_have_is_refused_before_anything_is_sent() {
         assert_eq!(err.kind(), ErrorKind::Unsupported);
     }
     let none = ScaleRequest::default().with_regions(Vec::<Region>::new());
-    let err = fly.set_scale(&shop, none).await.unwrap_err();
+    let err = fly.set_scale(&app("shop"), none).await.unwrap_err();
     assert_eq!(err.kind(), ErrorKind::InvalidInput);
     assert_eq!(fake.requests(), [""; 0]);
 }

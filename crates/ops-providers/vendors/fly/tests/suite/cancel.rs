@@ -185,3 +185,33 @@ async fn a_gate_that_is_dropped_leaves_what_serves_and_the_next_one_gates() {
     assert_eq!(report.outcome, GateOutcome::RolledBack);
     assert_eq!(fake.state().app("shop").images(), ["shop:new"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wherever_a_gate_is_dropped_that_goes_back_something_serves_and_the_next_one_goes_on() {
+    let mut points = Vec::new();
+    for request in 1.. {
+        let fake = Fake::start();
+        let app = fake.app_with("shop:old").await;
+        let gate = Gate::default().with_interval(Duration::from_millis(1));
+        let probe = || {
+            fake.state().hold = Some(request);
+            async { Err(ops_core::Error::new(ErrorKind::Unavailable, "503")) }
+        };
+        let holding: Arc<Notify> = Arc::clone(&fake.state().holding);
+        let fly = fake.fly();
+        let held = tokio::select! {
+            report = fly.deploy_gated(&app, image("shop:new"), gate, probe, sleep) => {
+                assert_eq!(report.unwrap().outcome, GateOutcome::RolledBack);
+                break;
+            }
+            () = holding.notified() => fake.state().held.take().unwrap(),
+        };
+        let served = fake.state().app("shop").images();
+        assert!(!served.is_empty(), "nothing serves after {held}");
+        let (deployed, _) = next(&fake, &app).await;
+        assert!(deployed.state.is_live(), "after {held}: {deployed:?}");
+        assert_tidy(&fake, &held);
+        points.push(held);
+    }
+    assert!(points.len() > 12, "too few points to drop at: {points:?}");
+}

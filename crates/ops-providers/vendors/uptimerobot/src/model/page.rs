@@ -125,6 +125,7 @@ mod tests {
             ("https://api.uptimerobot.com/v3/monitors?cursor=12", "12"),
             ("/v3/monitors?limit=5&cursor=a%2Fb%26c#cursor=9", "a/b&c"),
             ("?cursor=7&limit=3", "7"),
+            ("/v3/monitors?tags=a%26cursor%3D3&cursor=8", "8"),
         ] {
             assert_eq!(cursor_of(link).unwrap(), cursor);
         }
