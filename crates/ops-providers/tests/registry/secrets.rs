@@ -38,7 +38,7 @@ impl SecretStore for Dead {
     }
 
     fn list_secrets(&self) -> ops_core::ItemStream<ops_core::secret_store::SecretMeta> {
-        unimplemented!("nobody lists")
+        unreachable!("nobody lists")
     }
 
     async fn secret(&self, _: &SecretName) -> ops_core::Result<ops_core::secret_store::SecretMeta> {
