@@ -2,8 +2,8 @@
 
 #![cfg(test)]
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::path::{Path, PathBuf};
+use std::process::Output;
 
 /// The example, which cargo builds beside the tests.
 fn example() -> PathBuf {
@@ -15,6 +15,15 @@ fn example() -> PathBuf {
     example
 }
 
+async fn run(file: Option<&Path>) -> Output {
+    tokio::process::Command::new(example())
+        .args(file)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap()
+}
+
 fn text(output: &Output) -> String {
     let (out, err) = (&output.stdout, &output.stderr);
     format!(
@@ -24,16 +33,16 @@ fn text(output: &Output) -> String {
     )
 }
 
-#[test]
-fn the_sample_opens_without_an_account() {
-    let output = Command::new(example()).output().unwrap();
+#[tokio::test]
+async fn the_sample_opens_without_an_account() {
+    let output = run(None).await;
     let text = text(&output);
     assert!(output.status.success(), "{text}");
     assert!(text.contains("hosting: memory\n"), "{text}");
 }
 
-#[test]
-fn a_file_with_mistakes_is_told_all_of_them_and_no_secret() {
+#[tokio::test]
+async fn a_file_with_mistakes_is_told_all_of_them_and_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ops.toml");
     let settings = r#"
@@ -50,7 +59,7 @@ fn a_file_with_mistakes_is_told_all_of_them_and_no_secret() {
         api_key = { env = "OPS_TEST_NOT_SET" }
     "#;
     std::fs::write(&file, settings).unwrap();
-    let output = Command::new(example()).arg(&file).output().unwrap();
+    let output = run(Some(&file)).await;
     let text = text(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     for part in [
@@ -64,12 +73,12 @@ fn a_file_with_mistakes_is_told_all_of_them_and_no_secret() {
     assert!(!text.contains("hunter2"), "{text}");
 }
 
-#[test]
-fn a_file_that_is_no_toml_names_the_line_and_does_not_show_it() {
+#[tokio::test]
+async fn a_file_that_is_no_toml_names_the_line_and_does_not_show_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ops.toml");
     std::fs::write(&file, "[hosting]\ntoken = hunter2\n").unwrap();
-    let output = Command::new(example()).arg(&file).output().unwrap();
+    let output = run(Some(&file)).await;
     let text = text(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.starts_with("line 2: "), "{text}");
