@@ -11,6 +11,8 @@ pub(crate) struct Operation {
     pub(crate) method: Method,
     pub(crate) route: Route,
     pub(crate) parameters: Vec<Parameter>,
+    /// What further headers begin with that may be sent, in lower case.
+    pub(crate) header_prefixes: Vec<String>,
     pub(crate) body: Option<Body>,
     pub(crate) responses: Vec<Response>,
     /// Where the path is served. Empty for the server of the whole description.
