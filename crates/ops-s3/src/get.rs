@@ -39,7 +39,8 @@ pub(crate) async fn head(shared: &Shared, operation: &Operation, key: &ObjectKey
     let size = answer
         .content_length()
         .and_then(|size| u64::try_from(size).ok());
-    let size = size.ok_or_else(|| decode("the store did not say the size of the object"))?;
+    let size =
+        size.ok_or_else(|| decode("the answer lacks `Content-Length`, the size of the object"))?;
     let mut meta = ObjectMeta::new(key.clone(), size, timestamp(answer.last_modified())?);
     meta.etag = answer.e_tag().map(ETag::new);
     meta.content_type = answer.content_type().map(ToOwned::to_owned);
@@ -67,7 +68,7 @@ pub(crate) fn wants_checksums(profile: &StoreProfile) -> bool {
 }
 
 pub(crate) fn timestamp(time: Option<&aws_sdk_s3::primitives::DateTime>) -> Result<Timestamp> {
-    let missing = || decode("the store did not say when the object was written");
+    let missing = || decode("the answer lacks `LastModified`, the time of the write");
     let millis = time.ok_or_else(missing)?.to_millis();
     Timestamp::from_unix_millis(millis.map_err(|source| missing().with_source(source))?)
 }
@@ -104,7 +105,9 @@ pub(crate) async fn get(
         Some(range) => range.resolve(meta.size_bytes)?,
     };
     if sent.start != range.start || sent.end > range.end {
-        return Err(decode("the store sent another range than was asked for"));
+        return Err(decode(
+            "`Content-Range` is another range than was asked for",
+        ));
     }
     let whole = range == (0..meta.size_bytes);
     let verify = if whole { expected(shared, &meta) } else { None };
@@ -140,7 +143,7 @@ fn expected(shared: &Shared, meta: &ObjectMeta) -> Option<(Checksum, Hasher)> {
 }
 
 fn meta_of(answer: &GetObjectOutput, key: &ObjectKey) -> Result<ObjectMeta> {
-    let missing = || decode("the store did not say the size of the object");
+    let missing = || decode("the answer lacks `Content-Length`, the size of the object");
     let size = match answer.content_range() {
         Some(range) => range.rsplit('/').next().and_then(|size| size.parse().ok()),
         None => answer
@@ -163,7 +166,9 @@ fn meta_of(answer: &GetObjectOutput, key: &ObjectKey) -> Result<ObjectMeta> {
 fn sent_range(answer: &GetObjectOutput, asked: bool, size: u64) -> Result<Range<u64>> {
     let Some(text) = answer.content_range() else {
         if asked {
-            return Err(decode("the store ignored the range"));
+            return Err(decode(
+                "the answer lacks `Content-Range`: the store ignored the range",
+            ));
         }
         return Ok(0..size);
     };
@@ -173,7 +178,7 @@ fn sent_range(answer: &GetObjectOutput, asked: bool, size: u64) -> Result<Range<
         let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
         (first <= last).then_some(first..last.checked_add(1)?)
     };
-    parse().ok_or_else(|| decode("the store sent a range that is none"))
+    parse().ok_or_else(|| decode("`Content-Range` is no range"))
 }
 
 /// A range as a request names it.

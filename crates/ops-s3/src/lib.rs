@@ -13,6 +13,7 @@ mod error;
 mod get;
 mod list;
 mod operation;
+mod operations;
 mod plan;
 mod probe;
 mod profile;
@@ -24,6 +25,7 @@ mod upload;
 
 pub use config::{Addressing, PayloadSigning, S3StoreBuilder};
 pub use credentials::{CredentialsProvider, S3Credentials};
+pub use operations::{OPERATIONS, S3Operation};
 pub use probe::{Finding, ProbeReport};
 pub use profile::{ChecksumKind, EtagForm, StoreProfile};
 pub use store::S3Store;

@@ -173,7 +173,9 @@ pub(crate) fn acknowledged(
     match (sent, said) {
         (Some(sent), Some(said)) => compare(sent, &said),
         (None, _) => Ok(()),
-        (Some(_), None) => Err(decode("the store did not say the checksum of what it took")),
+        (Some(_), None) => Err(decode(
+            "the answer lacks `x-amz-checksum-*`, the checksum of what the store took",
+        )),
     }
 }
 

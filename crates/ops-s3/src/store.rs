@@ -109,15 +109,12 @@ impl Shared {
 
     /// The key as the caller knows it, of one that the bucket listed.
     pub(crate) fn own_key(&self, full: &str) -> Result<ObjectKey> {
-        let own = full.strip_prefix(&self.prefix).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Decode,
-                "the store listed a key with another prefix",
-            )
-        });
+        let own = full
+            .strip_prefix(&self.prefix)
+            .ok_or_else(|| Error::new(ErrorKind::Decode, "a listed `Key` has another prefix"));
         own.and_then(|own| {
             ObjectKey::new(own).map_err(|source| {
-                Error::new(ErrorKind::Decode, "the store listed what is no key").with_source(source)
+                Error::new(ErrorKind::Decode, "a listed `Key` is none").with_source(source)
             })
         })
     }

@@ -246,7 +246,7 @@ impl Reader<'_> {
                 .map_err(|_| format!("{id} has no method"))?,
             route: Route::new(template, pattern)?,
             parameters,
-            header_prefixes: Vec::new(),
+            further_headers: Vec::new(),
             body,
             responses: responses(method),
             servers: Vec::new(),

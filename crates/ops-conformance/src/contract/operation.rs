@@ -11,8 +11,9 @@ pub(crate) struct Operation {
     pub(crate) method: Method,
     pub(crate) route: Route,
     pub(crate) parameters: Vec<Parameter>,
-    /// What further headers begin with that may be sent, in lower case.
-    pub(crate) header_prefixes: Vec<String>,
+    /// Further headers that may be sent, in lower case. What ends with `-` is the beginning
+    /// of any.
+    pub(crate) further_headers: Vec<String>,
     pub(crate) body: Option<Body>,
     pub(crate) responses: Vec<Response>,
     /// Where the path is served. Empty for the server of the whole description.

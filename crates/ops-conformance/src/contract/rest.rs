@@ -232,10 +232,11 @@ impl Rest {
         };
         let described = |name: &str| {
             let mut parameters = operation.parameters.iter();
-            let mut prefixes = operation.header_prefixes.iter();
+            let mut further = operation.further_headers.iter();
             free.contains(&name)
                 || parameters.any(|it| it.place == In::Header && it.name.eq_ignore_ascii_case(name))
-                || prefixes.any(|prefix| name.starts_with(prefix.as_str()))
+                || further
+                    .any(|it| name == it || (it.ends_with('-') && name.starts_with(it.as_str())))
         };
         let names = request.headers.keys().map(http::HeaderName::as_str);
         let unknown = names.filter(|name| !described(name)).map(|name| {

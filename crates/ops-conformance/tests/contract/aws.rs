@@ -111,6 +111,10 @@ fn buckets_stand_in_the_path_or_in_the_host() {
         accepted(&s3, &get("/bucket?list-type=2&prefix=a")),
         "ListObjectsV2"
     );
+    assert_eq!(
+        accepted(&s3, &get("/bucket/?list-type=2&prefix=a")),
+        "ListObjectsV2"
+    );
     let hosted = s3.clone().with_bucket_in_host();
     let at = |path: &str| get(path).with_header("host", "bucket.s3.example.com");
     assert_eq!(accepted(&hosted, &at("/a/b")), "GetObject");

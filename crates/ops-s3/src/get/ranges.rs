@@ -106,7 +106,9 @@ impl RangeReader {
         let start = format!("bytes {}-", self.left.start);
         match answer.content_range() {
             Some(range) if range.starts_with(&start) => Ok(answer.body),
-            _ => Err(decode("the store sent another range than was asked for")),
+            _ => Err(decode(
+                "`Content-Range` is another range than was asked for",
+            )),
         }
     }
 }

@@ -11,10 +11,10 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use ops_core::object_store::{Checksum, ETag};
 use ops_core::{Error, ErrorKind, Result};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::CONTENT;
 use crate::condition::etag_header;
+use crate::copy::source_of;
 use crate::digest::{self, ChecksumHeaders};
 use crate::list::decode_key;
 use crate::operation::Operation;
@@ -134,8 +134,7 @@ impl Requests {
     }
 
     fn source(&self, key: &str) -> String {
-        let path = format!("{}/{key}", self.shared.bucket);
-        utf8_percent_encode(&path, NON_ALPHANUMERIC).to_string()
+        source_of(&self.shared.bucket, key)
     }
 
     /// An upload of one part, completed under a condition.

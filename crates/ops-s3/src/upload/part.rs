@@ -74,7 +74,7 @@ pub(super) async fn upload(
     let etag = answer
         .e_tag()
         .map(ETag::new)
-        .ok_or_else(|| decode("the store gave a part no ETag"))?;
+        .ok_or_else(|| decode("the answer lacks `ETag`, that of the part"))?;
     let said = digest::of_headers(answer.checksum_crc32_c(), None, answer.checksum_sha256());
     acknowledged(&shared.profile, kind, checksum.as_ref(), said, Some(&etag))?;
     Ok(Part {

@@ -11,18 +11,19 @@ use ops_conformance::object_store::ObjectStoreFixture;
 use ops_conformance::{Fixture, Quirk, async_trait};
 use ops_core::{Error, ErrorKind, ObjectStore, Result, Secret};
 use ops_s3::{S3Credentials, S3Store, S3StoreBuilder, StoreProfile};
-use ops_testkit::s3::{Condition, S3Fake, S3Server};
+use ops_testkit::s3::contract::Held;
+use ops_testkit::s3::{Condition, S3Server};
 use tokio::net::TcpStream;
 use url::Url;
 
 /// A store at a server in this process that does all that Amazon's does.
 struct AtFake {
-    server: S3Fake,
+    server: Held,
     store: S3Store,
     abilities: &'static [&'static str],
 }
 
-fn builder(server: &S3Fake) -> S3StoreBuilder {
+fn builder(server: &Held) -> S3StoreBuilder {
     S3Store::builder("bucket")
         .endpoint(server.endpoint())
         .region(server.region())
@@ -33,7 +34,7 @@ fn builder(server: &S3Fake) -> S3StoreBuilder {
 impl AtFake {
     /// Probed, without a prefix.
     async fn probed() -> Self {
-        let server = S3Fake::start().await;
+        let server = Held::start().await;
         server.create_bucket("bucket");
         let store = builder(&server).open().await.unwrap();
         Self {
@@ -50,7 +51,7 @@ impl AtFake {
 
     /// With the rules of R2, below a prefix.
     async fn r2() -> Self {
-        let server = S3Fake::start().await;
+        let server = Held::start().await;
         server.create_bucket("bucket");
         server.behave(|it| {
             it.equal_part_sizes = true;

@@ -70,9 +70,10 @@ fn read(model: &Model, name: &str, operation: &Value) -> Result<Operation, Strin
             .map_err(|_| format!("{name} has no method"))?,
         route: Route::new(template, |_| None)?,
         parameters: parameters.collect(),
-        header_prefixes: members()
+        further_headers: members()
             .filter(|member| member.location() == Some("headers"))
             .map(|member| member.wire_name().to_ascii_lowercase())
+            .chain(checksums(model, operation))
             .collect(),
         // What is in the body is checked by shape, not by schema alone.
         body: has_body.then(|| Body {
@@ -86,6 +87,19 @@ fn read(model: &Model, name: &str, operation: &Value) -> Result<Operation, Strin
         responses: Vec::new(),
         servers: Vec::new(),
     })
+}
+
+/// The headers of the checksums that an operation takes by a trait of its own. One that it
+/// requires may be an MD5, too, as all were once.
+fn checksums(model: &Model, operation: &Value) -> Vec<String> {
+    let takes = operation.pointer("/httpChecksum/requestAlgorithmMember");
+    let known = takes.and_then(|_| model.shape("ChecksumAlgorithm").get("enum"));
+    let known = known.and_then(Value::as_array).into_iter().flatten();
+    let names = known.filter_map(Value::as_str);
+    let named = names.map(|name| format!("x-amz-checksum-{}", name.to_ascii_lowercase()));
+    let required = operation.pointer("/httpChecksum/requestChecksumRequired");
+    let md5 = (required == Some(&Value::Bool(true))).then(|| "content-md5".to_owned());
+    named.chain(md5).collect()
 }
 
 fn parameter(model: &Model, member: Member<'_>, required: bool) -> Option<Parameter> {
