@@ -22,6 +22,7 @@ mod store;
 mod trace;
 mod transport;
 mod upload;
+mod wire;
 
 pub use config::{Addressing, PayloadSigning, S3StoreBuilder};
 pub use credentials::{CredentialsProvider, S3Credentials};

@@ -30,6 +30,7 @@ use crate::plan::Plan;
 use crate::probe::{ProbeReport, probe};
 use crate::profile::StoreProfile;
 use crate::trace::Trace;
+use crate::wire::Wire;
 use crate::{copy, delete, get, list, put, upload};
 
 /// A bucket that is spoken to by S3's protocol, or what is below a prefix of one.
@@ -45,6 +46,7 @@ type Sent<T, E> = Result<T, SdkError<E, HttpResponse>>;
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) client: Client,
+    pub(crate) wire: Wire,
     pub(crate) bucket: String,
     pub(crate) prefix: String,
     pub(crate) region: String,
@@ -71,8 +73,10 @@ impl Shared {
             PayloadSigning::Always => true,
             PayloadSigning::Never => false,
         };
+        let (client, wire) = client::client(builder, credentials.clone())?;
         let mut shared = Self {
-            client: client::client(builder, credentials.clone())?,
+            client,
+            wire,
             bucket: builder.bucket.clone(),
             prefix: builder.prefix.clone(),
             region: builder.region.clone(),

@@ -106,7 +106,7 @@ impl S3Contract {
     /// # Panics
     /// With every rule that a request breaks.
     pub fn hold(&self, server: &S3Fake) {
-        self.each(server, |request| self.0.check(request).map(drop));
+        each(server, |request| self.0.check(request).map(drop));
     }
 
     /// As [`hold`](Self::hold), and counts the requests.
@@ -114,27 +114,7 @@ impl S3Contract {
     /// # Panics
     /// As [`hold`](Self::hold), and for an operation that the provider does not list.
     pub fn count(&self, coverage: &Coverage, server: &S3Fake) {
-        self.each(server, |request| coverage.check(&self.0, request).map(drop));
-    }
-
-    #[expect(clippy::panic, reason = "this is how a test fails")]
-    fn each(&self, server: &S3Fake, check: impl Fn(&Request) -> Result<(), Vec<Violation>>) {
-        for recorded in server.requests() {
-            // Broken off by a fault, or longer than what is kept: no request to judge.
-            let declared = recorded
-                .header("content-length")
-                .and_then(|it| it.parse().ok());
-            let kept = recorded.body.len() as u64;
-            let whole = kept == recorded.body_bytes && kept == declared.unwrap_or(0);
-            let raw = matches!(recorded.operation.as_str(), "PutObject" | "UploadPart");
-            if !whole && !raw {
-                continue;
-            }
-            if let Err(violations) = check(&request(&recorded)) {
-                let line = format!("{} {}?{}", recorded.method, recorded.path, recorded.query);
-                panic!("{line}: {}", lines(&violations));
-            }
-        }
+        each(server, |request| coverage.check(&self.0, request).map(drop));
     }
 
     /// Answers that may be given to an operation, made from the model.
@@ -183,6 +163,26 @@ impl S3Contract {
             // What the store tells about the object contradicts what was written or read.
             _ if answer.status < 300 => true,
             _ => err.status() == Some(answer.status),
+        }
+    }
+}
+
+#[expect(clippy::panic, reason = "this is how a test fails")]
+fn each(server: &S3Fake, check: impl Fn(&Request) -> Result<(), Vec<Violation>>) {
+    for recorded in server.requests() {
+        // Broken off by a fault, or longer than what is kept: no request to judge.
+        let declared = recorded
+            .header("content-length")
+            .and_then(|it| it.parse().ok());
+        let kept = recorded.body.len() as u64;
+        let whole = kept == recorded.body_bytes && kept == declared.unwrap_or(0);
+        let raw = matches!(recorded.operation.as_str(), "PutObject" | "UploadPart");
+        if !whole && !raw {
+            continue;
+        }
+        if let Err(violations) = check(&request(&recorded)) {
+            let line = format!("{} {}?{}", recorded.method, recorded.path, recorded.query);
+            panic!("{line}: {}", lines(&violations));
         }
     }
 }

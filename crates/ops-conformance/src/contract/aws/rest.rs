@@ -96,10 +96,10 @@ fn checksums(model: &Model, operation: &Value) -> Vec<String> {
     let known = takes.and_then(|_| model.shape("ChecksumAlgorithm").get("enum"));
     let known = known.and_then(Value::as_array).into_iter().flatten();
     let names = known.filter_map(Value::as_str);
-    let named = names.map(|name| format!("x-amz-checksum-{}", name.to_ascii_lowercase()));
+    let headers = names.map(|name| format!("x-amz-checksum-{}", name.to_ascii_lowercase()));
     let required = operation.pointer("/httpChecksum/requestChecksumRequired");
     let md5 = (required == Some(&Value::Bool(true))).then(|| "content-md5".to_owned());
-    named.chain(md5).collect()
+    headers.chain(md5).collect()
 }
 
 fn parameter(model: &Model, member: Member<'_>, required: bool) -> Option<Parameter> {

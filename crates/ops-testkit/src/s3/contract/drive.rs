@@ -196,6 +196,9 @@ impl Calls<'_> {
 ///
 /// # Errors
 /// Where nothing can be signed.
+///
+/// # Panics
+/// Where what was signed is no URL.
 pub async fn call_presigned(store: &dyn ObjectStore) -> Result<Vec<Request>> {
     let Some(presign) = store.as_presign() else {
         return Ok(Vec::new());

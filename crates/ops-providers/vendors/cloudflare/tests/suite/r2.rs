@@ -152,7 +152,10 @@ async fn call_objects(at: &S3Fake, way: Way) -> Vec<(&'static str, Error)> {
     };
     let mut failed = call_everything(&bucket).await;
     if way == Way::Known {
-        let swept = bucket.store().sweep_uploads(Duration::from_hours(1)).await;
+        let swept = bucket
+            .store()
+            .sweep_uploads(Duration::from_secs(3600))
+            .await;
         failed.extend(swept.err().map(|err| ("sweep_uploads", err)));
     }
     failed
