@@ -7,7 +7,9 @@
 )]
 
 mod conformance;
+mod copies;
 mod faults;
+mod locks;
 mod probe;
 mod secrets;
 mod support;
