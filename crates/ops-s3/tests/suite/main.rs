@@ -11,6 +11,7 @@ mod copies;
 mod faults;
 mod locks;
 mod probe;
+mod profiles;
 mod secrets;
 mod support;
 mod tls;
