@@ -9,6 +9,7 @@
 mod conformance;
 mod copies;
 mod faults;
+mod kills;
 mod locks;
 mod probe;
 mod profiles;

@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use ops_s3::{ChecksumKind, S3Credentials, S3Store, S3StoreBuilder, StoreProfile};
@@ -23,7 +23,8 @@ use tokio::task::JoinHandle;
 
 pub(crate) const SECRET: &str = "wJalrXUtnFEMIcanary";
 
-type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
+type Payload = UnsyncBoxBody<Bytes, BoxError>;
+type Answer = Response<Payload>;
 
 /// What happens to a request.
 #[derive(Clone, Debug)]
@@ -44,11 +45,16 @@ pub(crate) enum Fault {
     Flip,
     /// Nothing is answered.
     Silence,
+    /// The connection is closed when so many bytes of the request's body have come.
+    BreakUpload(usize),
+    /// The server is sent another content, with the same headers.
+    FlipUpload,
 }
 
 struct Rule {
     matches: Box<dyn Fn(&str) -> bool + Send>,
     fault: Fault,
+    skip: usize,
     times: usize,
 }
 
@@ -212,8 +218,31 @@ impl Server {
         self.plan.lock().unwrap().rules.push(Rule {
             matches: Box::new(move |request| request.contains(line)),
             fault,
+            skip: 0,
             times,
         });
+    }
+
+    /// Breaks one request after so many others, whichever they are.
+    pub(crate) fn fault_after(&self, skip: usize, fault: Fault) {
+        self.plan.lock().unwrap().rules.push(Rule {
+            matches: Box::new(|_| true),
+            fault,
+            skip,
+            times: 1,
+        });
+    }
+
+    /// Forgets what was to be broken, and tells whether all of it was.
+    pub(crate) fn heal(&self) -> bool {
+        let rules = std::mem::take(&mut self.plan.lock().unwrap().rules);
+        rules.iter().all(|rule| rule.times == 0)
+    }
+
+    /// Whether nothing is left that is to be broken.
+    pub(crate) fn is_through(&self) -> bool {
+        let plan = self.plan.lock().unwrap();
+        plan.rules.iter().all(|rule| rule.times == 0)
     }
 
     /// The lines of the requests so far that contain this.
@@ -246,10 +275,11 @@ fn failed(err: impl std::fmt::Debug) -> BoxError {
 }
 
 impl Upstream {
-    async fn call(&self, request: Request<Incoming>) -> Result<Answer, BoxError> {
+    async fn call(&self, request: Request<Payload>) -> Result<Answer, BoxError> {
         match self {
             Self::Files(service) => {
-                let answer = Service::call(service, request).await.map_err(failed)?;
+                let request = request.map(s3s::Body::http_body_unsync);
+                let answer = service.call(request).await.map_err(failed)?;
                 Ok(answer.map(|body| BodyExt::map_err(body, failed).boxed_unsync()))
             }
             Self::At(addr) => {
@@ -285,9 +315,13 @@ fn take_fault(plan: &Mutex<Plan>, line: String) -> Option<Fault> {
         .rules
         .iter_mut()
         .find(|rule| rule.times > 0 && (rule.matches)(&line));
-    let fault = rule.map(|rule| {
+    let fault = rule.and_then(|rule| {
+        if rule.skip > 0 {
+            rule.skip -= 1;
+            return None;
+        }
         rule.times -= 1;
-        rule.fault.clone()
+        Some(rule.fault.clone())
     });
     plan.log.push(line);
     fault
@@ -300,15 +334,35 @@ async fn answer(
 ) -> Result<Answer, BoxError> {
     match &fault {
         Some(Fault::Status(status, body)) => {
+            // An answer to what was not read may be lost with the connection.
+            let _ = request.into_body().collect().await;
             let body = Full::from(body.clone()).map_err(|never| match never {});
             let answer = Response::builder().status(*status);
             return Ok(answer.body(body.boxed_unsync()).unwrap());
         }
         Some(Fault::CloseBefore) => return Err(BoxError::other("closed")),
         Some(Fault::Silence) => std::future::pending::<()>().await,
+        Some(Fault::BreakUpload(after)) => {
+            let mut body = request.into_body();
+            let mut come = 0;
+            while come < *after
+                && let Some(Ok(frame)) = body.frame().await
+            {
+                come += frame.data_ref().map_or(0, Bytes::len);
+            }
+            return Err(BoxError::other("broken"));
+        }
         _ => {}
     }
-    let (mut head, body) = upstream.call(request).await?.into_parts();
+    let (head, body) = request.into_parts();
+    let body = if matches!(fault, Some(Fault::FlipUpload)) {
+        let whole = BodyExt::collect(body).await.map_err(failed)?;
+        flipped(&whole.to_bytes())
+    } else {
+        BodyExt::map_err(body, failed).boxed_unsync()
+    };
+    let answer = upstream.call(Request::from_parts(head, body)).await?;
+    let (mut head, body) = answer.into_parts();
     if head.status.is_success() || head.status.as_u16() == 412 {
         match fault {
             Some(Fault::LoseAnswer) => return Err(BoxError::other("lost")),
@@ -347,15 +401,18 @@ fn broken(whole: Bytes, fault: &Fault) -> UnsyncBoxBody<Bytes, BoxError> {
             });
             BodyExt::boxed_unsync(StreamBody::new(frames))
         }
-        _ => {
-            let mut other = whole.to_vec();
-            if let Some(last) = other.last_mut() {
-                *last ^= 1;
-            }
-            let body = Full::from(other).map_err(|never| match never {});
-            body.boxed_unsync()
-        }
+        _ => flipped(&whole),
     }
+}
+
+/// The same content with one bit changed.
+fn flipped(whole: &Bytes) -> UnsyncBoxBody<Bytes, BoxError> {
+    let mut other = whole.to_vec();
+    if let Some(last) = other.last_mut() {
+        *last ^= 1;
+    }
+    let body = Full::from(other).map_err(|never| match never {});
+    body.boxed_unsync()
 }
 
 /// An error as S3 writes it.
