@@ -39,9 +39,7 @@ use aws_smithy_runtime_api::client::interceptors::context::Input;
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
 use aws_smithy_runtime_api::client::runtime_plugin::{RuntimePlugins, StaticRuntimePlugin};
-use aws_smithy_runtime_api::client::ser_de::{
-    SharedRequestSerializer, SharedResponseDeserializer,
-};
+use aws_smithy_runtime_api::client::ser_de::{SharedRequestSerializer, SharedResponseDeserializer};
 use aws_smithy_types::Document;
 use aws_smithy_types::config_bag::{ConfigBag, Layer};
 use aws_smithy_types::endpoint::Endpoint;
@@ -165,11 +163,7 @@ fn classifiers() -> RuntimeComponentsBuilder {
 
 /// All that an operation is told, in one layer: each layer is looked through anew for each
 /// of them.
-fn settings(
-    service: String,
-    signing: SigV4OperationSigningConfig,
-    retries: RetryConfig,
-) -> Layer {
+fn settings(service: String, signing: SigV4OperationSigningConfig, retries: RetryConfig) -> Layer {
     let mut layer = Layer::new("wire");
     layer.store_put(SharedRequestSerializer::new(request::Writer));
     layer.store_put(SharedResponseDeserializer::new(answer::Reader));
@@ -205,7 +199,9 @@ fn endpoint(
     let resolver = DefaultResolver::new();
     let resolved = resolver.resolve_endpoint(&params).now_or_never();
     let resolved = resolved.ok_or_else(|| unusable("the rules do not answer".to_owned()))?;
-    Ok(signed_as_told(resolved.map_err(|err| unusable(err.to_string()))?))
+    Ok(signed_as_told(
+        resolved.map_err(|err| unusable(err.to_string()))?,
+    ))
 }
 
 /// Takes out of an endpoint what it says about signatures: what stays in it is copied for
