@@ -62,6 +62,10 @@ pub struct StoreProfile {
     pub checksum: ChecksumKind,
     /// By which checksum the store verifies the parts of an upload.
     pub part_checksum: ChecksumKind,
+    /// Whether the store refuses a part that is not what its signature says. Parts that are
+    /// signed as a whole have no MD5 besides then; see
+    /// [`PayloadSigning`](crate::PayloadSigning).
+    pub verifies_signed_parts: bool,
     /// Whether an upload in parts can have a CRC-32C over the whole object.
     pub full_object_checksum: bool,
     /// Whether the `ETag` of an object written in one piece is its MD5.
@@ -114,6 +118,7 @@ impl StoreProfile {
             equal_parts: false,
             checksum: ChecksumKind::Crc32c,
             part_checksum: ChecksumKind::Crc32c,
+            verifies_signed_parts: true,
             full_object_checksum: true,
             // Not with encryption by KMS.
             etag_is_md5: false,
@@ -144,6 +149,8 @@ impl StoreProfile {
             equal_parts: true,
             checksum: ChecksumKind::Md5,
             part_checksum: ChecksumKind::Md5,
+            // Never seen: its endpoints speak TLS, where content is not signed.
+            verifies_signed_parts: false,
             full_object_checksum: false,
             etag_is_md5: true,
             complete_if_none_match: false,
@@ -162,6 +169,7 @@ impl StoreProfile {
         Self {
             checksum: ChecksumKind::None,
             part_checksum: ChecksumKind::None,
+            verifies_signed_parts: false,
             full_object_checksum: false,
             etag_is_md5: false,
             put_if_none_match: false,

@@ -29,7 +29,7 @@ use crate::operation::Operation;
 use crate::plan::Plan;
 use crate::probe::{ProbeReport, probe};
 use crate::profile::StoreProfile;
-use crate::trace::Trace;
+use crate::trace::{Payload, Trace};
 use crate::wire::Wire;
 use crate::{copy, delete, get, list, put, upload};
 
@@ -154,7 +154,26 @@ impl Shared {
         E: ProvideErrorMetadata + std::error::Error + Send + 'static,
         T: Send,
     {
-        let trace = Trace::of_transfer(!self.sign_payload, wants_checksums(&self.profile));
+        let payload = if self.sign_payload {
+            Payload::Signed
+        } else {
+            Payload::Unsigned
+        };
+        self.transfer_as(operation, payload, send)
+    }
+
+    /// As [`transfer`](Self::transfer), where it was decided how the content is signed.
+    pub(crate) fn transfer_as<T, E>(
+        &self,
+        operation: &Operation,
+        payload: Payload,
+        send: impl Future<Output = Sent<T, E>> + Send,
+    ) -> impl Future<Output = Result<(T, Trace)>> + Send
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + 'static,
+        T: Send,
+    {
+        let trace = Trace::of_transfer(payload, wants_checksums(&self.profile));
         self.follow(operation, trace, Box::pin(send))
     }
 

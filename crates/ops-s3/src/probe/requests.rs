@@ -20,6 +20,7 @@ use crate::list::decode_key;
 use crate::operation::Operation;
 use crate::profile::{ChecksumKind, EtagForm};
 use crate::store::Shared;
+use crate::trace::Payload;
 
 /// When a write may happen.
 #[derive(Clone, Copy)]
@@ -269,6 +270,30 @@ impl Requests {
         let part = self.part(key, &id, (1, CONTENT), checksum).await;
         self.abort(key, &id).await;
         part
+    }
+
+    /// As [`lone_part`](Self::lone_part), with the hash of `signed` in the signature.
+    pub(super) async fn signed_part(&self, key: &str, signed: &[u8]) -> Result<()> {
+        let Some(Checksum::Sha256(sum)) = digest::of(ChecksumKind::Sha256, signed) else {
+            return Err(Error::new(ErrorKind::Internal, "no SHA-256"));
+        };
+        let id = self.begin(key, ChecksumKind::None, false).await?;
+        let request = self
+            .shared
+            .client
+            .upload_part()
+            .bucket(&self.shared.bucket)
+            .key(key)
+            .upload_id(&id)
+            .part_number(1)
+            .body(SdkStream::new(SdkBody::from(CONTENT)));
+        let payload = Payload::Hashed(digest::sha256_hex(sum));
+        let sent = self
+            .shared
+            .transfer_as(&self.operation, payload, request.send())
+            .await;
+        self.abort(key, &id).await;
+        sent.map(drop)
     }
 
     pub(super) async fn abort(&self, key: &str, id: &str) {

@@ -92,7 +92,7 @@ impl WireAnswer {
 }
 
 /// A failure, as the store tells it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Refused(ErrorMetadata);
 
 impl fmt::Display for Refused {

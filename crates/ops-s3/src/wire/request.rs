@@ -1,8 +1,11 @@
 //! A request, before it is signed.
 
 use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::Input;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::ser_de::SerializeRequest;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::ConfigBag;
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -82,7 +85,7 @@ impl WireRequest {
         self.header(WRITE_ID_HEADER, write_id)
     }
 
-    pub(super) fn into_http(self) -> Result<HttpRequest, BoxError> {
+    fn into_http(self) -> Result<HttpRequest, BoxError> {
         let body = self.body.map_or_else(SdkBody::empty, SdkBody::from);
         let mut request = HttpRequest::new(body);
         request.set_method(self.method)?;
@@ -93,6 +96,19 @@ impl WireRequest {
             headers.try_insert(name, value)?;
         }
         Ok(request)
+    }
+}
+
+/// Hands requests to the SDK.
+#[derive(Debug)]
+pub(super) struct Writer;
+
+impl SerializeRequest for Writer {
+    fn serialize_input(&self, input: Input, _: &mut ConfigBag) -> Result<HttpRequest, BoxError> {
+        match input.downcast::<WireRequest>() {
+            Ok(request) => request.into_http(),
+            Err(_) => Err("a request of another operation".into()),
+        }
     }
 }
 
