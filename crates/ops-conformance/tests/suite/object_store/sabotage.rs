@@ -1,11 +1,7 @@
 //! The wrapper that does one thing wrong, and its base methods.
 
-mod reads;
-
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -19,16 +15,12 @@ use ops_core::object_store::{
 };
 use ops_core::{ByteStream, DeleteOutcome, Error, ErrorKind, ItemStream, ObjectStore, Result};
 
-/// A wrapper around the bucket in memory that shows every behavior except the one of the
-/// case `fault`.
-#[derive(Clone)]
-pub(super) struct Sabotaged(Arc<Inner>);
+use crate::saboteur::{Saboteur, wrong};
 
-struct Inner {
-    memory: MemoryObjectStore,
-    fault: &'static str,
-    notes: Mutex<Notes>,
-}
+mod reads;
+mod writes;
+
+pub(super) type Sabotaged = Saboteur<MemoryObjectStore, Notes>;
 
 /// What a fault needs to remember.
 #[derive(Default)]
@@ -41,11 +33,6 @@ pub(super) struct Notes {
     pub(super) has_no_bucket: bool,
 }
 
-/// Not the error that a case expects.
-pub(super) fn wrong<T>() -> Result<T> {
-    Err(Error::new(ErrorKind::Internal, "sabotaged"))
-}
-
 pub(super) fn replace(key: &ObjectKey, from: &str, to: &str) -> Result<ObjectKey> {
     ObjectKey::new(key.as_str().replace(from, to))
 }
@@ -56,92 +43,11 @@ pub(super) fn cut(key: &ObjectKey) -> Result<ObjectKey> {
 }
 
 impl Sabotaged {
-    pub(super) fn new(memory: MemoryObjectStore, fault: &'static str) -> Self {
-        Self(Arc::new(Inner {
-            memory,
-            fault,
-            notes: Mutex::default(),
-        }))
-    }
-
-    pub(super) fn memory(&self) -> &MemoryObjectStore {
-        &self.0.memory
-    }
-
-    pub(super) fn is(&self, case: &str) -> bool {
-        self.0.fault == case
-    }
-
-    pub(super) fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.0.notes.lock().unwrap()
-    }
-
     /// An object with its content, as it really is.
     pub(super) async fn peek(&self, key: &ObjectKey) -> Result<(ObjectMeta, Bytes)> {
         let object = self.memory().get(key, GetOptions::default()).await?;
         let chunks: Vec<Bytes> = object.body.try_collect().await?;
         Ok((object.meta, chunks.concat().into()))
-    }
-
-    /// The key under which an object is really kept.
-    fn stored(&self, key: &ObjectKey) -> Result<ObjectKey> {
-        let text = key.as_str();
-        if self.is("O-011") && text.len() > 512 {
-            return ObjectKey::new(text.chars().take(400).collect::<String>());
-        }
-        Ok(key.clone())
-    }
-
-    /// What a fault makes of the content of a write.
-    async fn mangled(&self, key: &ObjectKey, data: Bytes) -> Bytes {
-        if self.is("O-002") {
-            let end = data.iter().position(|byte| *byte == 0);
-            return data.slice(..end.unwrap_or(data.len()));
-        }
-        if self.is("O-006")
-            && let Ok((_, old)) = self.peek(key).await
-        {
-            let tail = old.get(data.len()..).unwrap_or_default();
-            return [&data[..], tail].concat().into();
-        }
-        data
-    }
-
-    /// What a fault makes of a conditional write that has failed.
-    async fn lost(&self, key: &ObjectKey, err: Error) -> Error {
-        let is_there = self.memory().head(key).await.is_ok();
-        match err.kind() {
-            ErrorKind::AlreadyExists if self.is("O-030") => {
-                Error::new(ErrorKind::Conflict, "sabotaged")
-            }
-            ErrorKind::Conflict if self.is("O-033") && is_there => {
-                Error::new(ErrorKind::AlreadyExists, "sabotaged")
-            }
-            _ => err,
-        }
-    }
-
-    /// Looks first and writes then, which is a race.
-    async fn decide(&self, key: &ObjectKey, options: &mut PutOptions) -> Result<()> {
-        let there = self.memory().head(key).await.ok();
-        match &options.condition {
-            PutCondition::IfNoneMatch if self.is("O-035") => {
-                if there.is_some() {
-                    return Err(Error::new(ErrorKind::AlreadyExists, "there is one"));
-                }
-            }
-            PutCondition::IfMatch(etag) if self.is("O-036") => {
-                if there.and_then(|meta| meta.etag).as_ref() != Some(etag) {
-                    return Err(Error::new(ErrorKind::Conflict, "another version"));
-                }
-            }
-            PutCondition::IfMatch(_) if self.is("O-034") && there.is_none() => {}
-            _ => return Ok(()),
-        }
-        options.condition = PutCondition::Always;
-        // Long enough for every other writer to look as well.
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        Ok(())
     }
 
     fn forget(&self, key: &ObjectKey) {
@@ -362,11 +268,11 @@ impl ObjectStore for Sabotaged {
     }
 
     fn as_presign(&self) -> Option<&dyn Presign> {
-        (!self.is("O-001")).then_some(self as &dyn Presign)
+        (!self.is_bare() && !self.is("O-001")).then_some(self as &dyn Presign)
     }
 
     fn as_lifecycle(&self) -> Option<&dyn Lifecycle> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn Lifecycle)
     }
 
     fn as_versions(&self) -> Option<&dyn Versions> {
@@ -374,14 +280,14 @@ impl ObjectStore for Sabotaged {
             // Goes around the wrapper, which then does not know that its content is old.
             return self.memory().as_versions();
         }
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn Versions)
     }
 
     fn as_object_lock(&self) -> Option<&dyn ObjectLock> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn ObjectLock)
     }
 
     fn as_bucket_admin(&self) -> Option<&dyn BucketAdmin> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn BucketAdmin)
     }
 }

@@ -1,4 +1,4 @@
-//! What a fault makes of reads and listings.
+//! What a fault makes of what is read and listed.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use ops_core::object_store::{
@@ -6,7 +6,8 @@ use ops_core::object_store::{
 };
 use ops_core::{Error, ErrorKind, ObjectStore, Result};
 
-use super::{Sabotaged, once, wrong};
+use super::{Sabotaged, once};
+use crate::saboteur::wrong;
 
 impl Sabotaged {
     pub(super) async fn whole(&self, key: &ObjectKey, options: GetOptions) -> Result<GetResult> {
