@@ -62,9 +62,9 @@ pub struct StoreProfile {
     pub checksum: ChecksumKind,
     /// By which checksum the store verifies the parts of an upload.
     pub part_checksum: ChecksumKind,
-    /// Whether the store refuses a part that is not what its signature says. Parts that are
-    /// signed as a whole have no MD5 besides then; see
-    /// [`PayloadSigning`](crate::PayloadSigning).
+    /// Whether the store was seen to refuse a part that is not what its signature says.
+    /// Parts whose content is signed have no MD5 besides then, and their `ETag`s are not
+    /// compared; see [`PayloadSigning`](crate::PayloadSigning).
     pub verifies_signed_parts: bool,
     /// Whether an upload in parts can have a CRC-32C over the whole object.
     pub full_object_checksum: bool,
@@ -118,7 +118,8 @@ impl StoreProfile {
             equal_parts: false,
             checksum: ChecksumKind::Crc32c,
             part_checksum: ChecksumKind::Crc32c,
-            verifies_signed_parts: true,
+            // Nobody asks where parts have a CRC-32C.
+            verifies_signed_parts: false,
             full_object_checksum: true,
             // Not with encryption by KMS.
             etag_is_md5: false,
@@ -149,8 +150,6 @@ impl StoreProfile {
             equal_parts: true,
             checksum: ChecksumKind::Md5,
             part_checksum: ChecksumKind::Md5,
-            // Never seen: its endpoints speak TLS, where content is not signed.
-            verifies_signed_parts: false,
             full_object_checksum: false,
             etag_is_md5: true,
             complete_if_none_match: false,
@@ -169,7 +168,6 @@ impl StoreProfile {
         Self {
             checksum: ChecksumKind::None,
             part_checksum: ChecksumKind::None,
-            verifies_signed_parts: false,
             full_object_checksum: false,
             etag_is_md5: false,
             put_if_none_match: false,

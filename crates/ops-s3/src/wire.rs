@@ -20,7 +20,6 @@ use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{BehaviorVersion, StalledStreamProtectionConfig};
 use aws_sdk_s3::error::SdkError;
 use aws_smithy_runtime::client::defaults::{DefaultPluginParams, default_plugins};
-use aws_smithy_runtime::client::http::connection_poisoning::ConnectionPoisoningInterceptor;
 use aws_smithy_runtime::client::orchestrator::invoke;
 use aws_smithy_runtime::client::retries::RetryPartition;
 use aws_smithy_runtime::client::retries::classifiers::{
@@ -86,7 +85,6 @@ impl Wire {
         let components = defaults(&service)?
             .merge_from(&classifiers())
             .with_http_client(Some(transport))
-            .with_interceptor(ConnectionPoisoningInterceptor::new())
             .with_interceptor(ServiceClockSkewInterceptor::new())
             .with_interceptor(FixedHeaders::new(builder)?)
             .with_interceptor(Follow)

@@ -112,10 +112,13 @@ impl Pool {
             let unsent = err.take_message();
             (err.into_error(), unsent)
         })?;
+        // Another connection may reach a server that is well.
+        let reusable = !answer.status().is_server_error();
         Ok(answer.map(|body| {
             let mut answer = Answer {
                 body,
                 link: Some(link),
+                reusable,
                 pool: Arc::clone(&self.0),
             };
             if answer.body.is_end_stream() {
@@ -258,6 +261,7 @@ impl Link {
 pub(super) struct Answer {
     body: Incoming,
     link: Option<Link>,
+    reusable: bool,
     pool: Arc<Shared>,
 }
 
@@ -265,6 +269,7 @@ impl Answer {
     /// Gives the connection back at the end of the answer.
     fn release(&mut self) {
         if let Some(mut link) = self.link.take()
+            && self.reusable
             && link.is_usable()
         {
             self.pool.keep(link);
