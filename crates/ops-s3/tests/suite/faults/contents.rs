@@ -154,7 +154,7 @@ async fn a_reader_may_pause_for_longer_than_a_stall(server: Server) {
     let store = server
         .builder()
         .profile(server.profile())
-        .stall_timeout(Duration::from_millis(50))
+        .stall_timeout(Duration::from_secs(1))
         .open()
         .await
         .unwrap();
@@ -167,8 +167,8 @@ async fn a_reader_may_pause_for_longer_than_a_stall(server: Server) {
     let mut body = object.body;
     let mut read = Vec::new();
     while let Some(chunk) = body.try_next().await.unwrap() {
-        if read.len() < MIB {
-            tokio::time::sleep(Duration::from_millis(30)).await;
+        if read.is_empty() {
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
         }
         read.extend_from_slice(&chunk);
     }
