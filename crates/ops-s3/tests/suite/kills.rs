@@ -115,7 +115,7 @@ impl Scene {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        let reached = tokio::time::timeout(Duration::from_secs(60), reached).await;
+        let reached = tokio::time::timeout(Duration::from_mins(1), reached).await;
         reached.expect("the process comes to its request or to its end");
         // SIGKILL; one that has ended already keeps its status.
         let _ = child.kill();

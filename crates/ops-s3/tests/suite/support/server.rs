@@ -90,7 +90,7 @@ enum Upstream {
 enum Behind {
     Files(#[expect(dead_code, reason = "it is removed when dropped")] tempfile::TempDir),
     Fake(Box<Held>),
-    Peer(#[expect(dead_code, reason = "it ends when dropped")] S3Server),
+    Peer(#[expect(dead_code, reason = "it ends when dropped")] Box<S3Server>),
 }
 
 /// A server whose answers can be broken.
@@ -143,7 +143,7 @@ impl Server {
         let addr = peer.endpoint().trim_start_matches("http://");
         let upstream = Upstream::At(addr.parse().unwrap());
         let profile = StoreProfile::aws();
-        let behind = Behind::Peer(peer);
+        let behind = Behind::Peer(Box::new(peer));
         Some(Self::before(behind, upstream, &bucket, credentials, profile).await)
     }
 
@@ -270,6 +270,10 @@ impl Drop for Server {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it maps errors, which come by value"
+)]
 fn failed(err: impl std::fmt::Debug) -> BoxError {
     BoxError::other(format!("{err:?}"))
 }
