@@ -270,10 +270,6 @@ impl Drop for Server {
     }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "it maps errors, which come by value"
-)]
 fn failed(err: impl std::fmt::Debug) -> BoxError {
     BoxError::other(format!("{err:?}"))
 }
@@ -304,7 +300,7 @@ async fn serve(socket: TcpStream, upstream: Upstream, plan: Arc<Mutex<Plan>>) {
     socket.set_nodelay(true).unwrap();
     let service = service_fn(move |request: Request<Incoming>| {
         let line = format!("{} {}", request.method(), request.uri());
-        let fault = take_fault(&plan, line);
+        let fault = take_fault(&plan, &line);
         let upstream = upstream.clone();
         async move { answer(upstream, request, fault).await }
     });
@@ -312,7 +308,7 @@ async fn serve(socket: TcpStream, upstream: Upstream, plan: Arc<Mutex<Plan>>) {
     let _ = http.serve_connection(TokioIo::new(socket), service).await;
 }
 
-fn take_fault(plan: &Mutex<Plan>, line: String) -> Option<Fault> {
+fn take_fault(plan: &Mutex<Plan>, line: &str) -> Option<Fault> {
     let mut plan = plan.lock().unwrap();
     let line = line.replacen(&plan.bucket, "/bucket", 1);
     let rule = plan
