@@ -6,7 +6,7 @@ use std::time::Duration;
 use ops_backup::{BackupReport, CheckOutcome, Difference, DrillReport};
 use ops_pool::Snapshot;
 
-use crate::health::Answer;
+use crate::health::{self, Answer};
 
 #[derive(Debug, serde::Serialize)]
 pub(crate) struct Report {
@@ -121,7 +121,7 @@ impl Report {
 
     /// Whether everything went as it should.
     pub(crate) fn is_good(&self) -> bool {
-        self.restore.equal && self.health.status == "healthy"
+        self.restore.equal && health::is_good(&self.health.routes)
     }
 }
 

@@ -7,13 +7,14 @@ use crate::failure::{Failure, Result};
 use crate::workspace;
 
 mod stubs;
+mod suites;
 
 use stubs::Stub;
 
 const VENDORS: &str = "crates/ops-providers/vendors";
 
 /// Where each file comes from and goes to. What is between `{{` and `}}` is filled in.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 13] = [
     (
         "Cargo.toml",
         include_str!("../templates/provider/Cargo.toml.txt"),
@@ -51,8 +52,20 @@ const FILES: [(&str, &str); 10] = [
         include_str!("../templates/provider/tests/config.rs.txt"),
     ),
     (
+        "tests/suite/conformance.rs",
+        include_str!("../templates/provider/tests/conformance.rs.txt"),
+    ),
+    (
         "tests/suite/contract.rs",
         include_str!("../templates/provider/tests/contract.rs.txt"),
+    ),
+    (
+        "tests/suite/fake.rs",
+        include_str!("../templates/provider/tests/fake.rs.txt"),
+    ),
+    (
+        "tests/suite/wire.rs",
+        include_str!("../templates/provider/tests/wire.rs.txt"),
     ),
 ];
 
@@ -145,6 +158,8 @@ fn write(folder: &Path, name: &str, traits: &[String]) -> Result {
         ),
         ("{{rows}}", each(|it| format!("| `{}` | |", it.name), "\n")),
         ("{{mods}}", each(|it| format!("mod {};", it.module), "\n")),
+        ("{{suite imports}}", suites::imports(&stubs)),
+        ("{{suites}}", suites::suites(&stubs)),
         ("{{serves}}", each(|it| format!("\"{}\"", it.name), ", ")),
     ];
     let fill = |text: &str| {

@@ -30,6 +30,12 @@ pub trait Fixture: Send + Sync + 'static {
         unique(what)
     }
 
+    /// The credential that the provider signs in with, which nothing may print. `None`, the
+    /// default, where there is none.
+    fn credential(&self) -> Option<String> {
+        None
+    }
+
     /// Lets the vendor get on, between two looks. Defaults to nothing.
     async fn pause(&self) {}
 

@@ -92,8 +92,17 @@ impl Texts {
 /// # Panics
 /// Where the canary is seen, with every place where it is and without the canary; where
 /// `work` panics; inside of a runtime; where another subscriber is installed already.
-#[expect(clippy::panic, reason = "a leak fails a test")]
 pub fn assert_no_leak<W, F>(canary: &str, work: W)
+where
+    W: FnOnce(Texts) -> F,
+    F: Future<Output = ()>,
+{
+    crate::run::block_on(watch(canary, work));
+}
+
+/// As [`assert_no_leak`], inside of a runtime.
+#[expect(clippy::panic, reason = "a leak fails a test")]
+pub(crate) async fn watch<W, F>(canary: &str, work: W)
 where
     W: FnOnce(Texts) -> F,
     F: Future<Output = ()>,
@@ -108,7 +117,7 @@ where
         places: Arc::default(),
     };
     lock(&WATCHED).push(watch.clone());
-    let ended = crate::run::block_on(AssertUnwindSafe(work(Texts(()))).catch_unwind());
+    let ended = AssertUnwindSafe(work(Texts(()))).catch_unwind().await;
     if let Err(panic) = &ended
         && let Some(text) = panic_text(&**panic)
     {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod case;
+pub mod cdn;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod database;
@@ -11,11 +12,17 @@ pub mod leak;
 #[cfg(feature = "memory")]
 pub mod memory;
 pub mod monitor;
+pub mod notifier;
 pub mod object_store;
+pub mod pipeline;
 pub mod quirk;
 pub mod run;
+pub mod secret_store;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 mod macros;
+mod marks;
 mod support;
 mod usage;
 

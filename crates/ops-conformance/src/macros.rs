@@ -29,16 +29,26 @@ macro_rules! suite {
         $(#[$doc])*
         #[macro_export]
         macro_rules! $suite {
-            ($d(#[$d attr:meta])* $d fixture:expr $d(,)?) => {
-                $crate::$suite!($d(#[$d attr])* $d fixture, quirks: &[]);
+            // First, as an expression may begin with an attribute, too.
+            (#[$d attr:meta] $d fixture:expr $d(,)?) => {
+                $crate::$suite!(@ [$d attr] $d fixture, &[]);
             };
-            ($d(#[$d attr:meta])* $d fixture:expr, quirks: $d quirks:expr $d(,)?) => {
+            (#[$d attr:meta] $d fixture:expr, quirks: $d quirks:expr $d(,)?) => {
+                $crate::$suite!(@ [$d attr] $d fixture, $d quirks);
+            };
+            ($d fixture:expr $d(,)?) => {
+                $crate::$suite!(@ [] $d fixture, &[]);
+            };
+            ($d fixture:expr, quirks: $d quirks:expr $d(,)?) => {
+                $crate::$suite!(@ [] $d fixture, $d quirks);
+            };
+            (@ [$d($d attr:meta)?] $d fixture:expr, $d quirks:expr) => {
                 #[test]
                 fn $quirks_test() {
                     $crate::run::test_quirks($crate::$suite::CASES, $d quirks);
                 }
                 $(
-                    $d(#[$d attr])*
+                    $d(#[$d attr])?
                     #[test]
                     fn $name() {
                         $crate::run::test($crate::$suite::CASES, stringify!($name), $d quirks, async {

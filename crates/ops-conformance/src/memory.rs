@@ -6,17 +6,25 @@ use std::time::Duration;
 
 use ops_core::{Clock, Timestamp};
 
+mod cdn;
 mod database;
 mod dns;
 mod hosting;
 mod monitor;
+mod notifier;
 mod object_store;
+mod pipeline;
+mod secret_store;
 
+pub use cdn::MemoryCdnFixture;
 pub use database::MemoryDatabaseFixture;
 pub use dns::MemoryDnsFixture;
 pub use hosting::MemoryHostingFixture;
 pub use monitor::MemoryMonitorFixture;
+pub use notifier::MemoryNotifierFixture;
 pub use object_store::MemoryObjectStoreFixture;
+pub use pipeline::MemoryPipelineFixture;
+pub use secret_store::MemorySecretStoreFixture;
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]

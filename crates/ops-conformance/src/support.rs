@@ -2,8 +2,8 @@
 
 #![expect(clippy::panic, reason = "what a case finds out fails a test")]
 
-use futures_util::StreamExt;
-use ops_core::{Error, ErrorKind, ItemStream, Result};
+use futures_util::{FutureExt, StreamExt};
+use ops_core::{Error, ErrorKind, ItemStream, ProviderId, Report, Result};
 
 /// More items than any listing of a test has.
 const MOST_ITEMS: usize = 20_000;
@@ -47,6 +47,38 @@ pub(crate) fn missing<T>(result: Result<T>) {
 pub(crate) async fn missing_stream<T>(mut items: ItemStream<T>) {
     let first = items.next().await;
     missing(first.unwrap_or_else(|| panic!("an empty listing of what is not there")));
+}
+
+/// Asking for an ability that is not there must be refused, with the names of the provider
+/// and of the ability.
+#[track_caller]
+pub(crate) fn unsupported<T>(required: Result<T>, provider: &ProviderId, ability: &str) {
+    let err = refused(required, &[ErrorKind::Unsupported]);
+    assert!(!provider.as_str().is_empty(), "the provider has no name");
+    names(&err, provider);
+    assert!(err.message().contains(ability), "not {ability}: {err}");
+}
+
+/// An error says whose it is.
+#[track_caller]
+pub(crate) fn names(err: &Error, provider: &ProviderId) {
+    assert_eq!(err.provider(), Some(provider), "{err:?}");
+}
+
+/// All that an error can print.
+pub(crate) fn printed(err: &Error) -> String {
+    format!("{err} {err:?} {}", Report(err))
+}
+
+/// A text does not hold a secret. What is found is not repeated.
+#[track_caller]
+pub(crate) fn keeps(secret: &str, text: &str) {
+    assert!(!text.contains(secret), "a secret is printed");
+}
+
+/// Begins a call and gives it up at its first wait.
+pub(crate) fn give_up(call: impl Future) {
+    drop(call.now_or_never());
 }
 
 /// The call must be done.

@@ -47,7 +47,7 @@ pub use object_store::{ByteStream, ItemStream, ObjectKey, ObjectStore};
 pub use outcome::{DeleteOutcome, EnsureOutcome, Ensured};
 pub use page::Page;
 pub use pipeline::Pipeline;
-pub use secret::Secret;
+pub use secret::{Secret, SecretRef};
 pub use secret_store::SecretStore;
 pub use time::{Clock, SystemClock, Timestamp};
 pub use usage::Usage;

@@ -6,6 +6,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::{Error, ErrorKind};
 
+mod reference;
+
+pub use reference::SecretRef;
+
 /// A secret text: a password, a token, a private key.
 ///
 /// There is no `Display`, no `Serialize` and no `PartialEq`. `Debug` prints

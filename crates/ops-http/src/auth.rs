@@ -104,7 +104,7 @@ impl Auth {
             Kind::Header { secret, .. } => {
                 if secret.is_empty() {
                     Some("the token is empty")
-                } else if HeaderValue::from_str(secret.expose()).is_err() {
+                } else if !is_sendable(secret.expose()) {
                     Some("the token holds a character that no token has")
                 } else {
                     None
@@ -166,9 +166,17 @@ impl Auth {
     }
 }
 
+/// Whether a credential arrives as it is: a header keeps no blank at its ends, and what
+/// servers make of anything but ASCII differs.
+fn is_sendable(secret: &str) -> bool {
+    secret.bytes().all(|byte| matches!(byte, b' '..=b'~')) && secret.trim() == secret
+}
+
 /// The one place where a credential becomes a header.
 fn put(headers: &mut HeaderMap, name: &HeaderName, parts: &[&str]) -> Result<()> {
-    let mut value = HeaderValue::from_str(&parts.concat()).map_err(|_| {
+    let text = parts.concat();
+    let value = HeaderValue::from_str(&text).ok();
+    let mut value = value.filter(|_| is_sendable(&text)).ok_or_else(|| {
         let message = "the credential holds a character that no header may have";
         Error::new(ErrorKind::InvalidConfig, message)
     })?;

@@ -6,33 +6,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use ops_core::object_store::ByteStream;
 use ops_core::{Error, ErrorKind, Result, Retry};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, debug, field, warn};
 
-use crate::classify::{Again, Refusal, Verdict, lost, refusal};
+use crate::classify::{Again, Verdict, lost};
 use crate::client::Inner;
-use crate::limit::Permit;
+use crate::exchange::{Answer, Want, broken, exchange, final_verdict};
+use crate::limit::later;
 use crate::observe::RetryEvent;
 use crate::operation::{Idempotency, Operation};
-use crate::outgoing::{Expected, Outgoing};
+use crate::outgoing::Outgoing;
 use crate::request::{ApiRequest, Decode, Response};
-use crate::transport::{self, Failure};
-
-/// The largest error body that is read.
-const MAX_ERROR_BODY: usize = 64 * 1024;
-
-/// An answer of which only the head has been read.
-struct Head {
-    response: reqwest::Response,
-    #[expect(dead_code, reason = "held until the body has been read")]
-    permit: Permit,
-}
+use crate::transport;
 
 /// Sends and decodes, and hands over the headers of the answer as well.
 pub(crate) async fn execute<T>(inner: &Inner, request: ApiRequest<T>) -> Result<(T, HeaderMap)> {
@@ -89,12 +79,6 @@ pub(crate) async fn stream<T>(inner: Arc<Inner>, request: ApiRequest<T>) -> Resu
         }
     });
     Ok(chunks.boxed())
-}
-
-fn broken(failure: Failure) -> Error {
-    match failure {
-        Failure::NotSent(err) | Failure::Lost(err) => err.with_retry(Retry::Safe),
-    }
 }
 
 fn decoded<T>(
@@ -157,20 +141,9 @@ fn finish(
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Want {
-    Whole,
-    Head,
-}
-
-enum Answer {
-    Whole(Response),
-    Head(Head),
-}
-
 /// The retry loop.
 async fn run(inner: &Inner, outgoing: &mut Outgoing, want: Want) -> Result<(Answer, u32)> {
-    let deadline = Instant::now() + inner.policy.deadline;
+    let deadline = later(inner.policy.deadline);
     let mut attempts = 0;
     let mut refreshed = false;
     loop {
@@ -235,7 +208,7 @@ fn next_delay(
             _ => spent,
         });
     }
-    if Instant::now() + wait >= deadline {
+    if later(wait) >= deadline {
         return Err(match verdict.again {
             Again::NotBefore(delay) => Retry::After(delay),
             _ => spent,
@@ -298,7 +271,9 @@ async fn attempt(
         .map_err(|_| late())?
         .map_err(final_verdict)?;
     let expected = outgoing.expected;
-    let request = outgoing.request(inner, headers).map_err(final_verdict)?;
+    let request = outgoing.request(inner, headers);
+    let request = tokio::time::timeout_at(deadline, request).await;
+    let request = request.map_err(|_| late())?.map_err(final_verdict)?;
     let span = tracing::debug_span!(
         "ops.http.attempt",
         otel.name = outgoing.span_name(),
@@ -311,7 +286,7 @@ async fn attempt(
         url.template = outgoing.operation.template(),
         error.r#type = field::Empty,
     );
-    let ends = deadline.min(Instant::now() + outgoing.timeout.unwrap_or(inner.attempt_timeout));
+    let ends = deadline.min(later(outgoing.timeout.unwrap_or(inner.attempt_timeout)));
     let exchange = exchange(inner, expected, request, want, permit);
     let outcome = tokio::time::timeout_at(ends, exchange.instrument(span.clone())).await;
     let outcome = outcome.unwrap_or_else(|_| {
@@ -331,117 +306,4 @@ async fn attempt(
         }
     }
     outcome
-}
-
-fn final_verdict(error: Error) -> Verdict {
-    Verdict {
-        error,
-        again: Again::No,
-    }
-}
-
-/// Sends, and reads what came back.
-async fn exchange(
-    inner: &Inner,
-    expected: Expected,
-    request: reqwest::Request,
-    want: Want,
-    permit: Permit,
-) -> Result<Answer, Verdict> {
-    let class = expected.class;
-    let mut response = inner
-        .http
-        .reqwest
-        .execute(request)
-        .await
-        .map_err(|err| failed(err, class))?;
-    let status = response.status();
-    if status.is_success() {
-        if want == Want::Head {
-            return Ok(Answer::Head(Head { response, permit }));
-        }
-        let body = read(&mut response, expected.max_body, class).await?;
-        let found = expected.under_success.or(inner.rules.under_success);
-        if let Some(body) = found.and_then(|find| find(&body)) {
-            return Err(refused(inner, class, status, response.headers(), Some(body)).await);
-        }
-        return Ok(whole(&mut response, body));
-    }
-    if expected.absent_is_none && matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
-        return Ok(whole(&mut response, Bytes::new()));
-    }
-    // A body that breaks off or is too long says as much as none.
-    let body = read(&mut response, MAX_ERROR_BODY, Idempotency::Safe).await;
-    let body = body.ok().and_then(|body| (inner.rules.parse)(&body));
-    Err(refused(inner, class, status, response.headers(), body).await)
-}
-
-fn failed(err: reqwest::Error, class: Idempotency) -> Verdict {
-    match transport::failure(err) {
-        Failure::NotSent(error) => {
-            let again = if error.retry() == Retry::Never {
-                Again::No
-            } else {
-                Again::Backoff
-            };
-            Verdict { error, again }
-        }
-        Failure::Lost(error) => lost(error, class),
-    }
-}
-
-fn whole(response: &mut reqwest::Response, body: Bytes) -> Answer {
-    Answer::Whole(Response {
-        status: response.status(),
-        headers: std::mem::take(response.headers_mut()),
-        body,
-    })
-}
-
-async fn refused(
-    inner: &Inner,
-    class: Idempotency,
-    status: StatusCode,
-    headers: &HeaderMap,
-    mut body: Option<crate::errors::ErrorBody>,
-) -> Verdict {
-    if let Some(body) = &mut body
-        && let Some(message) = body.message.take()
-    {
-        body.message = Some(inner.auth.scrub(message).await);
-    }
-    let found = Refusal {
-        status,
-        headers,
-        body,
-    };
-    refusal(&found, class, &inner.rules, &*inner.clock)
-}
-
-/// Reads a body that may not be larger than so many bytes.
-async fn read(
-    response: &mut reqwest::Response,
-    max: usize,
-    class: Idempotency,
-) -> Result<Bytes, Verdict> {
-    let too_large = || {
-        let message = format!("the answer is larger than {max} bytes");
-        let error = Error::new(ErrorKind::Decode, message);
-        final_verdict(match class {
-            Idempotency::Once => error.with_retry(Retry::OutcomeUnknown),
-            _ => error,
-        })
-    };
-    let announced = response.content_length().unwrap_or(0);
-    if usize::try_from(announced).map_or(true, |length| length > max) {
-        return Err(too_large());
-    }
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|err| failed(err, class))? {
-        if body.len() + chunk.len() > max {
-            return Err(too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
 }

@@ -84,6 +84,12 @@ struct Bucket {
     per_second: f64,
 }
 
+/// The instant after so long; a span beyond what the clock can count ends in the far future.
+pub(crate) fn later(span: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    Instant::now() + span.min(FAR)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -111,7 +117,10 @@ impl Limiter {
         let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
         let mut reserved = Reservation(self.bucket.as_ref());
         let owed = reserved.take();
-        tokio::time::sleep(owed).await;
+        // A timer has a grain of a millisecond, also for no time at all.
+        if !owed.is_zero() {
+            tokio::time::sleep(owed).await;
+        }
         while let Some(until) = self.pause() {
             tokio::time::sleep_until(until).await;
         }
@@ -125,7 +134,7 @@ impl Limiter {
 
     /// Leaves the vendor alone for a while: nobody else should run into the same limit.
     pub(crate) fn hold_back(&self, delay: Duration) {
-        let until = Instant::now() + delay;
+        let until = later(delay);
         let mut not_before = lock(&self.not_before);
         *not_before = Some(not_before.map_or(until, |old| old.max(until)));
     }
@@ -143,7 +152,8 @@ impl Bucket {
         let passed = now.duration_since(self.seen).as_secs_f64();
         self.seen = now;
         self.tokens = (self.tokens + passed * self.per_second).min(self.burst) - 1.0;
-        Duration::from_secs_f64((-self.tokens / self.per_second).max(0.0))
+        let owed = (-self.tokens / self.per_second).max(0.0);
+        Duration::try_from_secs_f64(owed).unwrap_or(Duration::MAX)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ops_core::object_store::ByteStream;
@@ -11,6 +12,7 @@ use url::Url;
 
 use crate::client::Inner;
 use crate::errors::ParseError;
+use crate::multipart::EncodedForm;
 use crate::operation::{Idempotency, Operation};
 use crate::request::{ApiRequest, Body};
 
@@ -37,6 +39,7 @@ enum Content {
         content_type: Option<HeaderValue>,
         bytes: Bytes,
     },
+    Form(EncodedForm),
     /// Read once: `None` after that.
     Stream {
         content_type: HeaderValue,
@@ -60,6 +63,7 @@ impl Outgoing {
                 content_type,
                 bytes,
             } => Content::bytes(Some(&content_type), bytes),
+            Body::Multipart(form) => form.encode().map(Content::Form),
             Body::Stream {
                 content_type,
                 length,
@@ -87,7 +91,11 @@ impl Outgoing {
 
     /// Whether the body is still there.
     pub(crate) fn can_repeat(&self) -> bool {
-        !matches!(&self.content, Content::Stream { stream: None, .. })
+        match &self.content {
+            Content::Bytes { .. } => true,
+            Content::Form(form) => form.can_repeat(),
+            Content::Stream { stream, .. } => stream.is_some(),
+        }
     }
 
     pub(crate) fn span_name(&self) -> String {
@@ -96,7 +104,7 @@ impl Outgoing {
 
     /// The request as the transport takes it, with headers that hold the credential. The
     /// first call takes a stream.
-    pub(crate) fn request(
+    pub(crate) async fn request(
         &mut self,
         inner: &Inner,
         headers: HeaderMap,
@@ -110,7 +118,7 @@ impl Outgoing {
         for (name, value) in &self.headers {
             target.insert(name.clone(), value.clone());
         }
-        match &mut self.content {
+        let (content_type, length, stream) = match &mut self.content {
             Content::Bytes {
                 content_type,
                 bytes,
@@ -119,23 +127,34 @@ impl Outgoing {
                     target.insert(CONTENT_TYPE, content_type.clone());
                     *request.body_mut() = Some(bytes.clone().into());
                 }
+                return Ok(request);
             }
+            Content::Form(form) => (form.content_type.clone(), form.length(), form.body()),
             Content::Stream {
                 content_type,
                 length,
                 stream,
             } => {
-                target.insert(CONTENT_TYPE, content_type.clone());
-                if let Some(length) = *length {
-                    target.insert(CONTENT_LENGTH, HeaderValue::from(length));
-                }
-                let stream = stream.take().ok_or_else(|| {
-                    Error::new(ErrorKind::Internal, "a stream can be sent once alone")
-                        .with_provider(inner.provider.clone())
-                })?;
-                *request.body_mut() = Some(reqwest::Body::wrap_stream(stream));
+                let stream = stream.take().map(|stream| match *length {
+                    Some(length) => exactly(length, stream),
+                    None => stream,
+                });
+                (content_type.clone(), *length, stream)
             }
+        };
+        target.insert(CONTENT_TYPE, content_type);
+        if let Some(length) = length {
+            target.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
+        let mut stream = stream.ok_or_else(|| {
+            Error::new(ErrorKind::Internal, "a stream can be sent once alone")
+                .with_provider(inner.provider.clone())
+        })?;
+        if length == Some(0) {
+            // The transport does not look into a body that is announced as none.
+            stream.try_next().await?;
+        }
+        *request.body_mut() = Some(reqwest::Body::wrap_stream(stream));
         Ok(request)
     }
 }
@@ -152,4 +171,41 @@ impl Content {
 fn header(value: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(value)
         .map_err(|_| Error::new(ErrorKind::InvalidInput, "the content type is not valid"))
+}
+
+/// A stream that fails where it is not as long as it was announced.
+///
+/// The transport sends what was announced and drops the rest, after which the server has a
+/// request that looks whole: so the last chunk waits until nothing comes behind it.
+pub(crate) fn exactly(length: u64, chunks: ByteStream) -> ByteStream {
+    let wrong = move |how: &str| {
+        let message = format!("the stream is {how} than the {length} bytes that were announced");
+        Error::new(ErrorKind::InvalidInput, message)
+    };
+    stream::try_unfold((chunks, length), move |(mut chunks, left)| async move {
+        let Some(chunk) = next(&mut chunks).await? else {
+            return if left == 0 {
+                Ok(None)
+            } else {
+                Err(wrong("shorter"))
+            };
+        };
+        let left = left.checked_sub(chunk.len() as u64);
+        let left = left.ok_or_else(|| wrong("longer"))?;
+        if left == 0 && next(&mut chunks).await?.is_some() {
+            return Err(wrong("longer"));
+        }
+        Ok(Some((chunk, (chunks, left))))
+    })
+    .boxed()
+}
+
+/// The next chunk that holds anything.
+async fn next(chunks: &mut ByteStream) -> Result<Option<Bytes>> {
+    while let Some(chunk) = chunks.try_next().await? {
+        if !chunk.is_empty() {
+            return Ok(Some(chunk));
+        }
+    }
+    Ok(None)
 }

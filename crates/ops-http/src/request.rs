@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::encode;
 use crate::errors::ParseError;
+use crate::multipart::Multipart;
 use crate::operation::{Idempotency, Operation};
 
 /// An answer whose body has been read.
@@ -40,6 +41,7 @@ pub(crate) enum Body {
         content_type: Cow<'static, str>,
         bytes: Bytes,
     },
+    Multipart(Multipart),
     /// A stream is sent once: it cannot be read again.
     Stream {
         content_type: Cow<'static, str>,
@@ -191,8 +193,16 @@ impl<T> ApiRequest<T> {
         self
     }
 
+    /// Sends a form of parts (`multipart/form-data`). A form with a stream in it is sent once.
+    #[must_use]
+    pub fn body_multipart(mut self, form: Multipart) -> Self {
+        self.body = Body::Multipart(form);
+        self
+    }
+
     /// Sends a stream, which never lies in memory whole. It is read once: a request with it
-    /// is not sent again after the first byte left.
+    /// is not sent again. A stream that is shorter or longer than the length that is given
+    /// fails the request.
     #[must_use]
     pub fn body_stream(
         mut self,
@@ -280,13 +290,13 @@ impl<T> ApiRequest<T> {
         self.class
     }
 
-    /// The bytes of the body, where it is no stream.
+    /// The bytes of the body, where it is neither a stream nor a form of parts.
     #[must_use]
     pub fn body(&self) -> Option<&[u8]> {
         match &self.body {
             Body::Empty => Some(&[]),
             Body::Json(bytes) | Body::Form(bytes) | Body::Raw { bytes, .. } => Some(bytes),
-            Body::Stream { .. } => None,
+            Body::Multipart(_) | Body::Stream { .. } => None,
         }
     }
 
@@ -309,6 +319,7 @@ impl<T> ApiRequest<T> {
                 content_type: content_type.clone(),
                 bytes: bytes.clone(),
             },
+            Body::Multipart(form) => Body::Multipart(form.again()?),
             Body::Stream { .. } => return None,
         };
         let problem = self.problem.as_ref();

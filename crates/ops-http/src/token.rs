@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::auth::TokenSource;
+use crate::limit::later;
 
 /// A token is replaced when less than this is left of it.
 const MIN_TTL: Duration = Duration::from_secs(60);
@@ -92,12 +93,11 @@ fn refused(err: Error) -> Error {
 
 impl Cached {
     fn new(secret: Secret, ttl: Option<Duration>) -> Self {
-        let now = Instant::now();
         Self {
             secret,
             // A token that lives shorter than the margin is used for half of its life.
-            refresh_at: ttl.map(|ttl| now + ttl.saturating_sub(MIN_TTL).max(ttl / 2)),
-            expires_at: ttl.map(|ttl| now + ttl),
+            refresh_at: ttl.map(|ttl| later(ttl.saturating_sub(MIN_TTL).max(ttl / 2))),
+            expires_at: ttl.map(later),
         }
     }
 

@@ -166,12 +166,19 @@ pub(crate) enum Failure {
     NotSent(Error),
     /// The request may have been executed.
     Lost(Error),
+    /// The stream that was to be sent failed: a part of the request left.
+    BodyFailed(Error),
 }
 
 /// Tells what a failed attempt means. The URL is taken out first: it may hold a secret.
 pub(crate) fn failure(err: reqwest::Error) -> Failure {
     let err = err.without_url();
-    if let Some(tls) = tls_error(&err) {
+    if let Some(body) = cause::<Error>(&err) {
+        let message = "the body of the request could not be read to its end";
+        let error = Error::new(body.kind(), message).with_retry(body.retry());
+        return Failure::BodyFailed(error.with_source(err));
+    }
+    if let Some(tls) = cause(&err) {
         return Failure::NotSent(refused_tls(tls));
     }
     if err.is_builder() {
@@ -200,12 +207,12 @@ pub(crate) fn failure(err: reqwest::Error) -> Failure {
     Failure::Lost(Error::new(kind, message).with_source(err))
 }
 
-/// The error of rustls among the causes.
-fn tls_error<'a>(err: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+/// The error of this type among the causes.
+fn cause<'a, E: StdError + 'static>(err: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     let mut cause = Some(err);
     while let Some(err) = cause {
-        if let Some(tls) = err.downcast_ref::<rustls::Error>() {
-            return Some(tls);
+        if let Some(found) = err.downcast_ref::<E>() {
+            return Some(found);
         }
         // An I/O error leaves out of `source` what it was made of.
         let inner = err

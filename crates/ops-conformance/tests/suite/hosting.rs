@@ -8,10 +8,10 @@ use ops_conformance::async_trait;
 use ops_conformance::hosting::{CASES, HostingFixture};
 use ops_conformance::memory::MemoryHostingFixture;
 use ops_core::Hosting;
-use ops_core::hosting::DeployRequest;
+use ops_core::hosting::{CreateAppRequest, DeployRequest};
 use ops_core::id::AppId;
 
-use crate::matrix::each_case_is_failed_by_its_sabotage_alone;
+use crate::matrix::{each_case_is_failed_by_its_sabotage_alone, the_bare_provider_passes};
 
 mod abilities;
 mod domains;
@@ -26,13 +26,13 @@ mod reference {
 }
 
 /// The in-memory account behind a wrapper that does one thing wrong.
-pub(crate) struct SabotagedFixture {
+struct SabotagedFixture {
     memory: MemoryHostingFixture,
     hosting: Sabotaged,
 }
 
 impl SabotagedFixture {
-    pub(crate) fn new(fault: &'static str) -> Self {
+    fn new(fault: &'static str) -> Self {
         let memory = MemoryHostingFixture::new();
         let hosting = Sabotaged::new(memory.memory().clone(), fault);
         Self { memory, hosting }
@@ -57,7 +57,21 @@ impl HostingFixture for SabotagedFixture {
     }
 
     fn abilities(&self) -> &'static [&'static str] {
+        if self.hosting.is_bare() {
+            return &[];
+        }
         self.memory.abilities()
+    }
+
+    async fn new_app(&self) -> AppId {
+        let hosting = if self.hosting.is_bare() {
+            self.memory.hosting()
+        } else {
+            self.hosting()
+        };
+        let request = CreateAppRequest::new(self.unique("app"));
+        let apps = hosting.as_create_apps().unwrap();
+        apps.create_app(request).await.unwrap().id
     }
 
     fn refused_request(&self) -> Option<DeployRequest> {
@@ -73,9 +87,16 @@ impl HostingFixture for SabotagedFixture {
     }
 }
 
+fn sabotaged(fault: &'static str) -> Box<dyn HostingFixture> {
+    Box::new(SabotagedFixture::new(fault))
+}
+
 #[test]
 fn each_case_is_needed() {
-    each_case_is_failed_by_its_sabotage_alone(CASES, |fault| {
-        Box::new(SabotagedFixture::new(fault))
-    });
+    each_case_is_failed_by_its_sabotage_alone(CASES, sabotaged);
+}
+
+#[test]
+fn a_provider_without_abilities_passes() {
+    the_bare_provider_passes(CASES, sabotaged);
 }

@@ -8,12 +8,19 @@
     reason = "what is sabotaged is a test"
 )]
 
+mod cdn;
 mod database;
 mod dns;
 mod hosting;
 mod leak;
 mod matrix;
 mod monitor;
+mod notifier;
 mod object_store;
+mod pipeline;
 mod quirks;
+// The README tells the cases of all suites.
+#[cfg(feature = "wire")]
 mod readme;
+mod saboteur;
+mod secret_store;

@@ -11,7 +11,7 @@ use ops_core::Timestamp;
 use ops_core::id::{MonitorId, StatusPageId};
 use ops_core::monitor::{ErrorEvent, Monitor, MonitorState};
 
-use crate::matrix::each_case_is_failed_by_its_sabotage_alone;
+use crate::matrix::{each_case_is_failed_by_its_sabotage_alone, the_bare_provider_passes};
 
 mod checks;
 mod heartbeats;
@@ -55,6 +55,9 @@ impl MonitorFixture for SabotagedFixture {
     }
 
     fn abilities(&self) -> &'static [&'static str] {
+        if self.monitor.is_bare() {
+            return &[];
+        }
         self.memory.abilities()
     }
 
@@ -94,9 +97,16 @@ impl MonitorFixture for SabotagedFixture {
     }
 }
 
+fn sabotaged(fault: &'static str) -> Box<dyn MonitorFixture> {
+    Box::new(SabotagedFixture::new(fault))
+}
+
 #[test]
 fn each_case_is_needed() {
-    each_case_is_failed_by_its_sabotage_alone(CASES, |fault| {
-        Box::new(SabotagedFixture::new(fault))
-    });
+    each_case_is_failed_by_its_sabotage_alone(CASES, sabotaged);
+}
+
+#[test]
+fn a_provider_without_abilities_passes() {
+    the_bare_provider_passes(CASES, sabotaged);
 }

@@ -10,7 +10,7 @@ use ops_conformance::memory::MemoryObjectStoreFixture;
 use ops_conformance::object_store::{CASES, ObjectStoreFixture};
 use ops_core::{ObjectStore, Result, Secret};
 
-use crate::matrix::each_case_is_failed_by_its_sabotage_alone;
+use crate::matrix::{each_case_is_failed_by_its_sabotage_alone, the_bare_provider_passes};
 
 mod abilities;
 mod sabotage;
@@ -56,6 +56,9 @@ impl ObjectStoreFixture for SabotagedFixture {
     }
 
     fn abilities(&self) -> &'static [&'static str] {
+        if self.store.is_bare() {
+            return &[];
+        }
         self.memory.abilities()
     }
 
@@ -92,9 +95,16 @@ impl ObjectStoreFixture for SabotagedFixture {
     }
 }
 
+fn sabotaged(fault: &'static str) -> Box<dyn ObjectStoreFixture> {
+    Box::new(SabotagedFixture::new(fault))
+}
+
 #[test]
 fn each_case_is_needed() {
-    each_case_is_failed_by_its_sabotage_alone(CASES, |fault| {
-        Box::new(SabotagedFixture::new(fault))
-    });
+    each_case_is_failed_by_its_sabotage_alone(CASES, sabotaged);
+}
+
+#[test]
+fn a_provider_without_abilities_passes() {
+    the_bare_provider_passes(CASES, sabotaged);
 }

@@ -3,7 +3,10 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use ops_conformance::{Case, database, dns, hosting, monitor, object_store};
+use ops_conformance::{
+    Case, cdn, database, dns, hosting, monitor, notifier, object_store, pipeline, secret_store,
+    wire,
+};
 
 const START: &str = "<!-- cases -->\n";
 const END: &str = "<!-- end of cases -->\n";
@@ -24,7 +27,12 @@ fn tables() -> String {
     table(&mut out, "Database", database::CASES);
     table(&mut out, "ObjectStore", object_store::CASES);
     table(&mut out, "Monitor", monitor::CASES);
+    table(&mut out, "SecretStore", secret_store::CASES);
+    table(&mut out, "Notifier", notifier::CASES);
+    table(&mut out, "Pipeline", pipeline::CASES);
     table(&mut out, "Dns", dns::CASES);
+    table(&mut out, "Cdn", cdn::CASES);
+    table(&mut out, "wire", wire::CASES);
     out.push('\n');
     out
 }
@@ -42,7 +50,7 @@ fn the_readme_tells_the_cases() {
     let (_, written, _) = parts(&readme);
     assert!(
         written == tables(),
-        "the tables are old: cargo test -p ops-conformance --features memory \
+        "the tables are old: cargo test -p ops-conformance --features memory,wire \
          write_the_readme -- --ignored"
     );
 }
@@ -73,5 +81,10 @@ fn an_id_and_the_name_of_its_test_agree() {
     assert_well_formed("D", database::CASES);
     assert_well_formed("O", object_store::CASES);
     assert_well_formed("M", monitor::CASES);
+    assert_well_formed("S", secret_store::CASES);
+    assert_well_formed("N", notifier::CASES);
+    assert_well_formed("P", pipeline::CASES);
     assert_well_formed("DNS", dns::CASES);
+    assert_well_formed("C", cdn::CASES);
+    assert_well_formed("W", wire::CASES);
 }

@@ -7,28 +7,17 @@ use ops_core::id::IdempotencyKey;
 use ops_core::memory::MemoryCdn;
 use ops_core::{CdnExt, ErrorKind, WaitOptions};
 
-use crate::contract::cdn as contract;
+mod suite {
+    use ops_conformance::memory::MemoryCdnFixture;
 
-macro_rules! contract {
-    ($($case:ident),+ $(,)?) => {$(
-        #[tokio::test(start_paused = true)]
-        async fn $case() {
-            contract::$case(&MemoryCdn::new(["shop.example"])).await;
-            contract::$case(&MemoryCdn::new(["shop.example"]).slow()).await;
-        }
-    )+};
+    ops_conformance::cdn!(MemoryCdnFixture::new());
 }
 
-contract!(
-    everything_urls_and_prefixes_are_purged,
-    purging_what_is_not_cached_succeeds,
-    nothing_named_is_never_taken_for_everything,
-    what_is_no_url_of_the_zone_is_refused,
-    more_than_fits_one_request_is_purged,
-    tags_are_purged_and_bad_ones_refused,
-    hosts_are_purged_and_those_of_others_refused,
-    a_purge_is_followed_to_its_end,
-);
+mod slow {
+    use ops_conformance::memory::MemoryCdnFixture;
+
+    ops_conformance::cdn!(MemoryCdnFixture::slow());
+}
 
 const URLS: [&str; 5] = [
     "http://shop.example/app.js",

@@ -5,12 +5,11 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a contract case is a test, in a function of its own"
+    reason = "a helper of a test is a test, in a function of its own"
 )]
 
 mod abilities;
 mod cdn;
-mod contract;
 mod database;
 mod dns;
 mod faulty;
@@ -22,6 +21,7 @@ mod monitor;
 mod notifier;
 mod object_store;
 mod pipeline;
+mod scripted;
 mod secret_store;
 mod support;
 mod transfer;

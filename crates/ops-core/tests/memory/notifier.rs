@@ -2,37 +2,49 @@
 
 use std::sync::Arc;
 
+use ops_core::id::DedupKey;
 use ops_core::memory::MemoryNotifier;
-use ops_core::notifier::{DeliveryState, NotificationEvent, Notifier, NotifierLimits};
+use ops_core::monitor::IncidentSeverity;
+use ops_core::notifier::{
+    DeliveryState, Notification, NotificationEvent, Notifier, NotifierLimits,
+};
 use ops_core::{Clock, ErrorKind, NotifierExt};
 
-use crate::contract::notifier as contract;
-use crate::contract::notifier::alert;
-use crate::support::{DAY, ManualClock};
+use crate::support::{DAY, ManualClock, at};
 
-macro_rules! contract {
-    ($($case:ident),+ $(,)?) => {$(
-        #[tokio::test]
-        async fn $case() {
-            let limits = NotifierLimits::default().with_max_text_chars(160);
-            contract::$case(&MemoryNotifier::new()).await;
-            contract::$case(&MemoryNotifier::new().with_limits(limits)).await;
-        }
-    )+};
+mod suite {
+    use ops_conformance::memory::MemoryNotifierFixture;
+
+    ops_conformance::notifier!(MemoryNotifierFixture::new());
 }
 
-contract!(
-    every_event_of_an_alert_is_accepted,
-    every_severity_is_accepted,
-    acknowledging_or_resolving_what_is_not_open_succeeds,
-    the_longest_dedup_key_is_taken,
-    a_text_that_is_too_long_is_cut_and_not_refused,
-    special_characters_are_taken_as_text,
-    a_delivery_is_followed_to_its_end,
-    a_delivery_that_is_missing_is_not_found,
-    a_deployment_is_marked,
-    a_test_is_fired_and_resolved,
-);
+mod short {
+    use ops_conformance::memory::MemoryNotifierFixture;
+
+    ops_conformance::notifier!(MemoryNotifierFixture::with_max_text_chars(160));
+}
+
+fn alert(key: &str) -> Notification {
+    let key = DedupKey::new(key).unwrap();
+    let now = at("2026-01-01T00:00:00Z");
+    Notification::new(key, IncidentSeverity::P1, "the disk is 91 % full", now)
+        .with_source("shop:prod")
+}
+
+#[tokio::test]
+async fn a_test_is_fired_and_resolved() {
+    let notifier = MemoryNotifier::new();
+    let now = at("2026-01-01T00:00:00Z");
+    let delivery = notifier.send_test("shop:prod", now).await.unwrap();
+    assert_eq!(delivery.state, DeliveryState::Accepted);
+    let received = notifier.received();
+    let events: Vec<_> = received.iter().map(|it| it.notification.event).collect();
+    assert_eq!(
+        events,
+        [NotificationEvent::Firing, NotificationEvent::Resolved]
+    );
+    assert!(notifier.open_alerts().is_empty());
+}
 
 #[tokio::test]
 async fn notifications_with_one_key_are_about_one_alert() {

@@ -4,42 +4,54 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use ops_core::id::RunId;
 use ops_core::memory::MemoryPipeline;
 use ops_core::monitor::DeployMarker;
 use ops_core::pipeline::{
-    GitReference, Pipeline, RerunRequest, RerunScope, RunInputs, RunQuery, RunState,
+    GitReference, Pipeline, RerunRequest, RerunScope, Run, RunInputs, RunQuery, RunState,
     StartRunRequest,
 };
 use ops_core::{Clock, ErrorKind, PipelineExt, RunOutcome, WaitOptions};
 
-use crate::contract::pipeline as contract;
-use crate::contract::pipeline::{end, ids, main_branch, start};
 use crate::support::{DAY, ManualClock, all, at};
 
-macro_rules! contract {
-    ($($case:ident),+ $(,)?) => {$(
-        #[tokio::test(start_paused = true)]
-        async fn $case() {
-            contract::$case(&MemoryPipeline::new()).await;
-        }
-    )+};
+mod suite {
+    use ops_conformance::memory::MemoryPipelineFixture;
+
+    ops_conformance::pipeline!(MemoryPipelineFixture::new());
 }
 
-contract!(
-    a_run_is_accepted_and_comes_to_its_end,
-    the_run_that_is_answered_is_the_one_that_was_started,
-    runs_are_listed_newest_first,
-    a_listing_is_filtered,
-    what_is_missing_is_not_found,
-    one_idempotency_key_starts_one_run_or_is_unsupported,
-    more_inputs_than_the_vendor_takes_are_refused,
-    a_run_that_is_canceled_ends_so,
-    a_run_that_has_ended_is_not_canceled,
-    a_run_is_run_again_on_the_same_commit,
-    a_run_that_cannot_be_run_again_is_a_conflict,
-    the_jobs_of_a_run_end_with_it,
-    waiting_answers_how_the_run_has_ended,
-);
+fn main_branch() -> GitReference {
+    GitReference::Branch("main".to_owned())
+}
+
+async fn start(pipeline: &dyn Pipeline) -> Run {
+    let request = StartRunRequest::new(main_branch());
+    pipeline.start_run(request).await.unwrap()
+}
+
+async fn end(pipeline: &dyn Pipeline, run: &RunId) -> Run {
+    let wait = WaitOptions::default();
+    pipeline
+        .wait_for_run(run, RunState::is_terminal, wait, tokio::time::sleep)
+        .await
+        .unwrap()
+}
+
+async fn ids(pipeline: &dyn Pipeline, query: RunQuery) -> Vec<RunId> {
+    let runs = all(pipeline.list_runs(query)).await;
+    runs.into_iter().map(|run| run.id).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_answers_how_the_run_has_ended() {
+    let pipeline = MemoryPipeline::new();
+    let request = StartRunRequest::new(main_branch());
+    let wait = WaitOptions::default();
+    let outcome = pipeline.run_and_wait(request, wait, tokio::time::sleep);
+    let outcome = outcome.await.unwrap();
+    assert!(matches!(outcome, RunOutcome::Succeeded(_)), "{outcome:?}");
+}
 
 #[tokio::test]
 async fn a_run_advances_one_step_per_look_and_keeps_its_times() {

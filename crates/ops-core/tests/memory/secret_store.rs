@@ -3,60 +3,74 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ops_core::id::SecretName;
 use ops_core::memory::MemorySecretStore;
 use ops_core::secret_store::{RotationState, SecretStore, SetSecretRequest};
-use ops_core::{Error, ErrorKind, Report, SecretStoreExt};
+use ops_core::{EnsureOutcome, Error, ErrorKind, Report, SecretStoreExt};
 
-use crate::contract::secret_store as contract;
-use crate::contract::secret_store::{CANARY, name, set};
 use crate::support::{DAY, ManualClock, all};
 
-/// Each case with a store that can be read, and those that allow it with one that cannot.
-macro_rules! contract {
-    (any { $($any:ident),+ $(,)? } readable { $($readable:ident),+ $(,)? }) => {
-        $(
-            #[tokio::test]
-            async fn $any() {
-                contract::$any(&MemorySecretStore::new()).await;
-                contract::$any(&MemorySecretStore::new().without_reading()).await;
-            }
-        )+
-        $(
-            #[tokio::test]
-            async fn $readable() {
-                contract::$readable(&MemorySecretStore::new()).await;
-            }
-        )+
-    };
+mod suite {
+    use ops_conformance::memory::MemorySecretStoreFixture;
+
+    ops_conformance::secret_store!(MemorySecretStoreFixture::new());
 }
 
-contract!(
-    any {
-        what_was_set_is_listed_and_described_under_its_name,
-        a_secret_that_is_missing_is_not_found,
-        no_value_is_in_a_listing_an_error_or_a_debug,
-        setting_again_replaces_the_value_and_nothing_else,
-        a_value_that_cannot_be_kept_is_refused_and_changes_nothing,
-        deleting_a_secret_twice_succeeds,
-        a_deleted_name_can_be_set_again_at_once,
-        a_secret_without_rotation_is_not_rotated,
-        ensuring_a_secret_sets_only_what_differs,
-    }
-    readable {
-        a_value_is_kept_byte_for_byte,
-        several_secrets_are_read_in_order_and_one_missing_fails_alone,
-        a_set_makes_a_version_and_the_one_before_stays_readable,
-        one_idempotency_key_makes_one_version,
-        a_deleted_secret_comes_back_with_its_value,
-    }
-);
+mod read_only {
+    use ops_conformance::memory::MemorySecretStoreFixture;
+
+    ops_conformance::secret_store!(MemorySecretStoreFixture::read_only());
+}
+
+mod write_only {
+    use ops_conformance::memory::MemorySecretStoreFixture;
+
+    ops_conformance::secret_store!(MemorySecretStoreFixture::write_only());
+}
+
+/// Looks like nothing else, so that it is found wherever it leaks.
+const CANARY: &str = "canary-7f3a9d61-value";
+
+fn name(text: &str) -> SecretName {
+    SecretName::new(text).unwrap()
+}
+
+async fn set(store: &dyn SecretStore, key: &str, value: &str) {
+    let request = SetSecretRequest::new(value);
+    let write = store.require_write_secrets().unwrap();
+    write.set_secret(&name(key), request).await.unwrap();
+}
 
 #[tokio::test]
-async fn a_rotation_replaces_the_value_when_it_has_ended() {
+async fn ensuring_a_secret_sets_only_what_is_known_to_differ() {
+    let whole = MemorySecretStore::new();
+    let write_only = MemorySecretStore::new().without_reading();
+    for (store, again) in [
+        (whole, EnsureOutcome::Unchanged),
+        (write_only, EnsureOutcome::Updated),
+    ] {
+        let wanted = [
+            ("1", EnsureOutcome::Created),
+            ("1", again),
+            ("2", EnsureOutcome::Updated),
+        ];
+        for (value, outcome) in wanted {
+            let ensured = store.ensure_secret(&name("A"), value.into()).await.unwrap();
+            assert_eq!(ensured.outcome, outcome, "{value}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_to_the_same_value_does_not_repeat_it() {
     let store = MemorySecretStore::new();
-    set(&store, "ROTATED", "old").await;
-    store.configure_rotation(&name("ROTATED"), DAY).unwrap();
-    contract::a_rotation_replaces_the_value_when_it_has_ended(&store).await;
+    set(&store, "JWT_SECRET", CANARY).await;
+    let broken = || async { Err(broken()) };
+    let name = name("JWT_SECRET");
+    let same = store.rotate_to(&name, CANARY.into(), broken);
+    let err = same.await.unwrap_err();
+    let seen = format!("{err} {err:?} {}", Report(&err));
+    assert!(!seen.contains("canary"), "{seen}");
 }
 
 #[tokio::test]

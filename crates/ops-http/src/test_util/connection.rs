@@ -12,6 +12,7 @@ use super::reply::{Fault, Reply};
 use super::{Recorded, Shared};
 
 const MAX_HEADERS: usize = 100;
+const CHUNK: usize = 16 * 1024;
 
 pub(super) async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>) {
     let Ok(listener) = TcpListener::from_std(listener) else {
@@ -32,7 +33,10 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     while let Some(request) = read_request(&mut stream, &mut buffer).await? {
         let head = request.method == Method::HEAD;
         let reply = shared.answer(request);
-        tokio::time::sleep(reply.delay).await;
+        // A timer has a grain of a millisecond, also for no time at all.
+        if !reply.delay.is_zero() {
+            tokio::time::sleep(reply.delay).await;
+        }
         if !write_reply(&mut stream, &reply, head).await? {
             break;
         }
@@ -139,7 +143,9 @@ async fn write_reply(stream: &mut TcpStream, reply: &Reply, head: bool) -> io::R
         text.extend([name, ": ", value, "\r\n"]);
     }
     let bodiless = matches!(reply.status, 100..=199 | 204 | 304);
-    if !bodiless {
+    if reply.fault == Fault::Chunked {
+        text.push_str("transfer-encoding: chunked\r\n");
+    } else if !bodiless {
         text.extend(["content-length: ", &reply.body.len().to_string(), "\r\n"]);
     }
     text.push_str("\r\n");
@@ -161,6 +167,16 @@ async fn write_reply(stream: &mut TcpStream, reply: &Reply, head: bool) -> io::R
                 stream.write_all(&[*byte]).await?;
                 tokio::time::sleep(pause).await;
             }
+        }
+        Fault::Chunked => {
+            for chunk in body.chunks(CHUNK) {
+                stream
+                    .write_all(format!("{:x}\r\n", chunk.len()).as_bytes())
+                    .await?;
+                stream.write_all(chunk).await?;
+                stream.write_all(b"\r\n").await?;
+            }
+            stream.write_all(b"0\r\n\r\n").await?;
         }
         Fault::None => stream.write_all(body).await?,
     }

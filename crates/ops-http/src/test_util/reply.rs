@@ -40,6 +40,8 @@ pub(super) enum Fault {
     Truncated,
     /// One byte, a pause, and so on.
     Drip(Duration),
+    /// The length is not announced.
+    Chunked,
 }
 
 impl Reply {
@@ -81,6 +83,35 @@ impl Reply {
         self.body("text/html; charset=utf-8", page)
     }
 
+    /// Replaces the body, and the header that tells its type; `None` leaves that header out.
+    pub fn with_body(mut self, content_type: Option<&str>, body: impl Into<Bytes>) -> Self {
+        self.headers
+            .retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
+        if let Some(content_type) = content_type {
+            return self.body(content_type, body);
+        }
+        self.body = body.into();
+        self
+    }
+
+    /// Replaces the status.
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.body
+    }
+
     /// Waits before the answer.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
@@ -108,6 +139,12 @@ impl Reply {
     /// Sends the body byte by byte, with a pause behind each.
     pub fn drip(mut self, pause: Duration) -> Self {
         self.fault = Fault::Drip(pause);
+        self
+    }
+
+    /// Sends the body in chunks, so that nobody knows its length before it ends.
+    pub fn chunked(mut self) -> Self {
+        self.fault = Fault::Chunked;
         self
     }
 

@@ -5,9 +5,11 @@
     reason = "a test whose preparation fails has failed"
 )]
 
+mod hostile;
 mod leak;
 mod pages;
 mod retry;
 mod support;
 mod tls;
+mod uploads;
 mod wire;

@@ -169,12 +169,38 @@ async fn a_cursor_may_stand_in_the_body() {
 async fn a_vendor_that_goes_round_in_circles_is_an_error() {
     let elsewhere = MockServer::start([]);
     let foreign = format!("{}/things", elsewhere.base_url());
-    let cases: [(Paging, Split, Reply, &str); 5] = [
+    let round = "the listing comes back to a page that was read";
+    let foreign_link = format!("<{foreign}>; rel=\"next\"");
+    let cases: [(Paging, Split, Reply, &str); 9] = [
         (
             Paging::Cursor("cursor"),
             by_cursor,
             page(&[1], Some("same"), false),
-            "the listing comes back to a page that was read",
+            round,
+        ),
+        (
+            Paging::NextUrl,
+            by_url,
+            page(&[1], Some("/things?page=2"), false),
+            round,
+        ),
+        (
+            Paging::LinkHeader,
+            by_number,
+            page(&[], None, false).header("link", "</things?page=2>; rel=next"),
+            round,
+        ),
+        (
+            Paging::LinkHeader,
+            by_number,
+            page(&[1], None, false).header("link", foreign_link),
+            "the next page is at another host, which is not followed",
+        ),
+        (
+            Paging::NextUrl,
+            by_url,
+            page(&[1], Some("https://"), false),
+            "the next page is at something that is no URL",
         ),
         (
             Paging::Cursor("cursor"),
@@ -206,6 +232,53 @@ async fn a_vendor_that_goes_round_in_circles_is_an_error() {
         let err = list(&server, paging, split).await.unwrap_err();
         assert_eq!((err.kind(), err.message()), (ErrorKind::Decode, message));
         assert_eq!(err.operation(), Some("list"));
+    }
+}
+
+#[tokio::test]
+async fn a_circle_of_several_pages_is_found_as_well() {
+    let server = MockServer::serving(|request| {
+        let next = match request.query("cursor").as_deref() {
+            Some("a") => "b",
+            Some("b") => "c",
+            _ => "a",
+        };
+        page(&[1], Some(next), false)
+    });
+    let err = list(&server, Paging::Cursor("cursor"), by_cursor)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        err.message(),
+        "the listing comes back to a page that was read"
+    );
+    assert_eq!(server.requests().len(), 4);
+
+    let server = MockServer::serving(|_| page(&[1], Some("same"), false));
+    let request = ApiRequest::new(&SEARCH)
+        .body_json(&json!({ "after": null }))
+        .json::<Page>()
+        .paged(Paging::BodyCursor("/after"), by_cursor);
+    let items = client(&server).pages(request).try_collect::<Vec<_>>();
+    assert_eq!(items.await.unwrap_err().kind(), ErrorKind::Decode);
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn another_port_and_another_scheme_are_another_host() {
+    for foreign in [
+        "https://127.0.0.1/things",
+        "http://127.0.0.1:1/",
+        "//else.example/",
+        "ftp://127.0.0.1/",
+    ] {
+        let server = MockServer::serving(move |_| page(&[1], Some(foreign), false));
+        let err = list(&server, Paging::NextUrl, by_url).await.unwrap_err();
+        assert_eq!(
+            err.message(),
+            "the next page is at another host, which is not followed"
+        );
+        assert_eq!(server.requests().len(), 1);
     }
 }
 

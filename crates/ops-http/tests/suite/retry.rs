@@ -12,6 +12,14 @@ use crate::support::{GET, POST, PUT, builder, call, client, eager};
 
 /// How often an operation is sent where the first answer is this and the next a success.
 async fn sent(operation: &'static Operation, first: Reply) -> (usize, Result<String>) {
+    sent_within(Duration::from_secs(60), operation, first).await
+}
+
+async fn sent_within(
+    timeout: Duration,
+    operation: &'static Operation,
+    first: Reply,
+) -> (usize, Result<String>) {
     let server = MockServer::serving({
         let asked = AtomicU32::new(0);
         move |_| match asked.fetch_add(1, Ordering::SeqCst) {
@@ -19,7 +27,6 @@ async fn sent(operation: &'static Operation, first: Reply) -> (usize, Result<Str
             _ => respond(200).json(&"done"),
         }
     });
-    let timeout = Duration::from_millis(300);
     let client = builder(server.base_url())
         .attempt_timeout(timeout)
         .build()
@@ -30,7 +37,6 @@ async fn sent(operation: &'static Operation, first: Reply) -> (usize, Result<Str
 
 #[tokio::test]
 async fn what_may_have_been_executed_is_repeated_only_where_that_is_harmless() {
-    let slow = Duration::from_secs(5);
     for first in [
         respond(408),
         respond(500),
@@ -40,10 +46,6 @@ async fn what_may_have_been_executed_is_repeated_only_where_that_is_harmless() {
         respond(200).json(&"lost").reset(),
         respond(200).json(&"lost").reset_after_headers(),
         respond(200).json(&"a longer text").truncated(),
-        respond(200).json(&"late").delay(slow),
-        respond(200)
-            .json(&"a slow text")
-            .drip(Duration::from_millis(100)),
     ] {
         for operation in [&GET, &PUT] {
             let (times, outcome) = sent(operation, first.clone()).await;
@@ -56,6 +58,29 @@ async fn what_may_have_been_executed_is_repeated_only_where_that_is_harmless() {
             (1, Retry::OutcomeUnknown),
             "{first:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn so_is_what_was_not_answered_in_time() {
+    let minute = Duration::from_secs(60);
+    // Long enough for the second answer on a machine that is busy.
+    let timeout = Duration::from_secs(3);
+    for first in [
+        respond(200).json(&"late").delay(minute),
+        respond(200).json(&"a slow text").drip(minute),
+    ] {
+        let (get, put, post) = tokio::join!(
+            sent_within(timeout, &GET, first.clone()),
+            sent_within(timeout, &PUT, first.clone()),
+            sent_within(timeout, &POST, first.clone()),
+        );
+        for (times, outcome) in [get, put] {
+            assert_eq!((times, outcome.unwrap().as_str()), (2, "done"), "{first:?}");
+        }
+        let err = post.1.unwrap_err();
+        assert_eq!((err.kind(), post.0), (ErrorKind::Timeout, 1), "{first:?}");
+        assert_eq!(err.retry(), Retry::OutcomeUnknown, "{first:?}");
     }
 }
 
@@ -133,19 +158,19 @@ async fn a_wait_that_is_too_long_is_handed_to_the_caller() {
     let err = client(&server).execute(call(&GET)).await.unwrap_err();
     assert_eq!(err.kind(), ErrorKind::RateLimited);
     assert_eq!(err.retry(), Retry::After(Duration::from_secs(3600)));
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < Duration::from_secs(60));
 }
 
 #[tokio::test]
 async fn nobody_sleeps_past_the_deadline() {
     let server = MockServer::start([respond(503).header("retry-after", "30")]);
-    let policy = eager().with_deadline(Duration::from_secs(2));
+    let policy = eager().with_deadline(Duration::from_secs(25));
     let client = builder(server.base_url()).retry(policy).build().unwrap();
     let begun = Instant::now();
     let err = client.execute(call(&GET)).await.unwrap_err();
     assert_eq!(err.retry(), Retry::After(Duration::from_secs(30)));
     assert!(
-        begun.elapsed() < Duration::from_secs(1),
+        begun.elapsed() < Duration::from_secs(20),
         "{:?}",
         begun.elapsed()
     );

@@ -216,7 +216,7 @@ async fn a_call_that_is_dropped_gives_back_its_place() {
     slow.abort();
     let begun = Instant::now();
     client.execute(call(&GET)).await.unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert!(begun.elapsed() < Duration::from_secs(50));
 }
 
 #[tokio::test]

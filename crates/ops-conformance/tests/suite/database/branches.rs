@@ -6,7 +6,8 @@ use ops_core::database::{Branch, Branching, ConnectInfo, CreateBranchRequest};
 use ops_core::id::BranchId;
 use ops_core::{Database, DeleteOutcome, Error, ErrorKind, ItemStream, Result};
 
-use super::sabotage::{Sabotaged, wrong};
+use super::sabotage::Sabotaged;
+use crate::saboteur::wrong;
 
 const MISSING: &str = "ops-test-no-such-branch";
 

@@ -10,7 +10,8 @@ use ops_core::database::{
 use ops_core::id::{DatabaseId, NativeBackupId};
 use ops_core::{DeleteOutcome, Error, ErrorKind, ItemStream, Result};
 
-use super::sabotage::{Sabotaged, wrong};
+use super::sabotage::Sabotaged;
+use crate::saboteur::wrong;
 
 const MISSING: &str = "ops-test-no-such-database";
 

@@ -1,8 +1,6 @@
 //! The wrapper that does one thing wrong, and its base methods.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use ops_conformance::async_trait;
 use ops_core::database::{
@@ -13,17 +11,9 @@ use ops_core::id::{BranchId, DatabaseId, IdempotencyKey, ProviderId};
 use ops_core::memory::MemoryDatabase;
 use ops_core::{Database, Error, ErrorKind, Result};
 
-/// A wrapper around the account in memory that shows every behavior except the one of the
-/// case `fault`.
-#[derive(Clone)]
-pub(super) struct Sabotaged(Arc<Inner>);
+use crate::saboteur::{Saboteur, wrong};
 
-struct Inner {
-    memory: MemoryDatabase,
-    fault: &'static str,
-    is_busy: AtomicBool,
-    notes: Mutex<Notes>,
-}
+pub(super) type Sabotaged = Saboteur<MemoryDatabase, Notes>;
 
 /// What a fault needs to remember.
 #[derive(Default)]
@@ -33,35 +23,10 @@ pub(super) struct Notes {
     pub(super) resized: Vec<DatabaseId>,
     pub(super) deleted: Vec<DatabaseInstance>,
     pub(super) branches: Vec<BranchId>,
-}
-
-/// Not the error that a case expects.
-pub(super) fn wrong<T>() -> Result<T> {
-    Err(Error::new(ErrorKind::Internal, "sabotaged"))
+    is_busy: bool,
 }
 
 impl Sabotaged {
-    pub(super) fn new(memory: MemoryDatabase, fault: &'static str) -> Self {
-        Self(Arc::new(Inner {
-            memory,
-            fault,
-            is_busy: AtomicBool::new(false),
-            notes: Mutex::default(),
-        }))
-    }
-
-    pub(super) fn memory(&self) -> &MemoryDatabase {
-        &self.0.memory
-    }
-
-    pub(super) fn is(&self, case: &str) -> bool {
-        self.0.fault == case
-    }
-
-    pub(super) fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.0.notes.lock().unwrap()
-    }
-
     pub(super) fn made_branches(&self) -> Vec<BranchId> {
         self.notes().branches.clone()
     }
@@ -107,11 +72,11 @@ impl Database for Sabotaged {
 
     async fn connect_info(&self) -> Result<ConnectInfo> {
         if self.is("D-007") {
-            if self.0.is_busy.swap(true, Ordering::Relaxed) {
+            if std::mem::replace(&mut self.notes().is_busy, true) {
                 return Err(Error::new(ErrorKind::Conflict, "another call runs"));
             }
             tokio::task::yield_now().await;
-            self.0.is_busy.store(false, Ordering::Relaxed);
+            self.notes().is_busy = false;
         }
         self.memory().connect_info().await
     }
@@ -124,26 +89,26 @@ impl Database for Sabotaged {
     }
 
     fn as_provision(&self) -> Option<&dyn Provision> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn Provision)
     }
 
     fn as_native_backups(&self) -> Option<&dyn NativeBackups> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn NativeBackups)
     }
 
     fn as_branching(&self) -> Option<&dyn Branching> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn Branching)
     }
 
     fn as_stats(&self) -> Option<&dyn Stats> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn Stats)
     }
 
     fn as_audit(&self) -> Option<&dyn Audit> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn Audit)
     }
 
     fn as_usage(&self) -> Option<&dyn Usage> {
-        (!self.is("D-001")).then_some(self as &dyn Usage)
+        (!self.is_bare() && !self.is("D-001")).then_some(self as &dyn Usage)
     }
 }

@@ -1,7 +1,6 @@
 //! The wrapper that does one thing wrong.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use ops_conformance::async_trait;
@@ -13,26 +12,16 @@ use ops_core::id::{ProviderId, ZoneId};
 use ops_core::memory::MemoryDns;
 use ops_core::{DeleteOutcome, Error, ErrorKind, ItemStream, Result};
 
-/// A wrapper around the zones in memory that shows every behavior except the one of the
-/// case `fault`.
-#[derive(Clone)]
-pub(super) struct Sabotaged {
-    memory: MemoryDns,
-    fault: &'static str,
-    notes: Arc<Mutex<Notes>>,
-}
+use crate::saboteur::{Saboteur, wrong};
+
+pub(super) type Sabotaged = Saboteur<MemoryDns, Notes>;
 
 /// What a fault needs to remember.
 #[derive(Default)]
-struct Notes {
+pub(super) struct Notes {
     asked: Option<RecordSet>,
     is_refused: bool,
     deleted: Vec<DnsName>,
-}
-
-/// Not the error that a case expects.
-fn wrong<T>() -> Result<T> {
-    Err(Error::new(ErrorKind::Internal, "sabotaged"))
 }
 
 /// One item for each record.
@@ -49,26 +38,9 @@ fn split(sets: Vec<RecordSet>) -> Vec<RecordSet> {
 }
 
 impl Sabotaged {
-    pub(super) fn new(memory: MemoryDns, fault: &'static str) -> Self {
-        let notes = Arc::default();
-        Self {
-            memory,
-            fault,
-            notes,
-        }
-    }
-
-    fn is(&self, case: &str) -> bool {
-        self.fault == case
-    }
-
-    fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap()
-    }
-
     async fn sets(&self, zone: &ZoneId) -> Vec<RecordSet> {
         let query = RecordQuery::default();
-        let listed = self.memory.list_record_sets(zone, query).try_collect();
+        let listed = self.memory().list_record_sets(zone, query).try_collect();
         listed.await.unwrap_or_default()
     }
 
@@ -88,7 +60,7 @@ impl Sabotaged {
 
     /// What a fault makes of a set that is put.
     fn twist(&self, set: &mut RecordSet) {
-        let limits = self.memory.limits();
+        let limits = self.memory().limits();
         let is_short = set.ttl < limits.min_ttl;
         let is_long = set.ttl > limits.max_ttl;
         let forgets = match set.ttl {
@@ -134,7 +106,7 @@ impl Sabotaged {
                 || (self.is("DNS-022") && other.name == set.name && other.kind != set.kind);
             if goes {
                 let deleted = self
-                    .memory
+                    .memory()
                     .delete_record_set(zone, &other.name, &other.kind);
                 deleted.await.unwrap();
             }
@@ -146,7 +118,7 @@ impl Sabotaged {
         self.notes().is_refused = true;
         let is_cname = set.kind == RecordType::Cname;
         let is_conflict = err.kind() == ErrorKind::Conflict;
-        let apex = self.memory.zone(zone).await.map(|zone| zone.name);
+        let apex = self.memory().zone(zone).await.map(|zone| zone.name);
         let is_near = |apex: DnsName| {
             set.name.as_str().ends_with(apex.as_str()) && !set.name.is_within(&apex)
         };
@@ -162,7 +134,7 @@ impl Sabotaged {
         if self.is("DNS-028") {
             let mut without = set;
             without.ttl = None;
-            let _ = self.memory.put_record_set(zone, without).await;
+            let _ = self.memory().put_record_set(zone, without).await;
         }
         Err(err)
     }
@@ -170,29 +142,29 @@ impl Sabotaged {
 
 impl fmt::Debug for Sabotaged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sabotaged({})", self.fault)
+        write!(f, "Sabotaged({})", self.fault())
     }
 }
 
 #[async_trait]
 impl Dns for Sabotaged {
     fn provider(&self) -> ProviderId {
-        self.memory.provider()
+        self.memory().provider()
     }
 
     fn limits(&self) -> DnsLimits {
-        self.memory.limits()
+        self.memory().limits()
     }
 
     fn list_zones(&self) -> ItemStream<Zone> {
         if self.is("DNS-003") {
             return stream::empty().boxed();
         }
-        self.memory.list_zones()
+        self.memory().list_zones()
     }
 
     async fn zone(&self, zone: &ZoneId) -> Result<Zone> {
-        match self.memory.zone(zone).await {
+        match self.memory().zone(zone).await {
             Ok(mut zone) if self.is("DNS-002") => {
                 zone.name = DnsName::new("another.example")?;
                 Ok(zone)
@@ -211,7 +183,7 @@ impl Dns for Sabotaged {
             query.kind = None;
         }
         let (this, is_whole) = (self.clone(), !by_name && !by_kind);
-        let listed = self.memory.list_record_sets(zone, query);
+        let listed = self.memory().list_record_sets(zone, query);
         let items = async move {
             let mut sets: Vec<RecordSet> = match listed.try_collect().await {
                 Ok(sets) => sets,
@@ -246,14 +218,14 @@ impl Dns for Sabotaged {
             return wrong();
         }
         if self.is("DNS-055") && self.notes().is_refused {
-            let apex = self.memory.zone(zone).await?.name;
+            let apex = self.memory().zone(zone).await?.name;
             if set.name.is_within(&apex) {
                 return wrong();
             }
         }
         self.twist(&mut set);
         self.break_others(zone, &mut set).await;
-        match self.memory.put_record_set(zone, set.clone()).await {
+        match self.memory().put_record_set(zone, set.clone()).await {
             Ok(mut put) => {
                 if self.is("DNS-024") {
                     put.records.clear();
@@ -270,7 +242,7 @@ impl Dns for Sabotaged {
         name: &DnsName,
         kind: &RecordType,
     ) -> Result<DeleteOutcome> {
-        if self.is("DNS-040") && self.memory.zone(zone).await.is_ok() {
+        if self.is("DNS-040") && self.memory().zone(zone).await.is_ok() {
             let mut notes = self.notes();
             if notes.deleted.contains(name) {
                 return Ok(DeleteOutcome::AlreadyGone);
@@ -283,12 +255,12 @@ impl Dns for Sabotaged {
                 || (self.is("DNS-042") && other.kind == *kind);
             if goes && (other.name != *name || other.kind != *kind) {
                 let deleted = self
-                    .memory
+                    .memory()
                     .delete_record_set(zone, &other.name, &other.kind);
                 deleted.await?;
             }
         }
-        match self.memory.delete_record_set(zone, name, kind).await {
+        match self.memory().delete_record_set(zone, name, kind).await {
             Ok(DeleteOutcome::AlreadyGone) if self.is("DNS-043") => wrong(),
             Err(_) if self.is("DNS-007") => Ok(DeleteOutcome::AlreadyGone),
             answer => answer,
@@ -296,14 +268,14 @@ impl Dns for Sabotaged {
     }
 
     fn as_zone_tls(&self) -> Option<&dyn ZoneTls> {
-        (!self.is("DNS-001")).then_some(self as &dyn ZoneTls)
+        (!self.is_bare() && !self.is("DNS-001")).then_some(self as &dyn ZoneTls)
     }
 }
 
 #[async_trait]
 impl ZoneTls for Sabotaged {
     async fn tls_settings(&self, zone: &ZoneId) -> Result<ZoneTlsSettings> {
-        match self.memory.tls_settings(zone).await {
+        match self.memory().tls_settings(zone).await {
             Ok(mut settings) if self.is("DNS-068") => {
                 settings.always_https = None;
                 Ok(settings)
@@ -335,19 +307,19 @@ impl ZoneTls for Sabotaged {
             change.hsts = None;
         }
         let http3 = change.http3;
-        match self.memory.set_tls_settings(zone, change).await {
+        match self.memory().set_tls_settings(zone, change).await {
             Err(err) if err.is_not_found() => {
                 if self.is("DNS-070") {
                     return Ok(ZoneTlsSettings::default());
                 }
                 Err(err)
             }
-            Err(_) if self.is("DNS-065") && !is_preload => self.memory.tls_settings(zone).await,
-            Err(_) if self.is("DNS-066") && is_preload => self.memory.tls_settings(zone).await,
+            Err(_) if self.is("DNS-065") && !is_preload => self.memory().tls_settings(zone).await,
+            Err(_) if self.is("DNS-066") && is_preload => self.memory().tls_settings(zone).await,
             Err(err) => {
                 if let (true, Some(http3)) = (self.is("DNS-067"), http3) {
                     let change = ZoneTlsChange::default().with_http3(http3);
-                    self.memory.set_tls_settings(zone, change).await?;
+                    self.memory().set_tls_settings(zone, change).await?;
                 }
                 Err(err)
             }

@@ -12,7 +12,8 @@ use ops_core::id::{AppId, IdempotencyKey};
 use ops_core::usage::{UsageQuery, UsageReport};
 use ops_core::{Error, ErrorKind, Result, Secret};
 
-use super::sabotage::{Sabotaged, is_missing, wrong};
+use super::sabotage::{Sabotaged, is_missing};
+use crate::saboteur::wrong;
 
 impl Sabotaged {
     /// Whether a key was seen before.

@@ -6,7 +6,8 @@ use ops_core::hosting::{CertificateState, Domain, DomainState, Domains, LogLine,
 use ops_core::id::{AppId, DomainId};
 use ops_core::{DeleteOutcome, Error, ErrorKind, ItemStream, Result};
 
-use super::sabotage::{Sabotaged, is_missing, wrong};
+use super::sabotage::{Sabotaged, is_missing};
+use crate::saboteur::wrong;
 
 fn made_up() -> Result<Domain> {
     let id = DomainId::new("made-up")?;

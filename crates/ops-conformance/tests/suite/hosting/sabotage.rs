@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use ops_conformance::async_trait;
@@ -13,18 +12,11 @@ use ops_core::hosting::{
 };
 use ops_core::id::{AppId, DeploymentId, DomainId, IdempotencyKey, ProviderId};
 use ops_core::memory::MemoryHosting;
-use ops_core::{DeleteOutcome, Error, ErrorKind, ItemStream, Result, Secret};
+use ops_core::{DeleteOutcome, Error, ItemStream, Result, Secret};
 
-/// A wrapper around the in-memory account that shows every behavior except the one of the
-/// case `fault`.
-#[derive(Clone)]
-pub(super) struct Sabotaged(Arc<Inner>);
+use crate::saboteur::{Saboteur, wrong};
 
-pub(super) struct Inner {
-    pub(super) memory: MemoryHosting,
-    pub(super) fault: &'static str,
-    pub(super) notes: Mutex<Notes>,
-}
+pub(super) type Sabotaged = Saboteur<MemoryHosting, Notes>;
 
 /// What a fault needs to remember.
 #[derive(Default)]
@@ -43,11 +35,6 @@ pub(super) fn moon(source: DeploySource) -> DeployRequest {
     DeployRequest::new(source).with_environment("moon")
 }
 
-/// Not the error that a case expects.
-pub(super) fn wrong<T>() -> Result<T> {
-    Err(Error::new(ErrorKind::Internal, "sabotaged"))
-}
-
 pub(super) fn is_missing(app: &AppId) -> bool {
     app.as_str() == "ops-test-no-such-app"
 }
@@ -57,26 +44,6 @@ fn is_missing_deployment(deployment: &DeploymentId) -> bool {
 }
 
 impl Sabotaged {
-    pub(super) fn new(memory: MemoryHosting, fault: &'static str) -> Self {
-        Self(Arc::new(Inner {
-            memory,
-            fault,
-            notes: Mutex::default(),
-        }))
-    }
-
-    pub(super) fn memory(&self) -> &MemoryHosting {
-        &self.0.memory
-    }
-
-    pub(super) fn is(&self, case: &str) -> bool {
-        self.0.fault == case
-    }
-
-    pub(super) fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.0.notes.lock().unwrap()
-    }
-
     pub(super) async fn history(&self, app: &AppId) -> Vec<Deployment> {
         let listed = self.memory().list_deployments(app).try_collect().await;
         listed.unwrap_or_default()
@@ -288,39 +255,39 @@ impl Hosting for Sabotaged {
             // Goes around the wrapper, which then does not know that its listing is old.
             return self.memory().as_create_apps();
         }
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn CreateApps)
     }
 
     fn as_rollback(&self) -> Option<&dyn Rollback> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn Rollback)
     }
 
     fn as_scale(&self) -> Option<&dyn Scale> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn Scale)
     }
 
     fn as_env_vars(&self) -> Option<&dyn EnvVars> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn EnvVars)
     }
 
     fn as_app_secrets(&self) -> Option<&dyn AppSecrets> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn AppSecrets)
     }
 
     fn as_logs(&self) -> Option<&dyn Logs> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn Logs)
     }
 
     fn as_domains(&self) -> Option<&dyn Domains> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn Domains)
     }
 
     fn as_restart(&self) -> Option<&dyn Restart> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn Restart)
     }
 
     fn as_usage(&self) -> Option<&dyn Usage> {
-        (!self.is("H-001")).then_some(self as &dyn Usage)
+        (!self.is_bare() && !self.is("H-001")).then_some(self as &dyn Usage)
     }
 }
 

@@ -12,7 +12,8 @@ use ops_core::monitor::{
 use ops_core::usage::Period;
 use ops_core::{DeleteOutcome, EnsureOutcome, Ensured, Error, ErrorKind, ItemStream, Result};
 
-use super::sabotage::{Sabotaged, changed, doubled, wrong};
+use super::sabotage::{Sabotaged, changed, doubled};
+use crate::saboteur::wrong;
 
 const MISSING: &str = "ops-test-no-such-monitor";
 

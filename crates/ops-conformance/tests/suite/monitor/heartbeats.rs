@@ -9,7 +9,8 @@ use ops_core::{
     DeleteOutcome, EnsureOutcome, Ensured, Error, ErrorKind, ItemStream, Result, Secret,
 };
 
-use super::sabotage::{Sabotaged, doubled, wrong};
+use super::sabotage::{Sabotaged, doubled};
+use crate::saboteur::wrong;
 
 #[async_trait]
 impl Heartbeats for Sabotaged {

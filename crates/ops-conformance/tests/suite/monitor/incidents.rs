@@ -11,7 +11,8 @@ use ops_core::monitor::{
 };
 use ops_core::{Clock, DeleteOutcome, Error, ErrorKind, ItemStream, Result, SystemClock};
 
-use super::sabotage::{Sabotaged, changed, doubled, wrong};
+use super::sabotage::{Sabotaged, changed, doubled};
+use crate::saboteur::wrong;
 
 impl Sabotaged {
     /// Whether an incident was handed in before, and remembers it.

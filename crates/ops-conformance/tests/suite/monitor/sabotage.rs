@@ -1,7 +1,6 @@
 //! The wrapper that does one thing wrong, and its base methods.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::{StreamExt, stream};
 use ops_conformance::async_trait;
@@ -12,18 +11,11 @@ use ops_core::monitor::{
     MaintenanceWindows, MetricSink, Monitor, MonitorDescription, MonitorInfo, MonitorLimits,
     MonitorSpec, SelfTest, SelfTestOutcome, StatusPages, UptimeMonitors, UptimeReport,
 };
-use ops_core::{Error, ErrorKind, ItemStream, Result, Secret};
+use ops_core::{ItemStream, Result, Secret};
 
-/// A wrapper around the account in memory that shows every behavior except the one of the
-/// case `fault`.
-#[derive(Clone)]
-pub(super) struct Sabotaged(Arc<Inner>);
+use crate::saboteur::Saboteur;
 
-struct Inner {
-    memory: MemoryMonitor,
-    fault: &'static str,
-    notes: Mutex<Notes>,
-}
+pub(super) type Sabotaged = Saboteur<MemoryMonitor, Notes>;
 
 /// What a fault needs to remember.
 #[derive(Default)]
@@ -36,11 +28,6 @@ pub(super) struct Notes {
     pub(super) events: Vec<ErrorEvent>,
     pub(super) seen: Vec<IncidentId>,
     pub(super) keys: Vec<IdempotencyKey>,
-}
-
-/// Not the error that a case expects.
-pub(super) fn wrong<T>() -> Result<T> {
-    Err(Error::new(ErrorKind::Internal, "sabotaged"))
 }
 
 /// The items of a listing, changed.
@@ -59,27 +46,7 @@ pub(super) fn doubled<T: Send + 'static>(
     Box::pin(one.chain(other))
 }
 
-impl Sabotaged {
-    pub(super) fn new(memory: MemoryMonitor, fault: &'static str) -> Self {
-        Self(Arc::new(Inner {
-            memory,
-            fault,
-            notes: Mutex::default(),
-        }))
-    }
-
-    pub(super) fn memory(&self) -> &MemoryMonitor {
-        &self.0.memory
-    }
-
-    pub(super) fn is(&self, case: &str) -> bool {
-        self.0.fault == case
-    }
-
-    pub(super) fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.0.notes.lock().unwrap()
-    }
-}
+impl Sabotaged {}
 
 impl fmt::Debug for Sabotaged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,42 +96,42 @@ impl Monitor for Sabotaged {
     }
 
     fn as_uptime_monitors(&self) -> Option<&dyn UptimeMonitors> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn UptimeMonitors)
     }
 
     fn as_heartbeats(&self) -> Option<&dyn Heartbeats> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn Heartbeats)
     }
 
     fn as_error_sink(&self) -> Option<&dyn ErrorSink> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn ErrorSink)
     }
 
     fn as_log_sink(&self) -> Option<&dyn LogSink> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn LogSink)
     }
 
     fn as_metric_sink(&self) -> Option<&dyn MetricSink> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn MetricSink)
     }
 
     fn as_incidents(&self) -> Option<&dyn Incidents> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn Incidents)
     }
 
     fn as_status_pages(&self) -> Option<&dyn StatusPages> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn StatusPages)
     }
 
     fn as_maintenance_windows(&self) -> Option<&dyn MaintenanceWindows> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn MaintenanceWindows)
     }
 
     fn as_deploy_markers(&self) -> Option<&dyn DeployMarkers> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn DeployMarkers)
     }
 
     fn as_uptime_report(&self) -> Option<&dyn UptimeReport> {
-        (!self.is("M-001")).then_some(self as &dyn UptimeReport)
+        (!self.is_bare() && !self.is("M-001")).then_some(self as &dyn UptimeReport)
     }
 }

@@ -11,7 +11,8 @@ use ops_core::monitor::{
 };
 use ops_core::{Error, ErrorKind, Result};
 
-use super::sabotage::{Sabotaged, wrong};
+use super::sabotage::Sabotaged;
+use crate::saboteur::wrong;
 
 #[async_trait]
 impl ErrorSink for Sabotaged {

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -11,22 +9,18 @@ use ops_conformance::async_trait;
 use ops_core::id::ProviderId;
 use ops_core::memory::MemoryObjectStore;
 use ops_core::object_store::{
-    BucketAdmin, ByteRange, Checksum, ETag, GetOptions, GetResult, Lifecycle, LifecycleRule,
-    ListOptions, ObjectKey, ObjectLock, ObjectMeta, ObjectStoreLimits, Presign, PutCondition,
-    PutOptions, Versions,
+    BucketAdmin, Checksum, ETag, GetOptions, GetResult, Lifecycle, LifecycleRule, ListOptions,
+    ObjectKey, ObjectLock, ObjectMeta, ObjectStoreLimits, Presign, PutCondition, PutOptions,
+    Versions,
 };
 use ops_core::{ByteStream, DeleteOutcome, Error, ErrorKind, ItemStream, ObjectStore, Result};
 
-/// A wrapper around the bucket in memory that shows every behavior except the one of the
-/// case `fault`.
-#[derive(Clone)]
-pub(super) struct Sabotaged(Arc<Inner>);
+use crate::saboteur::{Saboteur, wrong};
 
-struct Inner {
-    memory: MemoryObjectStore,
-    fault: &'static str,
-    notes: Mutex<Notes>,
-}
+mod reads;
+mod writes;
+
+pub(super) type Sabotaged = Saboteur<MemoryObjectStore, Notes>;
 
 /// What a fault needs to remember.
 #[derive(Default)]
@@ -39,11 +33,6 @@ pub(super) struct Notes {
     pub(super) has_no_bucket: bool,
 }
 
-/// Not the error that a case expects.
-pub(super) fn wrong<T>() -> Result<T> {
-    Err(Error::new(ErrorKind::Internal, "sabotaged"))
-}
-
 pub(super) fn replace(key: &ObjectKey, from: &str, to: &str) -> Result<ObjectKey> {
     ObjectKey::new(key.as_str().replace(from, to))
 }
@@ -54,92 +43,11 @@ pub(super) fn cut(key: &ObjectKey) -> Result<ObjectKey> {
 }
 
 impl Sabotaged {
-    pub(super) fn new(memory: MemoryObjectStore, fault: &'static str) -> Self {
-        Self(Arc::new(Inner {
-            memory,
-            fault,
-            notes: Mutex::default(),
-        }))
-    }
-
-    pub(super) fn memory(&self) -> &MemoryObjectStore {
-        &self.0.memory
-    }
-
-    pub(super) fn is(&self, case: &str) -> bool {
-        self.0.fault == case
-    }
-
-    pub(super) fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.0.notes.lock().unwrap()
-    }
-
     /// An object with its content, as it really is.
     pub(super) async fn peek(&self, key: &ObjectKey) -> Result<(ObjectMeta, Bytes)> {
         let object = self.memory().get(key, GetOptions::default()).await?;
         let chunks: Vec<Bytes> = object.body.try_collect().await?;
         Ok((object.meta, chunks.concat().into()))
-    }
-
-    /// The key under which an object is really kept.
-    fn stored(&self, key: &ObjectKey) -> Result<ObjectKey> {
-        let text = key.as_str();
-        if self.is("O-011") && text.len() > 512 {
-            return ObjectKey::new(text.chars().take(400).collect::<String>());
-        }
-        Ok(key.clone())
-    }
-
-    /// What a fault makes of the content of a write.
-    async fn mangled(&self, key: &ObjectKey, data: Bytes) -> Bytes {
-        if self.is("O-002") {
-            let end = data.iter().position(|byte| *byte == 0);
-            return data.slice(..end.unwrap_or(data.len()));
-        }
-        if self.is("O-006")
-            && let Ok((_, old)) = self.peek(key).await
-        {
-            let tail = old.get(data.len()..).unwrap_or_default();
-            return [&data[..], tail].concat().into();
-        }
-        data
-    }
-
-    /// What a fault makes of a conditional write that has failed.
-    async fn lost(&self, key: &ObjectKey, err: Error) -> Error {
-        let is_there = self.memory().head(key).await.is_ok();
-        match err.kind() {
-            ErrorKind::AlreadyExists if self.is("O-030") => {
-                Error::new(ErrorKind::Conflict, "sabotaged")
-            }
-            ErrorKind::Conflict if self.is("O-033") && is_there => {
-                Error::new(ErrorKind::AlreadyExists, "sabotaged")
-            }
-            _ => err,
-        }
-    }
-
-    /// Looks first and writes then, which is a race.
-    async fn decide(&self, key: &ObjectKey, options: &mut PutOptions) -> Result<()> {
-        let there = self.memory().head(key).await.ok();
-        match &options.condition {
-            PutCondition::IfNoneMatch if self.is("O-035") => {
-                if there.is_some() {
-                    return Err(Error::new(ErrorKind::AlreadyExists, "there is one"));
-                }
-            }
-            PutCondition::IfMatch(etag) if self.is("O-036") => {
-                if there.and_then(|meta| meta.etag).as_ref() != Some(etag) {
-                    return Err(Error::new(ErrorKind::Conflict, "another version"));
-                }
-            }
-            PutCondition::IfMatch(_) if self.is("O-034") && there.is_none() => {}
-            _ => return Ok(()),
-        }
-        options.condition = PutCondition::Always;
-        // Long enough for every other writer to look as well.
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        Ok(())
     }
 
     fn forget(&self, key: &ObjectKey) {
@@ -360,11 +268,11 @@ impl ObjectStore for Sabotaged {
     }
 
     fn as_presign(&self) -> Option<&dyn Presign> {
-        (!self.is("O-001")).then_some(self as &dyn Presign)
+        (!self.is_bare() && !self.is("O-001")).then_some(self as &dyn Presign)
     }
 
     fn as_lifecycle(&self) -> Option<&dyn Lifecycle> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn Lifecycle)
     }
 
     fn as_versions(&self) -> Option<&dyn Versions> {
@@ -372,131 +280,14 @@ impl ObjectStore for Sabotaged {
             // Goes around the wrapper, which then does not know that its content is old.
             return self.memory().as_versions();
         }
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn Versions)
     }
 
     fn as_object_lock(&self) -> Option<&dyn ObjectLock> {
-        Some(self)
+        (!self.is_bare()).then_some(self as &dyn ObjectLock)
     }
 
     fn as_bucket_admin(&self) -> Option<&dyn BucketAdmin> {
-        Some(self)
-    }
-}
-
-impl Sabotaged {
-    async fn whole(&self, key: &ObjectKey, options: GetOptions) -> Result<GetResult> {
-        let mut object = match self.memory().get(key, options).await {
-            Err(err) if self.is("O-008") && err.is_not_found() => return wrong(),
-            object => object?,
-        };
-        if self.is("O-012") && object.meta.size_bytes > 200_000 {
-            let (_, data) = self.peek(key).await?;
-            let (this, key) = (self.clone(), key.clone());
-            let half = data.len() / 2;
-            let later = async move { Ok(this.peek(&key).await?.1.slice(half..)) };
-            object.body = Box::pin(once(data.slice(..half)).chain(stream::once(later)));
-        }
-        Ok(object)
-    }
-
-    async fn ranged(&self, key: &ObjectKey, range: ByteRange) -> Result<GetResult> {
-        let (meta, data) = self.peek(key).await?;
-        let size = meta.size_bytes;
-        let (mut range, is_large) = (range, size > 350_000);
-        match &mut range {
-            ByteRange::Bounded { length, .. } if self.is("O-020") && *length > 0 && !is_large => {
-                *length = length.saturating_add(1);
-            }
-            ByteRange::Bounded { offset, length }
-                if self.is("O-021") && offset.saturating_add(*length) > size =>
-            {
-                return Err(Error::new(ErrorKind::InvalidInput, "sabotaged"));
-            }
-            ByteRange::Bounded { offset, .. } if self.is("O-028") && is_large => *offset += 1,
-            ByteRange::From(offset) if self.is("O-022") => *offset = offset.saturating_add(1),
-            ByteRange::Suffix(length) if self.is("O-024") && *length > size => {
-                return Err(Error::new(ErrorKind::InvalidInput, "sabotaged"));
-            }
-            _ => {}
-        }
-        let mut object = match self.memory().get(key, GetOptions::range(range)).await {
-            Err(_) if self.is("O-025") => {
-                return Ok(GetResult::new(meta, 0..0, Box::pin(stream::empty())));
-            }
-            object => object?,
-        };
-        match range {
-            ByteRange::Suffix(length) if self.is("O-023") && length < size => {
-                object.body = once(data.slice(..usize::try_from(length).unwrap()));
-            }
-            _ => {}
-        }
-        if self.is("O-027") {
-            object.meta.size_bytes = object.range.end - object.range.start;
-        }
-        if self.is("O-026") {
-            object.range = 0..object.range.end - object.range.start;
-        }
-        Ok(object)
-    }
-
-    async fn listed(&self, options: ListOptions) -> Vec<Result<ObjectMeta>> {
-        let (mut options, asked) = (options.clone(), options);
-        let folder = asked
-            .prefix
-            .rsplit_once('/')
-            .map_or("", |(folder, _)| folder);
-        let has_name = !asked.prefix.ends_with('/');
-        if self.is("O-061") {
-            options.prefix = format!("{folder}/");
-        }
-        if (self.is("O-062") && !has_name) || (self.is("O-063") && has_name) {
-            options.start_after = None;
-        }
-        if self.is("O-068") {
-            options.prefix = asked
-                .prefix
-                .split('?')
-                .next()
-                .unwrap_or_default()
-                .to_owned();
-        }
-        let listed = self.memory().list(options).try_collect().await;
-        let mut listed: Vec<ObjectMeta> = listed.unwrap();
-        if self.is("O-061") {
-            let prefix = asked.prefix.to_lowercase();
-            listed.retain(|meta| meta.key.as_str().to_lowercase().starts_with(&prefix));
-        }
-        if self.is("O-062") && !has_name {
-            listed.retain(|meta| {
-                asked
-                    .start_after
-                    .as_ref()
-                    .is_none_or(|after| meta.key >= *after)
-            });
-        }
-        if self.is("O-060") {
-            listed.reverse();
-        }
-        if self.is("O-064") && listed.is_empty() {
-            return vec![Err(Error::not_found(asked.prefix))];
-        }
-        if self.is("O-065") {
-            listed.truncate(50);
-        }
-        if self.is("O-072") {
-            let deleted = self.notes().deleted.clone();
-            listed.extend(deleted.into_values().map(|(meta, _)| meta));
-        }
-        for meta in &mut listed {
-            if self.is("O-066") {
-                meta.size_bytes = 0;
-            }
-            if self.is("O-067") {
-                meta.etag = None;
-            }
-        }
-        listed.into_iter().map(Ok).collect()
+        (!self.is_bare()).then_some(self as &dyn BucketAdmin)
     }
 }

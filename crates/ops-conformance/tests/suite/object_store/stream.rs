@@ -6,7 +6,8 @@ use ops_core::memory::MemoryObjectStore;
 use ops_core::object_store::{ObjectKey, ObjectMeta, PutCondition, PutOptions};
 use ops_core::{ByteStream, Error, ErrorKind, ObjectStore, Result};
 
-use super::sabotage::{Sabotaged, once, wrong};
+use super::sabotage::{Sabotaged, once};
+use crate::saboteur::wrong;
 
 /// A fifth of what this store's fixture says of its parts.
 const PART: usize = super::PART / 5;

@@ -9,7 +9,8 @@ use ops_core::object_store::{
 };
 use ops_core::{ErrorKind, ItemStream, Result, Timestamp};
 
-use super::sabotage::{Sabotaged, wrong};
+use super::sabotage::Sabotaged;
+use crate::saboteur::wrong;
 
 #[async_trait]
 impl Versions for Sabotaged {

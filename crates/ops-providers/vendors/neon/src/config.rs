@@ -17,8 +17,11 @@ use crate::{PROVIDER, error};
 const BASE_URL: &str = "https://console.neon.tech/api/v2";
 
 /// What Neon allows: 700 requests per minute, and 40 in a row.
-const REQUESTS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(700).expect("not zero");
-const BURST: NonZeroU32 = NonZeroU32::new(40).expect("not zero");
+const LIMITS: Limits = Limits::new(
+    NonZeroU32::new(700).expect("not zero"),
+    Duration::from_secs(60),
+)
+.with_burst(NonZeroU32::new(40).expect("not zero"));
 
 /// One branch of a Neon project as a [`Database`](ops_core::Database). Clones are the same
 /// branch and share connections and limits.
@@ -67,6 +70,7 @@ pub struct NeonBuilder {
     allow_http: bool,
     http_client: Option<HttpClient>,
     retry: Option<RetryPolicy>,
+    limits: Limits,
     clock: Arc<dyn Clock>,
 }
 
@@ -99,6 +103,7 @@ impl Neon {
             allow_http: false,
             http_client: None,
             retry: None,
+            limits: LIMITS,
             clock: Arc::new(SystemClock),
         }
     }
@@ -217,6 +222,14 @@ impl NeonBuilder {
         self
     }
 
+    /// Sets how much is sent. Defaults to what Neon allows an account: 700 requests in a
+    /// minute, 40 of them in a row. Where several clients share an account, each has a part
+    /// of it.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// Sets the clock that recovery windows and usage are reckoned by. Defaults to the
     /// system's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -236,11 +249,10 @@ impl NeonBuilder {
         let project = DatabaseId::new(self.project)
             .map_err(|err| problems.push(format!("the project: {}", err.message())))
             .ok();
-        let limits = Limits::new(REQUESTS_PER_MINUTE, Duration::from_secs(60)).with_burst(BURST);
         let mut api = ApiClient::builder(PROVIDER, self.base_url)
             .auth(Auth::bearer(self.token))
             .errors(error::RULES)
-            .limits(limits)
+            .limits(self.limits)
             .clock(Arc::clone(&self.clock))
             .allow_http(self.allow_http);
         if let Some(http) = self.http_client {

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
+use ops_conformance::cdn::CdnFixture;
 use ops_conformance::dns::DnsFixture;
 use ops_conformance::{Fixture, async_trait};
+use ops_core::cdn::Cdn;
 use ops_core::dns::{Dns, DnsName};
 use ops_core::id::ZoneId;
 
-use crate::fake::Fake;
-
-#[path = "../../../../../ops-core/tests/memory/contract/cdn.rs"]
-#[expect(dead_code, reason = "Cloudflare cannot tell how far a purge has come")]
-mod contract;
+use crate::fake::{Fake, TOKEN};
 
 /// The account of the fake.
 struct Account(Fake);
@@ -22,7 +20,11 @@ impl Account {
     }
 }
 
-impl Fixture for Account {}
+impl Fixture for Account {
+    fn credential(&self) -> Option<String> {
+        Some(TOKEN.to_owned())
+    }
+}
 
 #[async_trait]
 impl DnsFixture for Account {
@@ -47,22 +49,54 @@ mod dns {
     ops_conformance::dns!(Account::new());
 }
 
-macro_rules! cdn {
-    ($($case:ident)+) => {$(
-        #[tokio::test]
-        async fn $case() {
-            let fake = Fake::start(&["shop.example"]);
-            contract::$case(&fake.cdn("shop.example")).await;
-        }
-    )+};
+/// The cache in front of a zone of the fake.
+struct Cache(Fake);
+
+const HOST: &str = "shop.example";
+
+impl Cache {
+    fn new() -> Self {
+        Self(Fake::start(&[HOST]))
+    }
 }
 
-cdn! {
-    everything_urls_and_prefixes_are_purged
-    purging_what_is_not_cached_succeeds
-    nothing_named_is_never_taken_for_everything
-    what_is_no_url_of_the_zone_is_refused
-    more_than_fits_one_request_is_purged
-    tags_are_purged_and_bad_ones_refused
-    hosts_are_purged_and_those_of_others_refused
+impl Fixture for Cache {
+    fn credential(&self) -> Option<String> {
+        Some(TOKEN.to_owned())
+    }
+}
+
+#[async_trait]
+impl CdnFixture for Cache {
+    fn cdn(&self) -> Arc<dyn Cdn> {
+        Arc::new(self.0.cdn(HOST))
+    }
+
+    fn abilities(&self) -> &'static [&'static str] {
+        &["as_purge_tags", "as_purge_hosts"]
+    }
+
+    fn host(&self) -> String {
+        HOST.to_owned()
+    }
+
+    async fn cache(&self, url: &str, tags: &[&str]) -> bool {
+        let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        let mut account = self.0.account();
+        let zone = account.zones.values_mut().next().unwrap();
+        zone.cached.insert(url.to_owned(), tags);
+        true
+    }
+
+    async fn is_cached(&self, url: &str) -> bool {
+        let account = self.0.account();
+        let zone = account.zones.values().next().unwrap();
+        zone.cached.contains_key(url)
+    }
+}
+
+mod cdn {
+    use super::Cache;
+
+    ops_conformance::cdn!(Cache::new());
 }

@@ -12,6 +12,7 @@ use ops_http::test_util::{MockServer, Recorded, Reply, respond};
 use serde_json::{Value, json};
 
 mod buckets;
+mod cached;
 mod records;
 mod settings;
 
@@ -43,6 +44,8 @@ pub(crate) struct Zone {
     pub(crate) settings: BTreeMap<&'static str, Value>,
     /// The bodies of the purges.
     pub(crate) purges: Vec<Value>,
+    /// What is cached, and how the origin has marked it.
+    pub(crate) cached: BTreeMap<String, Vec<String>>,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -217,6 +220,7 @@ impl Account {
             records: Vec::new(),
             settings: settings::new(),
             purges: Vec::new(),
+            cached: BTreeMap::new(),
         };
         self.zones.insert(id, zone);
     }
@@ -276,10 +280,7 @@ impl Zone {
             ("POST", ["dns_records", "batch"]) => self.batch(&request.json(), sequence),
             ("GET", ["settings", setting]) => self.setting(setting),
             ("PATCH", ["settings", setting]) => self.edit(setting, &request.json()),
-            ("POST", ["purge_cache"]) => {
-                self.purges.push(request.json());
-                success(&json!({ "id": id }))
-            }
+            ("POST", ["purge_cache"]) => self.purge(id, request.json()),
             _ => failure(400, 7000, "No route for that URI"),
         }
     }

@@ -15,3 +15,4 @@ mod fake;
 mod leak;
 #[cfg(feature = "r2")]
 mod r2;
+mod wire;

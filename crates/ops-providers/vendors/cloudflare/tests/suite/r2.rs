@@ -41,7 +41,7 @@ fn builder(server: &S3Fake) -> R2Builder {
 }
 
 /// A bucket that is only administered: no object goes anywhere.
-async fn administered(cloudflare: &Cloudflare) -> R2 {
+pub(crate) async fn administered(cloudflare: &Cloudflare) -> R2 {
     let bucket = R2::builder("a1", "bucket", S3Credentials::new("id", "secret"));
     bucket.admin(cloudflare.clone()).open().await.unwrap()
 }

@@ -165,11 +165,16 @@ fn left_behind(branch: &BranchId, name: &str, source: Error) -> Error {
     let message = format!(
         "the restore was accepted, but the former state, branch {branch}, could not be renamed to {name}"
     );
-    Error::new(source.kind(), message)
+    let err = Error::new(source.kind(), message)
         .with_provider(PROVIDER)
+        .with_operation("database.restore_backup")
         .with_resource(branch.as_str())
-        .with_retry(Retry::Never)
-        .with_source(source)
+        .with_retry(Retry::Never);
+    let err = match source.request_id().map(str::to_owned) {
+        Some(id) => err.with_request_id(id),
+        None => err,
+    };
+    err.with_source(source)
 }
 
 fn told(snapshot: Snapshot, operations: &Operations) -> NativeBackup {

@@ -59,23 +59,6 @@ async fn a_locked_project_is_a_conflict_that_is_safe_to_repeat() {
 }
 
 #[tokio::test]
-async fn a_create_is_not_sent_again_when_its_outcome_is_unknown() {
-    let server = ops_http::test_util::MockServer::start([ops_http::test_util::respond(504)]);
-    let neon = ops_neon::Neon::builder("napi_token", PROJECT)
-        .base_url(server.base_url())
-        .allow_http(true)
-        .build()
-        .unwrap();
-    let request = CreateDatabaseRequest::new("blog", Engine::Postgres);
-    let err = neon.create_database(request).await.unwrap_err();
-    assert_eq!(
-        (err.kind(), err.retry()),
-        (ErrorKind::Timeout, Retry::OutcomeUnknown)
-    );
-    server.assert_requests(["POST /projects"]);
-}
-
-#[tokio::test]
 async fn a_branch_of_another_key_or_of_none_is_in_the_way() {
     let fake = Fake::start();
     let neon = fake.neon();

@@ -19,17 +19,18 @@ use ops_neon::api::OPERATIONS;
 use crate::fake::{Fake, PROJECT, description};
 
 /// What is there when an operation is tried.
-struct Scene {
-    neon: Neon,
-    now: ops_core::Timestamp,
-    branch: BranchId,
-    snapshot: NativeBackupId,
+#[derive(Debug)]
+pub(crate) struct Scene {
+    pub(crate) neon: Neon,
+    pub(crate) now: ops_core::Timestamp,
+    pub(crate) branch: BranchId,
+    pub(crate) snapshot: NativeBackupId,
 }
 
-type Drive = fn(&Scene) -> BoxFuture<'_, Result<()>>;
+pub(crate) type Drive = fn(&Scene) -> BoxFuture<'_, Result<()>>;
 
 /// A call of the provider that sends the operation.
-const DRIVES: &[(&str, Drive)] = &[
+pub(crate) const DRIVES: &[(&str, Drive)] = &[
     ("createProject", |it| {
         let size = DatabaseSize::default()
             .with_min_cpu_millis(0)

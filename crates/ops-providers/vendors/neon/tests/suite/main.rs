@@ -14,3 +14,4 @@ mod fake;
 mod leak;
 mod ping;
 mod server;
+mod wire;

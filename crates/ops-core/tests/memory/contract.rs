@@ -1,6 +1,0 @@
-//! What every provider of a trait must do. Nothing here knows which one it is given.
-
-pub(crate) mod cdn;
-pub(crate) mod notifier;
-pub(crate) mod pipeline;
-pub(crate) mod secret_store;
