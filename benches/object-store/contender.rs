@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use ops_core::{ObjectStore, Secret};
 use ops_s3::{S3Credentials, S3Store};
 use ops_testkit::peak_rss_bytes;
 use tokio::io::AsyncReadExt as _;
+use tokio::task::JoinSet;
 
 use crate::job::{Job, Kind, Measured};
 use crate::{OBJECT_STORE, Result};
@@ -82,28 +84,24 @@ async fn ours(job: &Job) -> Result<Duration> {
         }
         Kind::PutSmall => {
             let data = Bytes::from(vec![7; job.object_bytes]);
-            stream::iter((0..job.objects).map(Ok))
-                .try_for_each_concurrent(AT_ONCE, |number| {
-                    let (store, data) = (Arc::clone(&store), data.clone());
-                    async move {
-                        store
-                            .put(&key(number)?, data, PutOptions::default())
-                            .await
-                            .map(drop)
-                    }
-                })
-                .await?;
+            each(job.objects, move |number| {
+                let (store, data) = (Arc::clone(&store), data.clone());
+                async move {
+                    let key = key(number)?;
+                    store.put(&key, data, PutOptions::default()).await.map(drop)
+                }
+            })
+            .await?;
         }
         Kind::GetSmall => {
-            stream::iter((0..job.objects).map(Ok::<_, ops_core::Error>))
-                .try_for_each_concurrent(AT_ONCE, |number| {
-                    let store = Arc::clone(&store);
-                    async move {
-                        let got = store.get(&key(number)?, GetOptions::default()).await?;
-                        got.body.try_for_each(|_| async { Ok(()) }).await
-                    }
-                })
-                .await?;
+            each(job.objects, move |number| {
+                let store = Arc::clone(&store);
+                async move {
+                    let got = store.get(&key(number)?, GetOptions::default()).await?;
+                    got.body.try_for_each(|_| async { Ok(()) }).await
+                }
+            })
+            .await?;
         }
     }
     Ok(begun.elapsed())
@@ -142,23 +140,49 @@ async fn peer(job: &Job) -> Result<Duration> {
         }
         Kind::PutSmall => {
             let data = Bytes::from(vec![7; job.object_bytes]);
-            stream::iter((0..job.objects).map(Ok))
-                .try_for_each_concurrent(AT_ONCE, |number| {
-                    let (store, data, path) = (&store, data.clone(), path(number));
-                    async move { store.put(&path, data.into()).await.map(drop) }
-                })
-                .await?;
+            each(job.objects, move |number| {
+                let (store, data, path) = (store.clone(), data.clone(), path(number));
+                async move { store.put(&path, data.into()).await.map(drop) }
+            })
+            .await?;
         }
         Kind::GetSmall => {
-            stream::iter((0..job.objects).map(Ok::<_, object_store::Error>))
-                .try_for_each_concurrent(AT_ONCE, |number| {
-                    let (store, path) = (&store, path(number));
-                    async move { store.get(&path).await?.bytes().await.map(drop) }
-                })
-                .await?;
+            each(job.objects, move |number| {
+                let (store, path) = (store.clone(), path(number));
+                async move { store.get(&path).await?.bytes().await.map(drop) }
+            })
+            .await?;
         }
     }
     Ok(begun.elapsed())
+}
+
+/// Works through the objects in so many tasks as boto3 has threads.
+async fn each<W, F, E>(objects: usize, work: W) -> Result<()>
+where
+    W: Fn(usize) -> F + Clone + Send + 'static,
+    F: Future<Output = Result<(), E>> + Send,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut tasks = JoinSet::new();
+    for _ in 0..AT_ONCE {
+        let (next, work) = (Arc::clone(&next), work.clone());
+        tasks.spawn(async move {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= objects {
+                    return Ok(());
+                }
+                work(number).await?;
+            }
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        let worked: Result<(), E> = ended?;
+        worked?;
+    }
+    Ok(())
 }
 
 /// A file in chunks of 1 MiB.

@@ -3,9 +3,10 @@
 //! `--quick`: 128 MiB and 1 000 objects in 2 rounds instead of 1 GiB and 10 000 in 5.
 //! `--server s3s-fs|localstack`: which server they all talk to; defaults to `s3s-fs`.
 //!
-//! Each contender runs in a process of its own, in turn, in an order that is reversed from
-//! round to round; it times itself, so that starting an interpreter does not count, and
-//! reports the most memory that it has had. Small objects are sent 32 at a time.
+//! Each job is done by all contenders in turn, each in a process of its own, in an order that
+//! is reversed from round to round. A contender times itself, so that starting an interpreter
+//! does not count, and reports the most memory that it has had. Small objects are sent by 32
+//! tasks or threads.
 
 #![expect(clippy::print_stdout, reason = "a program prints")]
 #![expect(
@@ -86,9 +87,12 @@ async fn main() -> Result<()> {
         if round % 2 == 1 {
             contenders.reverse();
         }
+        let mut buckets = BTreeMap::new();
         for name in contenders {
-            let bucket = server.create_bucket().await;
-            for kind in Kind::ALL {
+            buckets.insert(name, server.create_bucket().await);
+        }
+        for kind in Kind::ALL {
+            for (name, bucket) in contenders.iter().filter_map(|it| buckets.get_key_value(it)) {
                 let job = Job {
                     bucket: bucket.clone(),
                     ..job(kind)
@@ -102,6 +106,8 @@ async fn main() -> Result<()> {
                     samples.entry((kind, name)).or_default().push(measured);
                 }
             }
+        }
+        for bucket in buckets.into_values() {
             contender::clean(&Job {
                 bucket,
                 ..job(Kind::PutLarge)

@@ -194,11 +194,11 @@ fn endpoint(
         .force_path_style(path_style)
         .build()
         .map_err(|err| unusable(err.to_string()))?;
-    let resolver = DefaultResolver::new();
-    let resolved = resolver.resolve_endpoint(&params).now_or_never();
-    let resolved = resolved.ok_or_else(|| unusable("the rules do not answer".to_owned()))?;
+    let rules = DefaultResolver::new();
+    let found = rules.resolve_endpoint(&params).now_or_never();
+    let found = found.ok_or_else(|| unusable("the rules do not answer".to_owned()))?;
     Ok(signed_as_told(
-        resolved.map_err(|err| unusable(err.to_string()))?,
+        found.map_err(|err| unusable(err.to_string()))?,
     ))
 }
 

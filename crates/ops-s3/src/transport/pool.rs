@@ -326,3 +326,119 @@ impl Drop for Answer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http_body_util::BodyExt as _;
+    use hyper::StatusCode;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::transport::{Roots, client_config};
+
+    const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nbody";
+    const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
+    const BUSY: &str = "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n";
+
+    /// Answers so to each request, closes each connection after so many, and counts them.
+    async fn server(answer: &'static str, each: usize) -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/a?b", listener.local_addr().unwrap());
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connections);
+        tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(async move {
+                    for _ in 0..each {
+                        let mut head = Vec::new();
+                        while !head.ends_with(b"\r\n\r\n") {
+                            match socket.read_u8().await {
+                                Ok(byte) => head.push(byte),
+                                Err(_) => return,
+                            }
+                        }
+                        assert!(head.starts_with(b"GET /a?b HTTP/1.1\r\n"));
+                        let _ = socket.write_all(answer.as_bytes()).await;
+                    }
+                });
+            }
+        });
+        (url, connections)
+    }
+
+    fn pool() -> Pool {
+        let tls = client_config(ops_core::database::TlsVersion::V1_3, &Roots::None).unwrap();
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1();
+        let mut tcp = TcpConnector::new();
+        tcp.enforce_http(false);
+        Pool::new(connector.wrap_connector(tcp))
+    }
+
+    async fn get(pool: &Pool, url: &str) -> Response<Answer> {
+        let request = Request::get(url).body(SdkBody::empty()).unwrap();
+        pool.send(request)
+            .await
+            .unwrap_or_else(|_| panic!("no answer"))
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_used_again_also_where_nobody_read_a_short_answer() {
+        for answer in [OK, CHUNKED] {
+            let (url, connections) = server(answer, 100).await;
+            let pool = pool();
+            for _ in 0..5 {
+                get(&pool, &url).await.into_body().collect().await.unwrap();
+            }
+            assert_eq!(connections.load(Ordering::Relaxed), 1, "{answer}");
+        }
+        let (url, connections) = server(OK, 100).await;
+        let pool = pool();
+        for _ in 0..5 {
+            drop(get(&pool, &url).await);
+        }
+        assert_eq!(connections.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn what_a_server_has_closed_or_answered_in_distress_is_not_used_again() {
+        let (url, connections) = server(OK, 1).await;
+        let pool = pool();
+        for _ in 0..3 {
+            let body = get(&pool, &url).await.into_body().collect().await.unwrap();
+            assert_eq!(body.to_bytes(), "body");
+            let closed = || {
+                let mut idle = pool.0.idle.lock().unwrap();
+                idle.links.iter_mut().all(|(link, _)| !link.is_usable())
+            };
+            while !closed() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        }
+        assert_eq!(connections.load(Ordering::Relaxed), 3);
+
+        let (url, connections) = server(BUSY, 100).await;
+        for _ in 0..3 {
+            let answer = get(&pool, &url).await;
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        }
+        assert_eq!(connections.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_uses_is_closed() {
+        let (url, _) = server(OK, 100).await;
+        let pool = pool();
+        get(&pool, &url).await.into_body().collect().await.unwrap();
+        let idle = || pool.0.idle.lock().unwrap().links.len();
+        assert_eq!(idle(), 1);
+        sleep(IDLE * 3).await;
+        assert_eq!(idle(), 0);
+    }
+}
