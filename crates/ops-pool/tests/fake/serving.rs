@@ -10,7 +10,7 @@ use ops_core::database::{ConnectInfo, Engine, Host};
 use ops_core::{ErrorKind, Report, Retry};
 use ops_pool::{Acquire, AcquireError, CloseReason, Released, SessionPool};
 
-use crate::server::{Fake, Reset};
+use crate::server::{Fake, Login, Reset};
 use crate::{all_of, over, settle};
 
 #[tokio::test(start_paused = true)]
