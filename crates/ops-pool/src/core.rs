@@ -120,6 +120,10 @@ enum Turn {
 
 /// The state machine.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is true or false whatever the others are"
+)]
 pub(crate) struct Core {
     settings: Settings,
     servers: Slab<Server>,
