@@ -140,7 +140,8 @@ impl Shared {
     /// What is given out at once.
     #[inline]
     fn lent(self: &Arc<Self>, lane: LaneId, holding: &Holding, now: Now) -> Option<Box<Conn>> {
-        match self.lock().grant(lane, holding, now)? {
+        let granted = self.lock().grant(lane, holding, now);
+        match granted? {
             (_, Some(conn)) if !conn.client.is_closed() => return Some(conn),
             (server, broken) => self.give_up(server, broken, now),
         }
