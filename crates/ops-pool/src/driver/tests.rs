@@ -96,6 +96,7 @@ async fn connection() -> (Line, Conn, DuplexStream) {
         quiet: Arc::clone(line.quiet()),
         owes_reset: false,
         cancels: None,
+        lease: Lease::new(None),
         outcome: Released::Clean,
     };
     (line, conn, server.await.unwrap())
