@@ -19,6 +19,7 @@ use aws_smithy_types::retry::ErrorKind as RetryKind;
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector as TcpConnector;
 
+mod listening;
 mod pool;
 mod stall;
 mod tls;

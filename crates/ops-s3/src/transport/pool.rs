@@ -25,6 +25,8 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 use tower_service::Service;
 
+use super::listening::Listening;
+
 /// Connections that nobody uses are closed after this long; S3 closes them at 20 s or later.
 const IDLE: Duration = Duration::from_secs(15);
 
@@ -32,7 +34,7 @@ const IDLE: Duration = Duration::from_secs(15);
 const DRAIN: u64 = 64 * 1024;
 
 type Connector = HttpsConnector<TcpConnector>;
-type Io = <Connector as Service<Uri>>::Response;
+type Io = Listening<<Connector as Service<Uri>>::Response>;
 
 /// Why there is no answer.
 pub(super) enum Failure {
@@ -136,7 +138,7 @@ impl Shared {
             .await
             .map_err(Failure::NoConnection)?;
         let io = connector.call(uri).await.map_err(Failure::NoConnection)?;
-        let (sender, connection) = handshake(io)
+        let (sender, connection) = handshake(Listening::new(io))
             .await
             .map_err(|err| Failure::NoConnection(err.into()))?;
         Ok(Link {

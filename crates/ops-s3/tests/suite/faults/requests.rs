@@ -230,7 +230,10 @@ async fn an_upload_whose_part_fails_for_good_leaves_nothing(server: Server) {
         assert_eq!(written.unwrap_err().kind(), kind);
         server.heal();
     }
-    assert_eq!(server.requests("DELETE /bucket/big?").len(), 4);
+    // One that got no answer is sent again.
+    let mut abandoned = server.requests("DELETE /bucket/big?");
+    abandoned.dedup();
+    assert_eq!(abandoned.len(), 4);
     assert!(store.head(&name).await.unwrap_err().is_not_found());
     if let Some(fake) = server.as_fake() {
         assert!(fake.open_uploads().is_empty());
