@@ -1,26 +1,30 @@
-//! The main job, as a user runs it: the demo, on data of its own and on a user's database.
+//! The main job, as a user runs it: the demo, on data of its own and on a user's database;
+//! and the examples of the pool.
 
 #![cfg(test)]
+
+mod pool_examples;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use ops_testkit::{Pg, fixture};
 
-/// The demo, which cargo builds beside the tests.
-fn demo() -> PathBuf {
+/// An example, which cargo builds beside the tests.
+fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let demo = test.ancestors().nth(2).unwrap().join("examples/demo");
+    let folder = test.ancestors().nth(2).unwrap().join("examples");
+    let example = folder.join(name);
     assert!(
-        demo.is_file(),
+        example.is_file(),
         "{} is missing: build all targets",
-        demo.display()
+        example.display()
     );
-    demo
+    example
 }
 
 async fn run(arguments: &[&str]) -> Output {
-    tokio::process::Command::new(demo())
+    tokio::process::Command::new(example("demo"))
         .args(arguments)
         .kill_on_drop(true)
         .output()

@@ -6,11 +6,12 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::core::WaiterId;
+use crate::core::{LaneId, WaiterId};
 use crate::driver::Conn;
 use crate::error::AcquireError;
 use crate::session::Session;
 use crate::shared::{Answer, Holding, Shared};
+use crate::trace;
 
 /// How to acquire a session.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,7 @@ use crate::shared::{Answer, Holding, Shared};
 pub struct Acquire {
     limit: Option<Limit>,
     label: Option<Cow<'static, str>>,
+    lane: Option<Cow<'static, str>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,44 +53,95 @@ impl Acquire {
         self
     }
 
+    /// Sets the lane to wait in. Defaults to the pool's lane `default`.
+    pub fn lane(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.lane = Some(name.into());
+        self
+    }
+
     pub(crate) async fn run(
         self,
         shared: &Arc<Shared>,
         location: &'static Location<'static>,
     ) -> Result<Session, AcquireError> {
-        let Self { limit, label } = self;
-        let holding = Holding { label, location };
-        let waiter = match shared.acquire(&holding)? {
-            Answer::Session(conn) => return Ok(Session::new(conn, Arc::clone(shared))),
+        let Self { limit, label, lane } = self;
+        let lane = match lane {
+            None => LaneId::default(),
+            Some(name) => match shared.config().lanes.find(&name) {
+                Some(lane) => lane,
+                None => return Err(AcquireError::UnknownLane(name)),
+            },
+        };
+        let patience = if shared.config().shed {
+            patience(limit, shared.config().query_wait_timeout())
+        } else {
+            None
+        };
+        let holding = Holding {
+            label,
+            location,
+            task: tokio::task::try_id(),
+        };
+        let waiter = match shared.acquire(lane, patience, &holding)? {
+            Answer::Session(conn) => {
+                return Ok(Session::new(conn, Arc::clone(shared), holding.task));
+            }
             Answer::Wait(waiter) => waiter,
         };
-        let begun = tokio::time::Instant::now();
-        let until = match limit {
-            Some(Limit::For(timeout)) => begun.checked_add(timeout),
-            Some(Limit::Until(deadline)) => Some(tokio::time::Instant::from_std(deadline)),
-            None => shared
-                .config()
-                .query_wait_timeout
-                .and_then(|timeout| begun.checked_add(timeout)),
-        };
-        let mut place = Place {
-            shared,
-            waiter: Some(waiter),
-        };
-        let too_late = async {
-            match until {
-                Some(until) => tokio::time::sleep_until(until).await,
-                None => std::future::pending().await,
-            }
-        };
+        // Boxed, so that the future of those who need not wait is small: it is moved.
+        Box::pin(wait(shared, waiter, limit, holding)).await
+    }
+}
+
+async fn wait(
+    shared: &Arc<Shared>,
+    waiter: WaiterId,
+    limit: Option<Limit>,
+    holding: Holding,
+) -> Result<Session, AcquireError> {
+    let begun = tokio::time::Instant::now();
+    let until = match limit {
+        Some(Limit::For(timeout)) => begun.checked_add(timeout),
+        Some(Limit::Until(deadline)) => Some(tokio::time::Instant::from_std(deadline)),
+        None => shared
+            .config()
+            .query_wait_timeout()
+            .and_then(|timeout| begun.checked_add(timeout)),
+    };
+    let mut place = Place {
+        shared,
+        waiter: Some(waiter),
+    };
+    let too_late = async {
+        match until {
+            Some(until) => tokio::time::sleep_until(until).await,
+            None => std::future::pending().await,
+        }
+    };
+    let outcome = async {
         tokio::select! {
             biased;
-            served = place.served(&holding) => Ok(Session::new(served?, Arc::clone(shared))),
+            served = place.served() => {
+                Ok(Session::new(served?, Arc::clone(shared), holding.task))
+            }
             () = too_late => {
                 place.leave(true);
-                Err(AcquireError::Timeout(Box::new(shared.report(begun.elapsed()))))
+                Err(shared.gave_up(begun.elapsed(), &holding))
             }
         }
+    };
+    trace::waiting(shared.config(), &holding, outcome).await
+}
+
+/// How long the caller is ready to wait.
+fn patience(limit: Option<Limit>, default: Option<Duration>) -> Option<Duration> {
+    match limit {
+        Some(Limit::For(timeout)) => Some(timeout),
+        Some(Limit::Until(deadline)) => {
+            let now = tokio::time::Instant::now().into_std();
+            Some(deadline.saturating_duration_since(now))
+        }
+        None => default,
     }
 }
 
@@ -100,11 +153,11 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    async fn served(&mut self, holding: &Holding) -> Result<Box<Conn>, AcquireError> {
+    async fn served(&mut self) -> Result<Box<Conn>, AcquireError> {
         let Some(waiter) = self.waiter else {
             return Err(AcquireError::ShuttingDown);
         };
-        let outcome = poll_fn(|cx| self.shared.poll_collect(waiter, holding, cx)).await;
+        let outcome = poll_fn(|cx| self.shared.poll_collect(waiter, cx)).await;
         self.waiter = None;
         outcome
     }

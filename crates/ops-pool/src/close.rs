@@ -12,10 +12,14 @@ pub enum CloseReason {
     QueryInFlight,
     /// The reset query failed.
     ResetFailed,
-    /// The reset query took longer than `reset_timeout`.
+    /// The reset took longer than `reset_timeout`, with what had to be canceled or rolled
+    /// back before.
     ResetTimedOut,
     /// The reset query left a transaction open.
     ResetLeftTransaction,
+    /// The server's answers did not match the driver's requests anymore, as after a `COPY`
+    /// that failed before it had begun. No answer was delivered from there on.
+    OutOfStep,
     /// The connection broke.
     ServerGone,
     /// The connection was older than `server_lifetime`.
@@ -24,6 +28,16 @@ pub enum CloseReason {
     IdleTooLong,
     /// Nobody needed the connection anymore when it was to be opened.
     NotNeeded,
+    /// The connection did not answer the check query.
+    CheckFailed,
+    /// The connection was opened before the pool was told to reconnect.
+    Reconnect,
+    /// The pool is paused.
+    Paused,
+    /// The pool was given a smaller size.
+    PoolShrunk,
+    /// Another pool of the group needed the place.
+    Evicted,
     /// The pool is shutting down.
     ShuttingDown,
 }
@@ -38,10 +52,16 @@ impl CloseReason {
             Self::ResetFailed => "reset_failed",
             Self::ResetTimedOut => "reset_timed_out",
             Self::ResetLeftTransaction => "reset_left_transaction",
+            Self::OutOfStep => "out_of_step",
             Self::ServerGone => "server_gone",
             Self::LifetimeOver => "lifetime_over",
             Self::IdleTooLong => "idle_too_long",
             Self::NotNeeded => "not_needed",
+            Self::CheckFailed => "check_failed",
+            Self::Reconnect => "reconnect",
+            Self::Paused => "paused",
+            Self::PoolShrunk => "pool_shrunk",
+            Self::Evicted => "evicted",
             Self::ShuttingDown => "shutting_down",
         }
     }
@@ -55,6 +75,7 @@ impl CloseReason {
                 | Self::ResetFailed
                 | Self::ResetTimedOut
                 | Self::ResetLeftTransaction
+                | Self::OutOfStep
         )
     }
 }
@@ -67,10 +88,16 @@ impl fmt::Display for CloseReason {
             Self::ResetFailed => "the reset query failed",
             Self::ResetTimedOut => "the reset query took too long",
             Self::ResetLeftTransaction => "the reset query left a transaction open",
+            Self::OutOfStep => "the answers did not match the requests",
             Self::ServerGone => "the connection broke",
             Self::LifetimeOver => "server_lifetime is over",
             Self::IdleTooLong => "server_idle_timeout is over",
             Self::NotNeeded => "the connection was not needed anymore",
+            Self::CheckFailed => "the check query failed",
+            Self::Reconnect => "the pool reconnects",
+            Self::Paused => "the pool is paused",
+            Self::PoolShrunk => "the pool was made smaller",
+            Self::Evicted => "another pool of the group needed the place",
             Self::ShuttingDown => "the pool is shutting down",
         })
     }
@@ -81,8 +108,11 @@ impl fmt::Display for CloseReason {
 #[must_use = "a closed connection is worth knowing about"]
 #[non_exhaustive]
 pub enum Released {
-    /// The connection is clean and serves the next caller.
+    /// The connection serves the next caller.
     Clean,
+    /// What ran was canceled, or a transaction rolled back, and the session reset. The
+    /// connection serves the next caller.
+    RolledBack,
     /// The connection was closed, so that nobody meets what was left in it.
     Closed(CloseReason),
 }

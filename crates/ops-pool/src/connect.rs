@@ -35,13 +35,16 @@ pub trait Connect: fmt::Debug + Send + Sync + 'static {
     /// Asks the server to cancel what a connection is running.
     ///
     /// Called for connections that are closed with a query in flight, so that the server
-    /// does not go on with it. A failure is ignored.
+    /// does not go on with it; a failure is then ignored. Called, too, for sessions that
+    /// [`OnDirty::Rollback`](crate::OnDirty::Rollback) saves: it must not return before the
+    /// server has closed the connection that carried the request, since a late one would
+    /// hit the next caller.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
     ///
     /// # Cancel safety
-    /// Dropping the future may leave the request sent.
+    /// Dropping the future may leave the request sent; the pool closes the connection then.
     async fn cancel(&self, token: &CancelToken) -> Result<()>;
 }
 

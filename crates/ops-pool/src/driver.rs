@@ -1,32 +1,32 @@
 //! The task of one connection: it connects, drives the connection, and resets the
 //! session between two callers.
 
+mod clean;
+mod line;
+mod quiet;
+mod stop;
 #[cfg(test)]
 mod tests;
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::FutureExt;
-use futures_util::stream::{BoxStream, StreamExt};
 use ops_core::{Error, ErrorKind, Report};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_postgres::error::SqlState;
-use tokio_postgres::{AsyncMessage, CancelToken, Client};
+use tokio_postgres::Client;
 
-use crate::close::CloseReason;
+use crate::cancel::Requests;
+use crate::close::{CloseReason, Released};
 use crate::config::Config;
 use crate::connect::Connected;
-use crate::core::{Event, ServerId, Verdict};
+use crate::core::{Event, Now, ServerId, Verdict};
+use crate::reset::{OnDirty, When};
+use crate::session::Lease;
 use crate::shared::Shared;
 use crate::tap::{TransactionStatus, Wire};
-
-/// How long a closed connection may take to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(1);
-/// How long the request to cancel an abandoned query may take.
-const CANCEL: Duration = Duration::from_secs(5);
+use line::Line;
+use quiet::Quiet;
 
 /// A connection that stands: what is idle in the pool, handed out, and handed back.
 #[derive(Debug)]
@@ -34,25 +34,88 @@ pub(crate) struct Conn {
     pub(crate) server: ServerId,
     pub(crate) client: Client,
     pub(crate) wire: Arc<Wire>,
+    quiet: Arc<Quiet>,
+    /// A reset has to go in front of the next session's first query.
+    pub(crate) owes_reset: bool,
+    /// Requests to cancel what the last session ran, where any is still under way.
+    pub(crate) cancels: Option<Arc<Requests>>,
+    pub(crate) lease: Lease,
+    /// How the last session was given back.
+    pub(crate) outcome: Released,
+}
+
+/// What a session has left behind, by what the tap has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Transaction,
+    InFlight,
+    /// The server has not said how the last request left the session.
+    Untold,
 }
 
 impl Conn {
-    /// What is to become of the session, by what the tap has seen so far. Where the server
-    /// has not said how the last request left the session, a reset will tell.
-    pub(crate) fn verdict(&self, before_reset: bool) -> Verdict {
-        if self.client.is_closed() {
-            return Verdict::Close(CloseReason::ServerGone);
-        }
+    #[inline]
+    fn left(&self) -> Left {
         // In this order: when nothing is in flight anymore, the status is of the end of it.
         if self.wire.in_flight() > 0 {
-            return Verdict::Close(CloseReason::QueryInFlight);
+            return Left::InFlight;
         }
         match self.wire.status() {
-            TransactionStatus::Idle => Verdict::Reusable,
-            TransactionStatus::Unknown if before_reset => Verdict::Reusable,
-            TransactionStatus::InTransaction
-            | TransactionStatus::Failed
-            | TransactionStatus::Unknown => Verdict::Close(CloseReason::InTransaction),
+            TransactionStatus::Idle => Left::Nothing,
+            TransactionStatus::InTransaction | TransactionStatus::Failed => Left::Transaction,
+            TransactionStatus::Unknown => Left::Untold,
+        }
+    }
+
+    /// What is to become of the session. Where that is not certain yet, its task finds out.
+    #[inline]
+    pub(crate) fn verdict(&self, config: &Config) -> Verdict {
+        if let Some(reason) = self.close_reason() {
+            return Verdict::Close(reason);
+        }
+        match (self.left(), config.on_dirty) {
+            (Left::InFlight, OnDirty::Close) => Verdict::Close(CloseReason::QueryInFlight),
+            (Left::Transaction, OnDirty::Close) => Verdict::Close(CloseReason::InTransaction),
+            (Left::Nothing, _) if self.is_at_rest() && !self.is_to_be_reset(config) => {
+                Verdict::Clean
+            }
+            _ => Verdict::Reusable,
+        }
+    }
+
+    /// Whether the tap has seen everything that the session has asked for, and nothing else
+    /// of it is under way.
+    fn is_at_rest(&self) -> bool {
+        let driver = self.quiet.is_quiet() && !self.wire.is_blocked();
+        let sure = self.wire.resets() == 0 && !self.wire.is_in_doubt();
+        driver && sure && self.cancels.is_none()
+    }
+
+    fn is_to_be_reset(&self, config: &Config) -> bool {
+        match config.reset.when {
+            When::AtRelease => true,
+            When::IfTouched => self.wire.is_touched(),
+            When::Pipelined | When::Never => false,
+        }
+    }
+
+    /// Why the connection was broken off, or that it broke.
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
+        let gone = || self.client.is_closed().then_some(CloseReason::ServerGone);
+        self.wire.broken().or_else(gone)
+    }
+
+    /// Queues a reset in front of whatever the client is asked for next. The tap breaks the
+    /// connection unless it succeeds.
+    pub(crate) fn reset_in_front(&self, config: &Config) {
+        let lookups = self.wire.prepare_lookups_again();
+        let mut resets = vec![Arc::clone(&config.reset.sql)];
+        resets.extend(lookups.map(Arc::from));
+        self.wire.expect_resets(resets.iter().cloned());
+        for sql in resets {
+            // Polled once it is queued. The answer is the tap's business.
+            let _ = self.client.batch_execute(&sql).now_or_never();
         }
     }
 }
@@ -63,9 +126,13 @@ impl Conn {
 pub(crate) enum Order {
     /// Reset the session and give the connection back.
     Reset(Box<Conn>),
+    /// See whether the connection still works and give it back.
+    Check(Box<Conn>),
     /// The connection has left the pool: go on driving it until its client is dropped.
     Detach,
 }
+
+type Inbox = mpsc::UnboundedReceiver<Order>;
 
 /// However the task ends, also by a panic or with its runtime, the pool hears of it.
 struct Gone(Arc<Shared>, ServerId);
@@ -83,7 +150,8 @@ pub(crate) async fn run(shared: Arc<Shared>, server: ServerId) {
     if !shared.dial(server) {
         return;
     }
-    let limit = shared.config().server_connect_timeout;
+    let dialed = shared.now();
+    let limit = shared.config().settings.server_connect_timeout;
     let connected = tokio::select! {
         biased;
         () = shared.stopped() => return,
@@ -91,7 +159,7 @@ pub(crate) async fn run(shared: Arc<Shared>, server: ServerId) {
     };
     let too_long = || Error::new(ErrorKind::Timeout, "connecting took too long");
     match connected.unwrap_or_else(|_| Err(too_long())) {
-        Ok(connected) => serve(&gone, connected).await,
+        Ok(connected) => serve(&gone, connected, dialed).await,
         Err(err) => {
             tracing::debug!(error = %Report(&err), "opening a connection failed");
             shared.connect_failed(server, err);
@@ -99,129 +167,82 @@ pub(crate) async fn run(shared: Arc<Shared>, server: ServerId) {
     }
 }
 
-async fn serve(gone: &Gone, connected: Connected) {
+async fn serve(gone: &Gone, connected: Connected, dialed: Now) {
     let Gone(shared, server) = gone;
+    let config = shared.config();
     let Connected {
         client,
         messages,
         wire,
     } = connected;
-    let mut line = Line {
+    if config.reset.when == When::IfTouched {
+        wire.watch_statements();
+    }
+    let token = client.cancel_token();
+    let mut line = Line::new(
         messages,
-        cancel: client.cancel_token(),
-        wire: Arc::clone(&wire),
-    };
+        token,
+        Arc::clone(&wire),
+        config.settings.reset_timeout,
+    );
     let (orders, mut inbox) = mpsc::unbounded_channel();
     shared.connected(
         Box::new(Conn {
             server: *server,
             client,
             wire,
+            quiet: Arc::clone(line.quiet()),
+            owes_reset: false,
+            cancels: None,
+            lease: Lease::new(None),
+            outcome: Released::Clean,
         }),
         orders,
+        dialed,
     );
     loop {
         let order = tokio::select! {
             biased;
-            () = line.drive() => return,
+            _ = line.drive() => return hang_up(shared, *server, line, inbox).await,
             order = inbox.recv() => order,
         };
-        match order {
-            Some(Order::Reset(conn)) => match line.reset(shared.config(), &conn).await {
-                Ok(()) => shared.reset_done(conn),
-                Err(reason) => {
-                    shared.step(Event::ResetDone(*server, Err(reason)));
-                    drop(conn);
-                    return line.close(shared).await;
-                }
-            },
-            Some(Order::Detach) => return line.drive().await,
-            None => return line.close(shared).await,
-        }
-    }
-}
-
-/// A session that came back right after an error may turn out to be in a transaction only
-/// by what the server says to the reset.
-fn why_failed(err: &tokio_postgres::Error) -> CloseReason {
-    match err.code() {
-        Some(&SqlState::ACTIVE_SQL_TRANSACTION | &SqlState::IN_FAILED_SQL_TRANSACTION) => {
-            CloseReason::InTransaction
-        }
-        None if err.is_closed() => CloseReason::ServerGone,
-        _ => CloseReason::ResetFailed,
-    }
-}
-
-/// The driver's end of a connection.
-struct Line {
-    messages: BoxStream<'static, Result<AsyncMessage, tokio_postgres::Error>>,
-    cancel: CancelToken,
-    wire: Arc<Wire>,
-}
-
-impl Line {
-    /// Moves bytes until the connection ends. Notices and notifications are for a session
-    /// that asked for them, and there is no such session between two callers.
-    async fn drive(&mut self) {
-        while let Some(Ok(_)) = self.messages.next().await {}
-    }
-
-    async fn reset(&mut self, config: &Config, conn: &Conn) -> Result<(), CloseReason> {
-        // What the session asked for and the driver had not sent yet goes out first, so
-        // that the verdict is about everything.
-        if self.drive().now_or_never().is_some() {
-            return Err(CloseReason::ServerGone);
-        }
-        if let Verdict::Close(reason) = conn.verdict(true) {
-            return Err(reason);
-        }
-        let mut work = pin!(timeout(config.reset_timeout, async {
-            conn.client
-                .batch_execute(&config.server_reset_query)
-                .await?;
-            if config.reset_deallocates
-                && let Some(sql) = conn.wire.prepare_lookups_again()
-            {
-                conn.client.batch_execute(&sql).await?;
+        let (conn, outcome) = match order {
+            Some(Order::Reset(mut conn)) => {
+                let outcome = line.clean(config, &mut conn).await;
+                (conn, outcome)
             }
-            Ok::<(), tokio_postgres::Error>(())
-        }));
-        let outcome = tokio::select! {
-            biased;
-            () = self.drive() => return Err(CloseReason::ServerGone),
-            outcome = &mut work => outcome,
+            Some(Order::Check(conn)) => {
+                let outcome = line.check(config, &conn).await;
+                (conn, outcome)
+            }
+            Some(Order::Detach) => {
+                line.drive().await;
+                return hang_up(shared, *server, line, inbox).await;
+            }
+            None => return line.close(&*config.connect).await,
         };
         match outcome {
-            Err(_) => Err(CloseReason::ResetTimedOut),
-            Ok(Err(err)) => {
-                tracing::debug!(error = %err, "the reset query failed");
-                Err(why_failed(&err))
+            Ok(()) => shared.reset_done(conn),
+            Err(reason) => {
+                shared.step(Event::ResetDone(*server, Err(reason)));
+                drop(conn);
+                return line.close(&*config.connect).await;
             }
-            Ok(Ok(())) => match conn.verdict(false) {
-                Verdict::Reusable => Ok(()),
-                Verdict::Close(CloseReason::InTransaction) => {
-                    Err(CloseReason::ResetLeftTransaction)
-                }
-                Verdict::Close(reason) => Err(reason),
-            },
         }
     }
+}
 
-    /// Closes the connection, whose client has been dropped. One that is busy is cut off,
-    /// and the server is asked to stop what it does there.
-    async fn close(mut self, shared: &Shared) {
-        let _ = self.drive().now_or_never();
-        if self.wire.in_flight() == 0 {
-            let _ = timeout(GOODBYE, self.drive()).await;
-            return;
-        }
-        let Self {
-            messages,
-            cancel,
-            wire: _,
-        } = self;
-        drop(messages);
-        let _ = timeout(CANCEL, shared.config().connect.cancel(&cancel)).await;
+/// Ends a connection that is over. One that was broken off may be over on this side alone.
+async fn hang_up(shared: &Arc<Shared>, server: ServerId, line: Line, mut inbox: Inbox) {
+    if let Some(reason) = line.wire.broken() {
+        inbox.close();
+        // Whoever has given the session back meanwhile hears why it is over.
+        let due = matches!(inbox.try_recv(), Ok(Order::Reset(_) | Order::Check(_)));
+        shared.step(if due {
+            Event::ResetDone(server, Err(reason))
+        } else {
+            Event::ServerGone(server)
+        });
+        line.close(&*shared.config().connect).await;
     }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use ops_core::{Error, ErrorKind, Retry};
 
+use crate::tap::CommandTag;
+
 /// Why a caller got no session.
 ///
 /// Its text is one line. The cause of a failed connection is its source; print the whole
@@ -16,8 +18,29 @@ use ops_core::{Error, ErrorKind, Retry};
 #[non_exhaustive]
 pub enum AcquireError {
     /// No session came free in time. The report names who has them.
-    #[error("{0}")]
+    #[error("no session came free in {waited}: {report}", waited = Seconds(.0.waited), report = .0)]
     Timeout(Box<AcquireReport>),
+    /// No session came free in time, and the caller's own task has one: it waits for
+    /// itself. Told at once where everybody who has a session waits for another.
+    #[error("the task waits for itself, as it has a session already: {0}")]
+    NestedAcquire(Box<AcquireReport>),
+    /// The pool is paused, and was not resumed in time.
+    #[error("the pool is paused: {0}")]
+    Paused(Box<AcquireReport>),
+    /// `max_waiting` callers wait already.
+    #[error("the queue is full: {0}")]
+    QueueFull(Box<AcquireReport>),
+    /// At the rate at which sessions come free the caller's turn would come too late.
+    #[error("the wait would be {}: {report}", Seconds(*.expected))]
+    Overloaded {
+        /// How long the caller would have waited.
+        expected: Duration,
+        /// The state of the pool.
+        report: Box<AcquireReport>,
+    },
+    /// The pool has no such lane.
+    #[error("the pool has no lane {0:?}")]
+    UnknownLane(Cow<'static, str>),
     /// No connection stands, and opening one has just failed.
     #[error(transparent)]
     ServerDown(Box<ServerDown>),
@@ -27,12 +50,19 @@ pub enum AcquireError {
 }
 
 impl From<AcquireError> for Error {
-    /// `Timeout` (nothing was done: it is safe to try again), the kind of the cause or
-    /// `Unavailable` for a server that is down, and `Unavailable` for a pool that shuts
-    /// down.
+    /// `Timeout` where the wait was in vain (nothing was done: it is safe to try again,
+    /// unless the task waits for itself), `RateLimited` where the queue is too long, the
+    /// kind of the cause or `Unavailable` for a server that is down, `InvalidInput` for a
+    /// lane that is not there, and `Unavailable` for a pool that shuts down.
     fn from(err: AcquireError) -> Self {
         let (kind, retry) = match &err {
-            AcquireError::Timeout(_) => (ErrorKind::Timeout, Retry::Safe),
+            AcquireError::Timeout(_) | AcquireError::Paused(_) => (ErrorKind::Timeout, Retry::Safe),
+            AcquireError::QueueFull(_) => (ErrorKind::RateLimited, Retry::Safe),
+            AcquireError::Overloaded { expected, .. } => {
+                (ErrorKind::RateLimited, Retry::After(*expected))
+            }
+            AcquireError::NestedAcquire(_) => (ErrorKind::Timeout, Retry::Never),
+            AcquireError::UnknownLane(_) => (ErrorKind::InvalidInput, Retry::Never),
             AcquireError::ServerDown(down) => {
                 let kind = down.cause().map_or(ErrorKind::Unavailable, Self::kind);
                 (kind, Retry::After(down.retry_in))
@@ -79,11 +109,11 @@ impl std::error::Error for ServerDown {
     }
 }
 
-/// The state of the pool when a caller had waited in vain.
+/// The state of the pool when a caller got no session.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AcquireReport {
-    /// How long the caller waited.
+    /// How long the caller waited. Zero where it was refused at once.
     pub waited: Duration,
     /// The most connections that the pool may have.
     pub pool_size: usize,
@@ -125,9 +155,8 @@ impl fmt::Display for AcquireReport {
         } = self;
         write!(
             f,
-            "no session came free in {}: {active} of {pool_size} in use, {connecting} connecting, \
-             {resetting} resetting, {waiting} others waiting",
-            Seconds(self.waited)
+            "{active} of {pool_size} in use, {connecting} connecting, {resetting} resetting, \
+             {waiting} others waiting",
         )?;
         for (index, holder) in self.holders.iter().take(NAMED).enumerate() {
             f.write_str(if index == 0 { "; held by " } else { ", " })?;
@@ -153,6 +182,11 @@ pub struct Holder {
     pub location: &'static Location<'static>,
     /// For how long.
     pub age: Duration,
+    /// The command of its last statement that ended without an error, such as `UPDATE`.
+    /// Nothing of the statement itself.
+    pub last_command: Option<CommandTag>,
+    /// Whether it is in a transaction in which nothing runs.
+    pub idle_in_transaction: bool,
 }
 
 impl fmt::Display for Holder {
@@ -166,7 +200,14 @@ impl fmt::Display for Holder {
             self.location.file(),
             self.location.line(),
             Seconds(self.age)
-        )
+        )?;
+        if let Some(command) = &self.last_command {
+            write!(f, " (last {command})")?;
+        }
+        if self.idle_in_transaction {
+            f.write_str(", idle in transaction")?;
+        }
+        Ok(())
     }
 }
 

@@ -5,14 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ops_core::database::ConnectInfo;
+use ops_core::{Error, Result};
 
 use crate::acquire::Acquire;
 use crate::builder::SessionPoolBuilder;
 use crate::connect::Connect;
+use crate::core::{Event, Settings};
 use crate::error::{AcquireError, Holder};
+use crate::histogram::TimingsSnapshot;
+use crate::lane::Lanes;
 use crate::session::Session;
 use crate::shared::Shared;
-use crate::snapshot::{ShowPools, Snapshot};
+use crate::show::{ConfigRow, DatabasesRow, ListsRow, PoolsRow, SocketRow, StatsRow};
+use crate::snapshot::Snapshot;
 
 /// A pool of sessions of one user on one database. Clones are the same pool.
 ///
@@ -54,6 +59,79 @@ pub struct DrainReport {
     pub holders: Vec<Holder>,
 }
 
+/// How many connections a pool may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolSize {
+    /// The most connections.
+    pub pool_size: usize,
+    /// Connections that are kept open also when nobody uses them.
+    pub min_pool_size: usize,
+    /// Connections above `pool_size` for when the head of the queue has waited for long.
+    pub reserve_pool_size: usize,
+}
+
+impl PoolSize {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self {
+            pool_size: settings.pool_size,
+            min_pool_size: settings.min_pool_size,
+            reserve_pool_size: settings.reserve_pool_size,
+        }
+    }
+
+    /// Sets the most connections.
+    #[must_use]
+    pub fn with_pool_size(mut self, pool_size: usize) -> Self {
+        self.pool_size = pool_size;
+        self
+    }
+
+    /// Sets how many connections are kept open also when nobody uses them.
+    #[must_use]
+    pub fn with_min_pool_size(mut self, min_pool_size: usize) -> Self {
+        self.min_pool_size = min_pool_size;
+        self
+    }
+
+    /// Sets how many connections there may be above `pool_size`.
+    #[must_use]
+    pub fn with_reserve_pool_size(mut self, reserve_pool_size: usize) -> Self {
+        self.reserve_pool_size = reserve_pool_size;
+        self
+    }
+
+    pub(crate) fn check(self, lanes: &Lanes) -> Result<()> {
+        let Self {
+            pool_size,
+            min_pool_size,
+            ..
+        } = self;
+        let mut problems = Vec::new();
+        if pool_size == 0 {
+            problems.push("pool_size is 0: nobody would ever get a session".to_owned());
+        }
+        if min_pool_size > pool_size {
+            problems.push(format!(
+                "min_pool_size is {min_pool_size}, more than pool_size, which is {pool_size}"
+            ));
+        }
+        if pool_size > 0
+            && let Some(lane) = lanes.starves(pool_size)
+        {
+            problems.push(format!(
+                "{} of {pool_size} connections are reserved: nothing is left for lane {lane}",
+                lanes.reserved()
+            ));
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::invalid_config(problems).with_operation("pool.resize"))
+        }
+    }
+}
+
 impl SessionPool {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
@@ -85,8 +163,17 @@ impl SessionPool {
     /// # Cancel safety
     /// Dropping the future gives up the place in the queue. Nothing is lost.
     #[track_caller]
-    pub fn acquire(&self) -> impl Future<Output = Result<Session, AcquireError>> + Send + '_ {
-        self.acquire_with(Acquire::new())
+    pub fn acquire(
+        &self,
+    ) -> impl Future<Output = std::result::Result<Session, AcquireError>> + Send + '_ {
+        let location = Location::caller();
+        async move {
+            // Apart, so that the future of those who need not wait is small: it is moved.
+            match self.shared().take_idle(location) {
+                Some(session) => Ok(session),
+                None => Box::pin(Acquire::new().run(self.shared(), location)).await,
+            }
+        }
     }
 
     /// As [`acquire`](Self::acquire), with a deadline or a label.
@@ -100,7 +187,7 @@ impl SessionPool {
     pub fn acquire_with(
         &self,
         how: Acquire,
-    ) -> impl Future<Output = Result<Session, AcquireError>> + Send + '_ {
+    ) -> impl Future<Output = std::result::Result<Session, AcquireError>> + Send + '_ {
         how.run(self.shared(), Location::caller())
     }
 
@@ -122,10 +209,68 @@ impl SessionPool {
         }
     }
 
+    /// Keeps sessions back: callers wait until [`resume`](Self::resume), connections that
+    /// nobody has are closed at once, the others when they come back. Ends when none is
+    /// left, so that the server can be restarted.
+    ///
+    /// `query_wait_timeout` and callers' own deadlines hold; who waits in vain gets
+    /// [`AcquireError::Paused`]. Returns false where the pool was resumed before the last
+    /// session was back.
+    ///
+    /// # Cancel safety
+    /// The pause has begun when the future is first polled; dropping it only stops waiting.
+    pub async fn pause(&self) -> bool {
+        self.shared().step(Event::Pause);
+        self.shared().quiet().await
+    }
+
+    /// Ends a pause.
+    pub fn resume(&self) {
+        self.shared().resume();
+    }
+
+    /// Has every connection replaced: what is idle or being opened at once, the others
+    /// when their sessions come back. Nobody who waits is refused for it.
+    ///
+    /// For a server that has moved, or settings of a role that have changed.
+    pub fn reconnect(&self) {
+        self.shared().step(Event::Reconnect);
+    }
+
+    /// Waits until no connection is left that was opened before the last
+    /// [`reconnect`](Self::reconnect): PgBouncer's `WAIT_CLOSE`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn wait_close(&self) {
+        self.shared().all_current().await;
+    }
+
+    /// How many connections the pool may have.
+    #[must_use]
+    pub fn size(&self) -> PoolSize {
+        self.shared().size()
+    }
+
+    /// Changes how many connections the pool may have. What is too much is closed at once
+    /// where it is idle, and else when its session comes back.
+    ///
+    /// # Errors
+    /// `InvalidConfig` with everything that contradicts itself.
+    pub fn resize(&self, size: PoolSize) -> Result<()> {
+        self.shared().resize(size)
+    }
+
     /// The state of the pool, for health checks and metrics.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.shared().snapshot()
+    }
+
+    /// How long callers waited and kept sessions, and resets and connecting took.
+    #[must_use]
+    pub fn timings(&self) -> TimingsSnapshot {
+        self.shared().timings()
     }
 
     /// Who has a session, the longest first.
@@ -134,9 +279,51 @@ impl SessionPool {
         self.shared().holders()
     }
 
-    /// The state of the pool as PgBouncer's `SHOW POOLS` tells it.
+    /// The pool as PgBouncer's `SHOW POOLS` shows it.
     #[must_use]
-    pub fn show_pools(&self) -> ShowPools {
-        ShowPools::of(&self.snapshot(), self.shared().config())
+    pub fn show_pools(&self) -> PoolsRow {
+        self.shared().show_pools()
+    }
+
+    /// The pool as PgBouncer's `SHOW DATABASES` shows it. `disabled` is a pool that shuts
+    /// down, and `max_connections` what the pool was built with, without its groups.
+    #[must_use]
+    pub fn show_databases(&self) -> DatabasesRow {
+        self.shared().show_databases()
+    }
+
+    /// The connections as PgBouncer's `SHOW SERVERS` shows them, in the order in which they
+    /// were opened, those that are being opened first.
+    #[must_use]
+    pub fn show_servers(&self) -> Vec<SocketRow> {
+        self.shared().show_servers()
+    }
+
+    /// The callers as PgBouncer's `SHOW CLIENTS` shows them, in the order in which they came.
+    #[must_use]
+    pub fn show_clients(&self) -> Vec<SocketRow> {
+        self.shared().show_clients()
+    }
+
+    /// What PgBouncer's `SHOW STATS` shows. Averages are of the last 60 s that are over, and
+    /// zero before.
+    ///
+    /// Queries, transactions and bytes are those of callers: what the pool asks for itself
+    /// is not among them. Connections that were detached count until then.
+    #[must_use]
+    pub fn show_stats(&self) -> StatsRow {
+        self.shared().show_stats()
+    }
+
+    /// The counts of PgBouncer's `SHOW LISTS`.
+    #[must_use]
+    pub fn show_lists(&self) -> Vec<ListsRow> {
+        self.shared().show_lists()
+    }
+
+    /// The settings as PgBouncer's `SHOW CONFIG` shows them.
+    #[must_use]
+    pub fn show_config(&self) -> Vec<ConfigRow> {
+        self.shared().show_config()
     }
 }

@@ -2,13 +2,18 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::task::Id;
 use tokio_postgres::Client;
 
+use crate::cancel::{Requests, SessionCancel};
 use crate::close::{CloseReason, Released};
 use crate::driver::Conn;
+use crate::kept::Kept;
 use crate::shared::Shared;
 use crate::tap::TransactionStatus;
 
@@ -17,15 +22,43 @@ use crate::tap::TransactionStatus;
 /// It dereferences to [`tokio_postgres::Client`].
 ///
 /// # Giving it back
-/// Dropping it gives it back, without waiting for anything. The pool resets it before
-/// anybody else gets it, and closes it instead where it is in a transaction, where a query
-/// or a `COPY` is not over, or where the reset fails, takes too long or does not end idle.
-/// End transactions before: each one that is left open costs a connection.
+/// Dropping it gives it back, without waiting for anything, also where the caller panics.
+/// The pool resets it as its [`Reset`](crate::Reset) says before anybody else gets it. Where
+/// it is in a transaction, or a query or a `COPY` is not over, [`OnDirty`](crate::OnDirty)
+/// says what is to become of it; where the reset fails, takes too long or does not end idle,
+/// the connection is closed. End transactions before: by default each one that is left open
+/// costs a connection.
 ///
-/// Statements that were prepared on it do not outlive it.
+/// Statements that were prepared on it do not outlive it. A
+/// [`CancelToken`](tokio_postgres::CancelToken) of the client itself does, and would hit
+/// whoever has the connection then: use [`Session::cancel_token`].
 pub struct Session {
+    // Small, as it is moved about: what else belongs to it is with the connection.
     conn: Option<Box<Conn>>,
     shared: Arc<Shared>,
+}
+
+/// What belongs to a session until it is given back.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    /// The task that acquired it, until another one is seen to use it.
+    task: Option<Id>,
+    moved: AtomicBool,
+    /// With a reset that goes in front: done once the session is used for the first time.
+    used: Once,
+    cancels: OnceLock<Arc<Requests>>,
+}
+
+impl Lease {
+    #[inline]
+    pub(crate) fn new(task: Option<Id>) -> Self {
+        Self {
+            task,
+            moved: AtomicBool::new(false),
+            used: Once::new(),
+            cancels: OnceLock::new(),
+        }
+    }
 }
 
 impl fmt::Debug for Session {
@@ -37,29 +70,52 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    pub(crate) fn new(conn: Box<Conn>, shared: Arc<Shared>) -> Self {
+    #[inline]
+    pub(crate) fn new(mut conn: Box<Conn>, shared: Arc<Shared>, task: Option<Id>) -> Self {
+        conn.wire.lend();
+        conn.lease = Lease::new(task);
         Self {
             conn: Some(conn),
             shared,
         }
     }
 
+    /// A task that has given its session away does not wait for itself.
+    fn note_user(&self) {
+        let Lease { task, moved, .. } = &self.conn().lease;
+        if task.is_some() && !moved.load(Ordering::Relaxed) && tokio::task::try_id() != *task {
+            moved.store(true, Ordering::Relaxed);
+            self.shared.moved(self.conn().server);
+        }
+    }
+
     /// Gives the session back and waits until the pool has decided about it. That takes up
     /// to `reset_timeout`.
+    ///
+    /// With [`Reset::Pipelined`](crate::Reset::Pipelined) the decision is about what was left
+    /// unfinished; the reset comes later.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing: the session is on its way back.
     pub fn release(mut self) -> impl Future<Output = Released> + Send + 'static {
         let (report, outcome) = oneshot::channel();
-        if let Some(conn) = self.conn.take() {
-            self.shared.release(conn, Some(report));
-        }
+        self.give_back(Some(report));
         // Without an answer the task that had the connection is gone, and so is it.
         async {
             outcome
                 .await
                 .unwrap_or(Released::Closed(CloseReason::ServerGone))
         }
+    }
+
+    /// Puts the session aside as it is, for up to `limit`, for whoever has what this
+    /// returns. It counts as in use, by the caller who acquired it.
+    ///
+    /// It is for state that must last longer than the work at hand, such as a cursor that a
+    /// user pages through: should the user never come back, the session does.
+    pub fn keep(self, limit: Duration) -> Kept {
+        let shared = Arc::clone(&self.shared);
+        Kept::new(self, limit, &shared)
     }
 
     /// Takes the connection out of the pool for good. It no longer counts as one of
@@ -70,11 +126,19 @@ impl Session {
         reason = "only drop and release leave no connection"
     )]
     pub fn detach(mut self) -> Client {
-        let conn = self
-            .conn
-            .take()
-            .expect("a session has its connection until it is given back");
+        // In its new life, too, nobody meets what another has left.
+        self.use_it();
+        let conn = self.conn.take().expect(HAS_CONN);
         self.shared.detach(*conn)
+    }
+
+    /// What cancels the queries of this session, from another task, for as long as it has
+    /// not been given back.
+    #[must_use]
+    pub fn cancel_token(&self) -> SessionCancel {
+        let token = self.conn().client.cancel_token();
+        let requests = Arc::clone(self.conn().lease.cancels.get_or_init(Arc::default));
+        SessionCancel::new(token, requests, Arc::clone(&self.shared))
     }
 
     /// The transaction status by the server's last word.
@@ -83,34 +147,67 @@ impl Session {
         self.conn().wire.status()
     }
 
+    /// Why the connection is closed, where it is. The driver's errors do not tell: a reset
+    /// in front of the session that failed looks to it like a connection that broke.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.conn().close_reason()
+    }
+
     fn conn(&self) -> &Conn {
-        self.conn
-            .as_deref()
-            .expect("a session has its connection until it is given back")
+        self.conn.as_deref().expect(HAS_CONN)
+    }
+
+    /// Whoever gets hold of the client can ask it for something.
+    fn use_it(&self) {
+        let config = self.shared.config();
+        if config.reset.pipelined() {
+            // Others who share the session wait until the reset is in front.
+            let conn = self.conn();
+            conn.lease.used.call_once(|| {
+                if conn.owes_reset {
+                    conn.reset_in_front(config);
+                }
+            });
+        }
+    }
+
+    fn give_back(&mut self, report: Option<oneshot::Sender<Released>>) {
+        if let Some(mut conn) = self.conn.take() {
+            conn.wire.take_back();
+            conn.outcome = Released::Clean;
+            conn.owes_reset |= conn.lease.used.is_completed();
+            if let Some(requests) = conn.lease.cancels.take() {
+                conn.cancels = Some(requests).filter(|requests| requests.give_back());
+            }
+            self.shared.release(conn, report);
+        }
     }
 }
+
+/// Why there is a connection in a session.
+const HAS_CONN: &str = "a session has its connection until it is given back";
 
 impl Deref for Session {
     type Target = Client;
 
     fn deref(&self) -> &Client {
+        self.note_user();
+        self.use_it();
         &self.conn().client
     }
 }
 
 impl DerefMut for Session {
     fn deref_mut(&mut self) -> &mut Client {
-        let conn = self.conn.as_deref_mut();
-        &mut conn
-            .expect("a session has its connection until it is given back")
-            .client
+        self.note_user();
+        self.use_it();
+        &mut self.conn.as_deref_mut().expect(HAS_CONN).client
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Some(conn) = self.conn.take() {
-            self.shared.release(conn, None);
-        }
+        self.give_back(None);
     }
 }

@@ -4,9 +4,14 @@
 //! There is one lock. Under it events are told to the core and tables are kept; whatever
 //! can run foreign code (wakers, drops, spawns) happens after it has been released.
 
+mod admin;
+mod leak;
+mod show;
 mod state;
+mod stats;
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -17,28 +22,38 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::clock::Clock;
 use crate::close::Released;
 use crate::config::Config;
 use crate::connect::classify;
-use crate::core::{Core, Event, Now, Refusal, ServerId, Settings, WaiterId};
+use crate::core::{Core, Event, LaneId, Now, Refusal, ServerId, Settings, Verdict, WaiterId};
 use crate::driver::{self, Conn, Order};
-use crate::error::{AcquireError, AcquireReport, Holder};
+use crate::error::{AcquireError, Holder};
+use crate::histogram::TimingsSnapshot;
+use crate::session::Session;
 use crate::snapshot::Snapshot;
 use state::{Deferred, Effect, Reply};
+use stats::Period;
 
 pub(crate) use state::{Holding, State};
+
+/// The least time between two ticks.
+const GRAIN: Duration = Duration::from_millis(1);
 
 /// What handles, sessions and tasks share.
 pub(crate) struct Shared {
     config: Config,
-    start: Instant,
+    clock: Clock,
     runtime: Handle,
     state: Mutex<State>,
     /// The timer has been set.
     rearm: Notify,
     stop: AtomicBool,
+    period: Period,
     stopping: Notify,
-    drained: Notify,
+    /// The last connection is gone of a pool that drains or is paused, the last outdated
+    /// one is gone, or the pool is no longer paused.
+    settled: Notify,
 }
 
 impl fmt::Debug for Shared {
@@ -60,15 +75,21 @@ impl Shared {
     pub(crate) fn start(config: Config, settings: Settings, runtime: &Handle) -> Arc<Self> {
         let shared = Arc::new(Self {
             config,
-            start: Instant::now(),
+            clock: Clock::start(),
             runtime: runtime.clone(),
             state: Mutex::new(State::new(Core::new(settings))),
             rearm: Notify::new(),
             stop: AtomicBool::new(false),
+            period: Period::default(),
             stopping: Notify::new(),
-            drained: Notify::new(),
+            settled: Notify::new(),
         });
+        shared.config.groups.join(&shared);
         runtime.spawn(keep_time(Arc::clone(&shared)));
+        runtime.spawn(stats::watch(Arc::clone(&shared)));
+        if let Some(threshold) = shared.config.leak_threshold {
+            runtime.spawn(leak::watch(Arc::clone(&shared), threshold));
+        }
         shared.step(Event::Tick);
         shared
     }
@@ -77,10 +98,15 @@ impl Shared {
         &self.config
     }
 
-    pub(crate) fn now(&self) -> Now {
-        Now::default().after(Instant::now().duration_since(self.start))
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
+    pub(crate) fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, State> {
         // No invariant of the tables can be broken half way: the lock is never held while
         // foreign code runs.
@@ -95,31 +121,116 @@ impl Shared {
         self.finish(deferred);
     }
 
-    pub(crate) fn acquire(self: &Arc<Self>, holding: &Holding) -> Result<Answer, AcquireError> {
+    /// [`acquire`](Self::acquire) with nothing special asked for, where it is answered at
+    /// once.
+    #[inline]
+    pub(crate) fn take_idle(
+        self: &Arc<Self>,
+        location: &'static Location<'static>,
+    ) -> Option<Session> {
+        let holding = Holding {
+            label: None,
+            location,
+            task: tokio::task::try_id(),
+        };
+        let conn = self.lent(LaneId::default(), &holding, self.now())?;
+        Some(Session::new(conn, Arc::clone(self), holding.task))
+    }
+
+    /// What is given out at once.
+    #[inline]
+    fn lent(self: &Arc<Self>, lane: LaneId, holding: &Holding, now: Now) -> Option<Box<Conn>> {
+        let granted = self.lock().grant(lane, holding, now);
+        match granted? {
+            (_, Some(conn)) if !conn.client.is_closed() => return Some(conn),
+            (server, broken) => self.give_up(server, broken, now),
+        }
+        None
+    }
+
+    /// It broke, and its task has not got round to saying so.
+    #[cold]
+    fn give_up(self: &Arc<Self>, server: ServerId, broken: Option<Box<Conn>>, now: Now) {
+        let mut deferred = Deferred::default();
+        self.lock().give_up(server, broken, now, &mut deferred);
+        self.finish(deferred);
+    }
+
+    pub(crate) fn acquire(
+        self: &Arc<Self>,
+        lane: LaneId,
+        patience: Option<Duration>,
+        holding: &Holding,
+    ) -> Result<Answer, AcquireError> {
         let now = self.now();
+        if let Some(conn) = self.lent(lane, holding, now) {
+            return Ok(Answer::Session(conn));
+        }
+        self.acquire_slowly(lane, patience, holding, now)
+    }
+
+    #[cold]
+    fn acquire_slowly(
+        self: &Arc<Self>,
+        lane: LaneId,
+        patience: Option<Duration>,
+        holding: &Holding,
+        now: Now,
+    ) -> Result<Answer, AcquireError> {
         let mut deferred = Deferred::default();
         let answer = loop {
             let mut state = self.lock();
-            match state.step(Event::Acquire, now, &mut deferred) {
-                Some(Reply::Grant(server)) => match state.hand_out(server, holding, now) {
-                    Some(conn) if !conn.client.is_closed() => break Ok(Answer::Session(conn)),
-                    // It broke, and its task has not got round to saying so.
-                    broken => state.give_up(server, broken, now, &mut deferred),
-                },
-                Some(Reply::Wait(waiter)) => break Ok(Answer::Wait(waiter)),
-                Some(Reply::Refuse(refusal)) => break Err(state.refused(refusal)),
-                None => break Err(state.refused(Refusal::ShuttingDown)),
+            match state.step(Event::Acquire { lane, patience }, now, &mut deferred) {
+                Some(Reply::Grant(server)) => {
+                    let caller = state.caller(holding, now);
+                    match state.hand_out(server, caller, now) {
+                        Some(conn) if !conn.client.is_closed() => break Ok(Answer::Session(conn)),
+                        // It broke, and its task has not got round to saying so.
+                        broken => state.give_up(server, broken, now, &mut deferred),
+                    }
+                }
+                Some(Reply::Wait(waiter)) => {
+                    break match self.nested(&mut state, waiter, holding, now, &mut deferred) {
+                        Some(err) => Err(err),
+                        None => Ok(Answer::Wait(waiter)),
+                    };
+                }
+                Some(Reply::Refuse(refusal)) => break Err(state.refused(refusal, now)),
+                None => break Err(state.refused(Refusal::ShuttingDown, now)),
             }
         };
         self.finish(deferred);
         answer
     }
 
+    /// Whether the caller would wait for itself: its own session is one of those that it
+    /// waits for, and everybody else who has one waits too.
+    fn nested(
+        &self,
+        state: &mut State,
+        waiter: WaiterId,
+        holding: &Holding,
+        now: Now,
+        deferred: &mut Deferred,
+    ) -> Option<AcquireError> {
+        let caller = state.caller(holding, now);
+        state.note_waiter(waiter, caller);
+        let holds = |task| state.is_holder(task);
+        if !self.config.refuse_nested || !holding.task.is_some_and(holds) || !state.is_deadlocked()
+        {
+            return None;
+        }
+        let report = Box::new(state.report(Duration::ZERO, now));
+        state.forget_waiter(waiter);
+        let timed_out = false;
+        state.step(Event::CancelWait { waiter, timed_out }, now, deferred);
+        Some(AcquireError::NestedAcquire(report))
+    }
+
     /// Asks whether a waiter has been served, and notes whom to wake when it is.
     pub(crate) fn poll_collect(
         self: &Arc<Self>,
         waiter: WaiterId,
-        holding: &Holding,
         cx: &Context<'_>,
     ) -> Poll<Result<Box<Conn>, AcquireError>> {
         let now = self.now();
@@ -132,11 +243,17 @@ impl Shared {
                     state.swap_waker(waiter, &mut waker);
                     return Poll::Pending;
                 }
-                Some(Reply::Grant(server)) => state
-                    .hand_out(server, holding, now)
-                    .ok_or_else(|| state.refused(Refusal::ShuttingDown)),
-                Some(Reply::Refuse(refusal)) => Err(state.refused(refusal)),
-                None => Err(state.refused(Refusal::ShuttingDown)),
+                Some(Reply::Grant(server)) => {
+                    let caller = state.forget_waiter(waiter);
+                    caller
+                        .and_then(|caller| state.hand_out(server, caller, now))
+                        .ok_or_else(|| state.refused(Refusal::ShuttingDown, now))
+                }
+                Some(Reply::Refuse(refusal)) => {
+                    state.forget_waiter(waiter);
+                    Err(state.refused(refusal, now))
+                }
+                None => Err(state.refused(Refusal::ShuttingDown, now)),
             }
         };
         self.finish(deferred);
@@ -150,6 +267,7 @@ impl Shared {
         {
             let mut state = self.lock();
             state.swap_waker(waiter, &mut waker);
+            state.forget_waiter(waiter);
             state.step(Event::CancelWait { waiter, timed_out }, now, &mut deferred);
         }
         self.finish(deferred);
@@ -161,15 +279,32 @@ impl Shared {
         conn: Box<Conn>,
         report: Option<oneshot::Sender<Released>>,
     ) {
-        let (server, verdict, now) = (conn.server, conn.verdict(self.config.resets), self.now());
+        let (verdict, now) = (conn.verdict(&self.config), self.now());
+        let mut state = self.lock();
+        let conn = if verdict == Verdict::Clean && report.is_none() {
+            match state.keep(conn, now) {
+                Some(conn) => conn,
+                None => return,
+            }
+        } else {
+            conn
+        };
+        self.release_slowly(state, conn, report, verdict, now);
+    }
+
+    #[cold]
+    fn release_slowly(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        conn: Box<Conn>,
+        report: Option<oneshot::Sender<Released>>,
+        verdict: Verdict,
+        now: Now,
+    ) {
+        let event = Event::Release(conn.server, verdict);
         let mut deferred = Deferred::default();
-        self.lock().take_back(
-            conn,
-            report,
-            Event::Release(server, verdict),
-            now,
-            &mut deferred,
-        );
+        state.take_back(conn, report, event, now, &mut deferred);
+        drop(state);
         self.finish(deferred);
     }
 
@@ -201,15 +336,23 @@ impl Shared {
         wanted
     }
 
+    /// The session is used by another task than the one that acquired it.
+    pub(crate) fn moved(&self, server: ServerId) {
+        self.lock().moved(server);
+    }
+
     /// Takes in a connection that stands. One that is not wanted anymore is dropped.
     pub(crate) fn connected(
         self: &Arc<Self>,
         conn: Box<Conn>,
         orders: mpsc::UnboundedSender<Order>,
+        dialed: Now,
     ) {
         let now = self.now();
         let mut deferred = Deferred::default();
-        let unwanted = self.lock().take_in(conn, orders, now, &mut deferred);
+        let unwanted = self
+            .lock()
+            .take_in(conn, orders, dialed, now, &mut deferred);
         drop(unwanted);
         self.finish(deferred);
     }
@@ -235,37 +378,27 @@ impl Shared {
         self.finish(deferred);
     }
 
-    /// Begins the end: nobody gets a session anymore.
-    pub(crate) fn drain(self: &Arc<Self>) {
-        self.stop.store(true, Ordering::Release);
-        self.step(Event::Drain);
-        self.stopping.notify_waiters();
-        self.rearm.notify_one();
-    }
-
-    /// Ends when the pool has begun to drain.
-    pub(crate) async fn stopped(&self) {
-        until(&self.stopping, || self.stop.load(Ordering::Acquire)).await;
-    }
-
-    /// Ends when the pool has drained: every session is back and every connection closed.
-    pub(crate) async fn drained(&self) {
-        until(&self.drained, || self.lock().core().drained()).await;
-    }
-
-    pub(crate) fn is_drained(&self) -> bool {
-        self.lock().core().drained()
-    }
-
     /// What a caller who has waited in vain is told.
-    pub(crate) fn report(&self, waited: Duration) -> AcquireReport {
+    pub(crate) fn gave_up(&self, waited: Duration, holding: &Holding) -> AcquireError {
         let now = self.now();
-        self.lock().report(waited, now, self.config.pool_size)
+        let state = self.lock();
+        let report = Box::new(state.report(waited, now));
+        if state.core().paused() {
+            AcquireError::Paused(report)
+        } else if holding.task.is_some_and(|task| state.is_holder(task)) {
+            AcquireError::NestedAcquire(report)
+        } else {
+            AcquireError::Timeout(report)
+        }
     }
 
     pub(crate) fn holders(&self) -> Vec<Holder> {
         let now = self.now();
         self.lock().holders(now)
+    }
+
+    pub(crate) fn timings(&self) -> TimingsSnapshot {
+        self.lock().timings()
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -290,21 +423,14 @@ impl Shared {
                     tracing::debug!(reason = reason.as_str(), "closing a connection");
                     slot.close(reason);
                 }
-                Effect::Report(report) => drop(report.send(Released::Clean)),
+                Effect::Report(report, how) => drop(report.send(how)),
                 Effect::Rearm => self.rearm.notify_one(),
-                Effect::Drained => self.drained.notify_waiters(),
+                Effect::Settled => self.settled.notify_waiters(),
+                Effect::Request => self.config.groups.request(self),
+                Effect::GiveBack(permits) => self.config.groups.give_back(permits),
+                Effect::Spare => self.config.groups.idle(self),
             }
         }
-    }
-}
-
-async fn until(notify: &Notify, done: impl Fn() -> bool + Send) {
-    loop {
-        let notified = notify.notified();
-        if done() {
-            return;
-        }
-        notified.await;
     }
 }
 
@@ -326,8 +452,10 @@ async fn keep_time(shared: Arc<Shared>) {
         let tick = async {
             match at {
                 Some(at) => {
-                    let at = Duration::from_nanos(at.as_nanos());
-                    tokio::time::sleep_until(shared.start + at).await;
+                    // The clocks may differ: a tick that comes too early is not repeated
+                    // at once.
+                    let at = shared.clock.instant(at).max(Instant::now() + GRAIN);
+                    tokio::time::sleep_until(at).await;
                 }
                 None => std::future::pending().await,
             }

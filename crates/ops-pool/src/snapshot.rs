@@ -25,8 +25,12 @@ pub struct Snapshot {
     pub resetting: usize,
     /// Callers in the queue.
     pub waiting: usize,
-    /// How long the caller at the head of the queue has waited.
+    /// The lanes of the queue, the default one first.
+    pub lanes: Vec<LaneSnapshot>,
+    /// How long the caller has waited that has waited longest.
     pub longest_wait: Option<Duration>,
+    /// Whether the pool is paused.
+    pub paused: bool,
     /// Whether the pool is shutting down.
     pub shutting_down: bool,
     /// How long ago a session came back last.
@@ -41,13 +45,26 @@ impl Snapshot {
         let (core, counts) = (state.core(), state.core().counts());
         let totals = core.totals();
         Self {
-            pool_size: config.pool_size,
+            pool_size: core.settings().pool_size,
             active: counts.active,
             idle: counts.idle,
             connecting: counts.connecting,
             resetting: counts.resetting,
             waiting: core.waiting(),
+            lanes: config
+                .lanes
+                .names()
+                .map(|(lane, name)| {
+                    let (waiting, active) = core.lane(lane);
+                    LaneSnapshot {
+                        name: name.to_owned(),
+                        waiting,
+                        active,
+                    }
+                })
+                .collect(),
             longest_wait: core.longest_wait(now),
+            paused: core.paused(),
             shutting_down: core.draining(),
             since_last_return: totals.last_return.map(|at| now.since(at)),
             totals: Totals {
@@ -59,6 +76,9 @@ impl Snapshot {
                 connects: totals.connects,
                 connect_failures: totals.connect_failures,
                 resets: totals.resets,
+                checks: totals.checks,
+                reserve_connects: totals.reserve_connects,
+                leaks: state.leaks(),
                 closes: totals.closes,
                 dirty_closes: totals.dirty_closes,
             },
@@ -74,6 +94,18 @@ impl Snapshot {
     pub fn last_error(&self) -> Option<(&Error, Duration)> {
         self.last_error.as_ref().map(|(err, age)| (&**err, *age))
     }
+}
+
+/// A lane of the queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LaneSnapshot {
+    /// Its name.
+    pub name: String,
+    /// Callers that wait in it.
+    pub waiting: usize,
+    /// Sessions of its callers, or on the way there.
+    pub active: usize,
 }
 
 /// What has happened since a pool was built.
@@ -96,55 +128,14 @@ pub struct Totals {
     pub connect_failures: u64,
     /// Resets that were begun.
     pub resets: u64,
+    /// Idle connections that were checked before somebody got them.
+    pub checks: u64,
+    /// Connections that were opened above `pool_size`.
+    pub reserve_connects: u64,
+    /// Sessions that were out for longer than `leak_threshold`.
+    pub leaks: u64,
     /// Connections that were closed.
     pub closes: u64,
     /// Those among them that were closed for what a session had left behind.
     pub dirty_closes: u64,
-}
-
-/// A row of PgBouncer's `SHOW POOLS`, with its columns.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ShowPools {
-    /// The database; empty where the pool was given a way to connect of its own.
-    pub database: String,
-    /// The user; empty as above.
-    pub user: String,
-    /// Callers that have a session.
-    pub cl_active: usize,
-    /// Callers in the queue.
-    pub cl_waiting: usize,
-    /// Connections in the hands of callers.
-    pub sv_active: usize,
-    /// Connections that nobody uses.
-    pub sv_idle: usize,
-    /// Connections that are being reset.
-    pub sv_tested: usize,
-    /// Connections that are being opened.
-    pub sv_login: usize,
-    /// How long the head of the queue has waited, in whole seconds.
-    pub maxwait: u64,
-    /// The rest of that, in microseconds.
-    pub maxwait_us: u32,
-    /// Always `session`.
-    pub pool_mode: &'static str,
-}
-
-impl ShowPools {
-    pub(crate) fn of(snapshot: &Snapshot, config: &Config) -> Self {
-        let wait = snapshot.longest_wait.unwrap_or_default();
-        Self {
-            database: config.database.clone(),
-            user: config.user.clone(),
-            cl_active: snapshot.active,
-            cl_waiting: snapshot.waiting,
-            sv_active: snapshot.active,
-            sv_idle: snapshot.idle,
-            sv_tested: snapshot.resetting,
-            sv_login: snapshot.connecting,
-            maxwait: wait.as_secs(),
-            maxwait_us: wait.subsec_micros(),
-            pool_mode: "session",
-        }
-    }
 }

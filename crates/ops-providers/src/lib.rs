@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+pub mod registry;
+
 #[cfg(feature = "aws-s3")]
 pub use ops_aws;
 #[cfg(feature = "cloudflare")]

@@ -54,8 +54,9 @@ pub struct StoreProfile {
     pub max_copy_bytes: u64,
     /// The most keys of a `DeleteObjects`.
     pub max_delete_keys: u32,
-    /// Whether all parts but the last must have the same size. Never probed: it would take
-    /// uploads of several parts.
+    /// Whether all parts but the last must have the same size. Probed only where
+    /// [`probe_part_sizes`](crate::S3StoreBuilder::probe_part_sizes) says so, since it takes
+    /// an upload of 10 MiB.
     pub equal_parts: bool,
     /// By which checksum the store verifies what `PutObject` sends.
     pub checksum: ChecksumKind,
@@ -197,13 +198,16 @@ impl StoreProfile {
 /// One line per answer, as `name: value`.
 impl fmt::Display for StoreProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let debug = format!("{self:#?}");
-        let lines = debug.lines().filter_map(|line| line.strip_prefix("    "));
-        for (index, line) in lines.enumerate() {
+        let debug = format!("{self:?}");
+        let fields = debug
+            .split_once(" { ")
+            .and_then(|(_, fields)| fields.strip_suffix(" }"))
+            .unwrap_or(&debug);
+        for (index, field) in fields.split(", ").enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
-            f.write_str(line.trim_end_matches(','))?;
+            f.write_str(field)?;
         }
         Ok(())
     }

@@ -230,7 +230,7 @@ impl S3Store {
                 return Shared::new(&builder, profile);
             }
             let shared = Arc::new(Shared::new(&builder, StoreProfile::unproven())?);
-            let report = probe(&shared).await?;
+            let report = probe(&shared, builder.probe_part_sizes).await?;
             let mut shared = Shared::clone(&shared);
             shared.set_profile(&builder, report.profile.clone());
             shared.report = Some(report);

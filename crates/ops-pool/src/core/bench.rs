@@ -4,15 +4,33 @@ use std::time::Duration;
 
 use super::*;
 
-pub(super) fn settings(pool_size: usize) -> Settings {
+pub(crate) const ACQUIRE: Event = Event::Acquire {
+    lane: LaneId(0),
+    patience: None,
+};
+
+/// One lane, and nothing that is off by default.
+pub(super) const ONE_LANE: LaneSettings = LaneSettings {
+    weight: 1,
+    reserved: 0,
+};
+
+pub(crate) fn settings(pool_size: usize) -> Settings {
     Settings {
         pool_size,
         min_pool_size: 0,
+        reserve_pool_size: 0,
+        reserve_pool_timeout: Duration::from_secs(5),
+        lanes: vec![ONE_LANE],
+        max_waiting: None,
+        shed: false,
+        round_robin: false,
+        server_check_delay: None,
+        limited: false,
         max_connecting: 4,
         server_lifetime: Duration::from_secs(3600),
         server_idle_timeout: Duration::from_secs(600),
         server_login_retry: Duration::from_secs(15),
-        reset: true,
         seed: 1,
     }
 }
@@ -37,6 +55,7 @@ impl Bench {
     pub(super) fn step(&mut self, event: Event) -> Vec<Action> {
         let mut actions: Vec<Action> = self.core.step(event, self.now).collect();
         self.core.check_invariants().unwrap();
+        self.core.check_ages(self.now).unwrap();
         actions.retain(|action| match action {
             Action::Timer(at) => {
                 self.timer = Some(*at);
@@ -49,7 +68,7 @@ impl Bench {
 
     #[track_caller]
     pub(super) fn wait(&mut self) -> (WaiterId, Vec<ServerId>) {
-        let actions = self.step(Event::Acquire);
+        let actions = self.step(ACQUIRE);
         let Some(Action::Wait(waiter)) = actions.first() else {
             panic!("{actions:?}")
         };
@@ -58,7 +77,7 @@ impl Bench {
 
     #[track_caller]
     pub(super) fn grant(&mut self) -> ServerId {
-        match self.step(Event::Acquire).as_slice() {
+        match self.step(ACQUIRE).as_slice() {
             [Action::Grant(server)] => *server,
             other => panic!("{other:?}"),
         }

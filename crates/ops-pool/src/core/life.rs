@@ -52,8 +52,7 @@ impl Core {
         };
         self.resetting.unlink(&mut self.servers, server.0);
         match outcome {
-            Ok(()) if self.draining => self.close(server.0, CloseReason::ShuttingDown),
-            Ok(()) => return self.offer(server.0, now),
+            Ok(()) => self.offer(server.0, now),
             Err(reason) => self.close(server.0, reason),
         }
         self.balance(now);
@@ -71,16 +70,10 @@ impl Core {
             State::Handed(waiter) => self.requeue(waiter),
         }
         self.close(server.0, CloseReason::ServerGone);
-        if !self.queue.is_empty()
-            && let Some(idle) = self.idle.pop_front(&mut self.servers)
-        {
-            self.offer(idle, now);
-        }
         self.balance(now);
     }
 
-    /// Whoever was to have a connection that broke goes back to where it came from: the
-    /// head of the queue.
+    /// Whoever was to have a connection that broke goes back to where it came from.
     fn requeue(&mut self, waiter: WaiterId) {
         let Some(entry) = self.waiters.get_mut(waiter.0) else {
             return;
@@ -89,7 +82,8 @@ impl Core {
             entry.turn = Turn::Refused(Refusal::ShuttingDown);
         } else {
             entry.turn = Turn::Queued;
-            self.queue.push_front(&mut self.waiters, waiter.0);
+            let lane = entry.lane;
+            self.lanes.put_back(&mut self.waiters, lane, waiter.0);
         }
     }
 }

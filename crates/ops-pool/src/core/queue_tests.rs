@@ -1,6 +1,6 @@
 //! Who is served, when, and with what.
 
-use super::bench::{Bench, closes, connects, settings};
+use super::bench::{ACQUIRE, Bench, closes, connects, settings};
 use super::*;
 
 #[test]
@@ -133,16 +133,13 @@ fn draining_refuses_waiters_closes_what_is_idle_and_ends_with_the_last_session()
     let held = bench.grant();
     let actions = bench.step(Event::Drain);
     assert_eq!(closes(&actions, CloseReason::ShuttingDown), [servers[0]]);
-    assert_eq!(
-        bench.step(Event::Acquire),
-        [Action::Refuse(Refusal::ShuttingDown)]
-    );
+    assert_eq!(bench.step(ACQUIRE), [Action::Refuse(Refusal::ShuttingDown)]);
     let actions = bench.step(Event::Release(held, Verdict::Reusable));
     assert_eq!(
         actions,
         [
             Action::Close(held, CloseReason::ShuttingDown),
-            Action::Drained
+            Action::Settled
         ]
     );
 }

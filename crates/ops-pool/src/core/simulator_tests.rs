@@ -1,309 +1,11 @@
-//! A seeded simulation: callers, a network and a server around the core, on a clock of
-//! its own. A failure prints its seed, and the seed repeats it.
+//! A seeded simulation. A failure prints its seed, and the seed repeats it.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
-use std::time::Duration;
+mod world;
 
-use super::*;
+use std::collections::BTreeMap;
 
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        // xorshift64*, apart from the core's own generator.
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-
-    fn millis(&mut self, low: u64, high: u64) -> Duration {
-        Duration::from_micros(low * 1000 + self.below((high - low) * 1000 + 1))
-    }
-}
-
-/// What the world has planned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Plan {
-    Arrive,
-    GiveUp(WaiterId),
-    Collect(WaiterId),
-    Return(ServerId),
-    Dial(ServerId),
-    ConnectEnds(ServerId),
-    ResetEnds(ServerId),
-    Breaks(ServerId),
-    OutageEnds,
-    Tick(Now),
-}
-
-struct World {
-    core: Core,
-    random: Random,
-    now: Now,
-    plans: BinaryHeap<Reverse<(Now, u64, Plan)>>,
-    sequence: u64,
-    timer: Option<Now>,
-    arrivals: bool,
-    outage: Option<Failure>,
-    lent: BTreeSet<ServerId>,
-    standing: BTreeSet<ServerId>,
-    /// In the order of arrival, with whether it has been woken.
-    waiting: Vec<(WaiterId, bool)>,
-    steps: u64,
-    acquires: u64,
-    granted: u64,
-    refused: u64,
-    canceled: u64,
-    closes: BTreeMap<&'static str, u64>,
-}
-
-impl World {
-    fn new(seed: u64) -> Self {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let pool_size = 1 + usize::try_from(random.below(8)).unwrap();
-        let settings = Settings {
-            pool_size,
-            min_pool_size: usize::try_from(random.below(3)).unwrap().min(pool_size),
-            max_connecting: 1 + usize::try_from(random.below(4)).unwrap(),
-            server_lifetime: [
-                Duration::ZERO,
-                Duration::from_secs(5),
-                Duration::from_secs(60),
-            ][usize::try_from(random.below(3)).unwrap()],
-            server_idle_timeout: [Duration::ZERO, Duration::from_millis(200)]
-                [usize::try_from(random.below(2)).unwrap()],
-            server_login_retry: Duration::from_secs(1),
-            reset: random.chance(80),
-            seed,
-        };
-        let mut world = Self {
-            core: Core::new(settings),
-            random,
-            now: Now::default(),
-            plans: BinaryHeap::new(),
-            sequence: 0,
-            timer: None,
-            arrivals: true,
-            outage: None,
-            lent: BTreeSet::new(),
-            standing: BTreeSet::new(),
-            waiting: Vec::new(),
-            steps: 0,
-            acquires: 0,
-            granted: 0,
-            refused: 0,
-            canceled: 0,
-            closes: BTreeMap::new(),
-        };
-        world.plan(Duration::ZERO, Plan::Arrive);
-        world.step(Event::Tick);
-        world
-    }
-
-    fn plan(&mut self, after: Duration, plan: Plan) {
-        self.plan_at(self.now.after(after), plan);
-    }
-
-    fn plan_at(&mut self, at: Now, plan: Plan) {
-        self.sequence += 1;
-        self.plans.push(Reverse((at, self.sequence, plan)));
-    }
-
-    fn step(&mut self, event: Event) {
-        self.steps += 1;
-        let actions: Vec<Action> = self.core.step(event, self.now).collect();
-        self.core.check_invariants().unwrap();
-        for action in actions {
-            self.act(action);
-        }
-    }
-
-    fn act(&mut self, action: Action) {
-        match action {
-            Action::Grant(server) => {
-                assert!(self.standing.contains(&server), "{server:?} does not stand");
-                assert!(self.lent.insert(server), "{server:?} is in two hands");
-                self.granted += 1;
-                let hold = self.random.millis(0, 20);
-                self.plan(hold, Plan::Return(server));
-            }
-            Action::Wait(waiter) => {
-                if !self.waiting.iter().any(|(other, _)| *other == waiter) {
-                    self.waiting.push((waiter, false));
-                    let patience = self.random.millis(1, 400);
-                    self.plan(patience, Plan::GiveUp(waiter));
-                }
-            }
-            Action::Refuse(_) => self.refused += 1,
-            Action::Wake(waiter) => {
-                let slow = self.random.millis(0, 2);
-                self.plan(slow, Plan::Collect(waiter));
-                let place = self.waiting.iter().position(|(other, _)| *other == waiter);
-                self.waiting[place.expect("only who waits is woken")].1 = true;
-                // Whoever is before it has been woken too, or it jumped the queue.
-                let before = &self.waiting[..place.unwrap()];
-                assert!(before.iter().all(|(_, woken)| *woken), "{before:?}");
-            }
-            Action::Connect(server) => {
-                let time = self.random.millis(0, 8);
-                self.plan(time, Plan::Dial(server));
-            }
-            Action::Reset(server) => {
-                assert!(!self.lent.contains(&server));
-                let slow = if self.random.chance(2) { 400 } else { 3 };
-                let time = self.random.millis(0, slow);
-                self.plan(time, Plan::ResetEnds(server));
-            }
-            Action::Close(server, reason) => {
-                assert!(
-                    !self.lent.contains(&server),
-                    "{server:?} was closed in use: {reason}"
-                );
-                self.standing.remove(&server);
-                *self.closes.entry(reason.as_str()).or_default() += 1;
-            }
-            Action::Timer(at) => {
-                self.timer = Some(at);
-                self.plan_at(at, Plan::Tick(at));
-            }
-            Action::Drained => assert!(self.standing.is_empty()),
-        }
-    }
-
-    fn run_one(&mut self) -> bool {
-        let Some(Reverse((at, _, plan))) = self.plans.pop() else {
-            return false;
-        };
-        self.now = self.now.max(at);
-        match plan {
-            Plan::Arrive if self.arrivals => {
-                self.acquires += 1;
-                self.step(Event::Acquire);
-                let gap = if self.random.chance(2) { 500 } else { 6 };
-                let gap = self.random.millis(0, gap);
-                self.plan(gap, Plan::Arrive);
-                self.misfortune();
-            }
-            Plan::GiveUp(waiter) => self.leave(waiter),
-            Plan::Collect(waiter) => self.collect(waiter),
-            Plan::Return(server) => self.give_back(server),
-            Plan::Dial(server) => {
-                self.step(Event::Dial(server));
-                if self.core.knows(server) {
-                    let time = self.random.millis(1, 30);
-                    self.plan(time, Plan::ConnectEnds(server));
-                }
-            }
-            Plan::ConnectEnds(server) => match self.outage {
-                Some(failure) => self.step(Event::ConnectFailed(server, failure)),
-                None if self.core.knows(server) => {
-                    self.standing.insert(server);
-                    self.step(Event::Connected(server));
-                }
-                None => {}
-            },
-            Plan::ResetEnds(server) => {
-                let failed = self.random.chance(3);
-                let outcome = if failed {
-                    Err(CloseReason::ResetFailed)
-                } else {
-                    Ok(())
-                };
-                self.step(Event::ResetDone(server, outcome));
-            }
-            Plan::Breaks(server) => self.step(Event::ServerGone(server)),
-            Plan::OutageEnds => self.outage = None,
-            Plan::Tick(at) if self.timer == Some(at) => {
-                self.timer = None;
-                self.step(Event::Tick);
-            }
-            Plan::Arrive | Plan::Tick(_) => {}
-        }
-        true
-    }
-
-    fn misfortune(&mut self) {
-        if self.outage.is_none() && self.random.below(400) == 0 {
-            let kinds = [Failure::Unreachable, Failure::Starting, Failure::Permanent];
-            self.outage = Some(kinds[usize::try_from(self.random.below(3)).unwrap()]);
-            let time = self.random.millis(1, 3000);
-            self.plan(time, Plan::OutageEnds);
-            for server in self.standing.clone() {
-                let time = self.random.millis(0, 5);
-                self.plan(time, Plan::Breaks(server));
-            }
-        } else if self.random.chance(1)
-            && let Some(server) = self.standing.iter().next().copied()
-        {
-            self.plan(Duration::ZERO, Plan::Breaks(server));
-        }
-    }
-
-    fn collect(&mut self, waiter: WaiterId) {
-        let Some(place) = self.waiting.iter().position(|(other, _)| *other == waiter) else {
-            return;
-        };
-        let before = self.granted + self.refused;
-        self.step(Event::Collect(waiter));
-        if self.granted + self.refused > before {
-            self.waiting.remove(place);
-        } else {
-            // Its connection broke between the wake and now: it waits at its old place.
-            self.waiting[place].1 = false;
-        }
-    }
-
-    fn leave(&mut self, waiter: WaiterId) {
-        let before = self.waiting.len();
-        self.waiting.retain(|(other, _)| *other != waiter);
-        if self.waiting.len() < before {
-            self.canceled += 1;
-            self.step(Event::CancelWait {
-                waiter,
-                timed_out: true,
-            });
-        }
-    }
-
-    fn give_back(&mut self, server: ServerId) {
-        self.lent.remove(&server);
-        if self.random.chance(1) {
-            self.standing.remove(&server);
-            return self.step(Event::Detach(server));
-        }
-        let dirty = self.random.chance(5);
-        let verdict = if dirty {
-            Verdict::Close(CloseReason::QueryInFlight)
-        } else {
-            Verdict::Reusable
-        };
-        self.step(Event::Release(server, verdict));
-    }
-
-    /// Lets everything that is under way come to its end.
-    fn settle(&mut self) {
-        self.arrivals = false;
-        let end = self.now.after(Duration::from_secs(10));
-        while self
-            .plans
-            .peek()
-            .is_some_and(|Reverse((at, ..))| *at <= end)
-            && self.run_one()
-        {}
-        assert!(self.waiting.is_empty(), "{:?} wait for ever", self.waiting);
-        assert_eq!(self.acquires, self.granted + self.refused + self.canceled);
-    }
-}
+use super::Event;
+use world::World;
 
 /// Runs one world for about this many steps, and says what it saw.
 fn simulate(seed: u64, steps: u64) -> World {
@@ -319,22 +21,30 @@ fn simulate(seed: u64, steps: u64) -> World {
     world
 }
 
-#[test]
-fn a_million_steps_break_no_invariant_and_end_every_acquire() {
-    let mut closes: BTreeMap<&str, u64> = BTreeMap::new();
+/// Runs worlds for five million steps together. A simulation in which nothing happens
+/// proves nothing, so this counts what did.
+fn simulate_many(first_seed: u64) {
+    let mut counted: BTreeMap<&str, u64> = BTreeMap::new();
     let mut steps = 0;
-    let mut seed = 0;
-    while steps < 1_000_000 {
+    let mut seed = first_seed;
+    while steps < 5_000_000 {
         seed += 1;
         let world = std::panic::catch_unwind(|| simulate(seed, 20_000));
         let world = world.unwrap_or_else(|_| panic!("seed {seed}"));
         steps += world.steps;
-        for (reason, count) in world.closes {
-            *closes.entry(reason).or_default() += count;
+        let totals = world.core.totals();
+        let counts = [
+            ("checks", totals.checks),
+            ("reserve", totals.reserve_connects),
+            ("timeouts", totals.timeouts),
+            ("refusals", totals.refusals),
+            ("passed by", world.passed_by.into()),
+        ];
+        for (what, count) in world.closes.into_iter().chain(counts) {
+            *counted.entry(what).or_default() += count;
         }
     }
-    // A simulation in which nothing happens proves nothing.
-    for reason in [
+    for what in [
         "query_in_flight",
         "reset_failed",
         "server_gone",
@@ -342,10 +52,39 @@ fn a_million_steps_break_no_invariant_and_end_every_acquire() {
         "idle_too_long",
         "not_needed",
         "shutting_down",
+        "paused",
+        "reconnect",
+        "pool_shrunk",
+        "evicted",
+        "checks",
+        "reserve",
+        "timeouts",
+        "refusals",
+        "passed by",
     ] {
         assert!(
-            closes.get(reason).is_some_and(|count| *count > 10),
-            "{reason}: {closes:?}"
+            counted.get(what).is_some_and(|count| *count > 50),
+            "{what}: {counted:?}"
         );
     }
+}
+
+#[test]
+fn the_first_five_million_steps_break_no_invariant_and_end_every_acquire() {
+    simulate_many(0);
+}
+
+#[test]
+fn the_second_five_million_steps_break_no_invariant_and_end_every_acquire() {
+    simulate_many(1 << 32);
+}
+
+#[test]
+fn the_third_five_million_steps_break_no_invariant_and_end_every_acquire() {
+    simulate_many(2 << 32);
+}
+
+#[test]
+fn the_fourth_five_million_steps_break_no_invariant_and_end_every_acquire() {
+    simulate_many(3 << 32);
 }

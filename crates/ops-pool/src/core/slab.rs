@@ -166,6 +166,10 @@ impl List {
         slab.key_at(self.front)
     }
 
+    pub(crate) fn back<T>(&self, slab: &Slab<T>) -> Option<Key> {
+        slab.key_at(self.back)
+    }
+
     pub(crate) fn push_front<T>(&mut self, slab: &mut Slab<T>, key: Key) {
         slab.set_previous(key.index, NIL);
         slab.set_next(key.index, self.front);
@@ -190,9 +194,38 @@ impl List {
         self.len += 1;
     }
 
+    /// Puts an entry in front of another, which must be in this list; None is the end.
+    pub(crate) fn insert_before<T>(&mut self, slab: &mut Slab<T>, key: Key, at: Option<Key>) {
+        let Some(at) = at else {
+            return self.push_back(slab, key);
+        };
+        let previous = slab.entry(at).map_or(NIL, |entry| entry.previous);
+        if previous == NIL {
+            return self.push_front(slab, key);
+        }
+        slab.set_previous(key.index, previous);
+        slab.set_next(key.index, at.index);
+        slab.set_next(previous, key.index);
+        slab.set_previous(at.index, key.index);
+        self.len += 1;
+    }
+
     pub(crate) fn pop_front<T>(&mut self, slab: &mut Slab<T>) -> Option<Key> {
-        let key = self.front(slab)?;
-        self.unlink(slab, key);
+        let entry = slab.entries.get(self.front as usize)?;
+        let (key, next) = (
+            Key {
+                index: self.front,
+                generation: entry.generation,
+            },
+            entry.next,
+        );
+        if next == NIL {
+            self.back = NIL;
+        } else {
+            slab.set_previous(next, NIL);
+        }
+        self.front = next;
+        self.len -= 1;
         Some(key)
     }
 

@@ -1,16 +1,23 @@
 //! What a test over a whole pool cannot bring about for certain.
 
 use std::panic::Location;
+use std::time::Duration;
 
-use ops_core::{Result, async_trait};
+use ops_core::{Result, SystemClock, async_trait};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::Handle;
-use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
+use tokio_postgres::{CancelToken, NoTls};
 
 use super::*;
+use crate::config::Target;
 use crate::connect::Connect;
-use crate::core::{Action, Core, Now, Settings};
+use crate::core::bench::{ACQUIRE, settings};
+use crate::core::{Action, Core, LaneId, Now};
+use crate::group::Groups;
+use crate::lane::Lanes;
+use crate::reset::Reset;
+use crate::settings::PoolSettings;
 use crate::shared::{Answer, Holding};
 use crate::tap::Tap;
 
@@ -31,35 +38,30 @@ impl Connect for Nowhere {
 fn config() -> Config {
     Config {
         connect: Arc::new(Nowhere),
-        database: String::new(),
-        user: String::new(),
-        pool_size: 1,
-        query_wait_timeout: None,
-        server_connect_timeout: Duration::from_secs(1),
-        server_reset_query: "DISCARD ALL".to_owned(),
-        resets: true,
-        reset_deallocates: true,
-        reset_timeout: Duration::from_secs(5),
+        target: Target::default(),
+        settings: PoolSettings::new(),
+        clock: Arc::new(SystemClock),
+        lanes: Lanes::new(&[], 1, &mut |_| ()),
+        groups: Groups::default(),
+        shed: false,
+        refuse_nested: false,
+        leak_threshold: None,
+        reset: Reset::DiscardAll.plan(),
+        on_dirty: OnDirty::Close,
     }
 }
 
-fn settings() -> Settings {
-    Settings {
-        pool_size: 1,
-        min_pool_size: 0,
-        max_connecting: 1,
-        server_lifetime: Duration::from_secs(3600),
-        server_idle_timeout: Duration::ZERO,
-        server_login_retry: Duration::from_secs(1),
-        reset: true,
-        seed: 1,
+fn without_reset() -> Config {
+    Config {
+        reset: Reset::None.plan(),
+        ..config()
     }
 }
 
 /// The id that every core gives to its first connection.
 fn first_server() -> ServerId {
-    let mut core = Core::new(settings());
-    let actions: Vec<Action> = core.step(Event::Acquire, Now::default()).collect();
+    let mut core = Core::new(settings(1));
+    let actions: Vec<Action> = core.step(ACQUIRE, Now::default()).collect();
     let [Action::Wait(_), Action::Connect(server)] = actions[..] else {
         panic!("{actions:?}")
     };
@@ -85,15 +87,17 @@ async fn connection() -> (Line, Conn, DuplexStream) {
         messages,
         wire,
     } = Connected::new(client, connection, wire);
-    let line = Line {
-        messages,
-        cancel: client.cancel_token(),
-        wire: Arc::clone(&wire),
-    };
+    let token = client.cancel_token();
+    let line = Line::new(messages, token, Arc::clone(&wire), Duration::from_secs(5));
     let conn = Conn {
         server: first_server(),
         client,
         wire,
+        quiet: Arc::clone(line.quiet()),
+        owes_reset: false,
+        cancels: None,
+        lease: Lease::new(None),
+        outcome: Released::Clean,
     };
     (line, conn, server.await.unwrap())
 }
@@ -102,29 +106,54 @@ async fn connection() -> (Line, Conn, DuplexStream) {
 /// comes back, and the order may overtake the task that would send it.
 #[tokio::test(start_paused = true)]
 async fn the_verdict_is_about_what_the_driver_has_not_sent_yet_too() {
-    let (mut line, conn, _far) = connection().await;
+    let (mut line, mut conn, _far) = connection().await;
     assert!(
         conn.client
             .batch_execute("SELECT pg_sleep(60)")
             .now_or_never()
             .is_none()
     );
+    assert_eq!(conn.left(), Left::Nothing, "the tap cannot know yet");
+    let without_reset = without_reset();
+    assert_eq!(conn.verdict(&without_reset), Verdict::Reusable);
     assert_eq!(
-        conn.verdict(true),
-        Verdict::Reusable,
-        "the tap cannot know yet"
-    );
-    assert_eq!(
-        line.reset(&config(), &conn).await,
+        line.clean(&without_reset, &mut conn).await,
         Err(CloseReason::QueryInFlight)
     );
+}
+
+/// A network that takes no more, between two of the session's queries: all that the tap has
+/// seen is answered, and there is more to come.
+#[tokio::test(start_paused = true)]
+async fn what_the_network_has_not_taken_is_waited_for() {
+    let (mut line, mut conn, mut far) = connection().await;
+    // As long as the pipe holds.
+    let long = " ".repeat(4096 - 6);
+    for query in [&long, "SELECT pg_sleep(60)"] {
+        let query = conn.client.batch_execute(query);
+        assert!(query.now_or_never().is_none());
+    }
+    assert!(line.drive().now_or_never().is_none());
+    let answer = [b'I', 0, 0, 0, 4, b'Z', 0, 0, 0, 5, b'I'];
+    far.write_all(&answer).await.unwrap();
+    assert!(line.drive().now_or_never().is_none());
+    assert_eq!((conn.left(), conn.wire.is_blocked()), (Left::Nothing, true));
+    let config = without_reset();
+    assert_eq!(conn.verdict(&config), Verdict::Reusable);
+
+    let taken = async {
+        tokio::task::yield_now().await;
+        far.read_exact(&mut [0; 4096]).await.unwrap();
+    };
+    let (cleaned, ()) = tokio::join!(line.clean(&config, &mut conn), taken);
+    assert_eq!(cleaned, Err(CloseReason::QueryInFlight));
 }
 
 /// `BEGIN; SELECT 1 / 0` as one simple query: the caller has the error, and the word that
 /// the session is in a failed transaction is still on its way.
 #[tokio::test(start_paused = true)]
-async fn an_error_whose_end_is_not_here_is_left_to_the_reset_to_judge() {
-    let (mut line, conn, mut far) = connection().await;
+async fn an_error_whose_end_is_not_here_is_waited_for() {
+    let (mut line, mut conn, mut far) = connection().await;
     assert!(
         conn.client
             .batch_execute("BEGIN; SELECT 1 / 0")
@@ -134,28 +163,39 @@ async fn an_error_whose_end_is_not_here_is_left_to_the_reset_to_judge() {
     assert!(line.drive().now_or_never().is_none());
     far.write_all(&[b'E', 0, 0, 0, 5, 0]).await.unwrap();
     assert!(line.drive().now_or_never().is_none());
-    assert_eq!(conn.verdict(true), Verdict::Reusable);
-    let without_reset = Verdict::Close(CloseReason::InTransaction);
-    assert_eq!(conn.verdict(false), without_reset);
+    assert_eq!(conn.left(), Left::Untold);
+    assert_eq!(conn.verdict(&without_reset()), Verdict::Reusable);
+
+    let end = async {
+        tokio::task::yield_now().await;
+        far.write_all(&[b'Z', 0, 0, 0, 5, b'E']).await.unwrap();
+    };
+    let config = without_reset();
+    let (cleaned, ()) = tokio::join!(line.clean(&config, &mut conn), end);
+    assert_eq!(cleaned, Err(CloseReason::InTransaction));
 }
 
 /// Between the moment when a connection breaks and the moment when its task says so.
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_just_broke_is_not_handed_out() {
     let (line, conn, _far) = connection().await;
-    let shared = Shared::start(config(), settings(), &Handle::current());
+    let shared = Shared::start(config(), settings(1), &Handle::current());
     let holding = Holding {
         label: None,
         location: Location::caller(),
+        task: None,
     };
-    let Ok(Answer::Wait(waiter)) = shared.acquire(&holding) else {
+    let Ok(Answer::Wait(waiter)) = shared.acquire(LaneId::default(), None, &holding) else {
         panic!("nothing stands yet")
     };
-    shared.connected(Box::new(conn), mpsc::unbounded_channel().0);
+    shared.connected(Box::new(conn), mpsc::unbounded_channel().0, Now::default());
     shared.cancel_wait(waiter, false);
     assert_eq!(shared.snapshot().idle, 1);
     drop(line);
-    assert!(matches!(shared.acquire(&holding), Ok(Answer::Wait(_))));
+    assert!(matches!(
+        shared.acquire(LaneId::default(), None, &holding),
+        Ok(Answer::Wait(_))
+    ));
     assert_eq!(
         (shared.snapshot().idle, shared.snapshot().connecting),
         (0, 1)

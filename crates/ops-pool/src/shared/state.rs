@@ -1,58 +1,27 @@
 //! The tables under the lock: the core, and beside it what belongs to its ids.
 
-use std::borrow::Cow;
-use std::panic::Location;
+mod deferred;
+mod slot;
+
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
 use ops_core::Error;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::Id;
 
 use crate::close::{CloseReason, Released};
-use crate::core::{Action, Core, Event, Now, Refusal, ServerId, Verdict, WaiterId};
+use crate::core::{Action, Core, Event, LaneId, Now, Refusal, ServerId, Verdict, WaiterId};
 use crate::driver::{Conn, Order};
 use crate::error::{AcquireError, AcquireReport, Holder, ServerDown};
+use crate::histogram::{Timings, TimingsSnapshot};
+use crate::tap::TapCountsSnapshot;
+use slot::{About, Held};
 
-/// Who asks for a session.
-#[derive(Clone, Debug)]
-pub(crate) struct Holding {
-    pub(crate) label: Option<Cow<'static, str>>,
-    pub(crate) location: &'static Location<'static>,
-}
-
-/// What belongs to a connection.
-#[derive(Debug, Default)]
-pub(crate) struct Slot {
-    /// The connection, while it is in the pool and its task does not have it.
-    conn: Option<Box<Conn>>,
-    orders: Option<mpsc::UnboundedSender<Order>>,
-    holder: Option<(Holding, Now)>,
-    /// Who wants to know how its release went.
-    report: Option<oneshot::Sender<Released>>,
-}
-
-impl Slot {
-    pub(super) fn send(&self, order: Order) {
-        if let Some(orders) = &self.orders {
-            let _ = orders.send(order);
-        }
-    }
-
-    /// Drops the connection, which its task takes as the order to close it.
-    pub(super) fn close(self, reason: CloseReason) {
-        let Self {
-            conn,
-            orders,
-            holder: _,
-            report,
-        } = self;
-        drop((conn, orders));
-        if let Some(report) = report {
-            let _ = report.send(Released::Closed(reason));
-        }
-    }
-}
+pub(super) use deferred::{Deferred, Effect};
+pub(crate) use slot::Holding;
+pub(super) use slot::{Caller, Slot};
 
 /// An answer of the core.
 #[derive(Clone, Copy, Debug)]
@@ -60,56 +29,6 @@ pub(super) enum Reply {
     Grant(ServerId),
     Wait(WaiterId),
     Refuse(Refusal),
-}
-
-/// What is to be done once the lock has been released.
-///
-/// What the common paths need has a place of its own, so that they allocate nothing.
-#[derive(Debug, Default)]
-pub(super) struct Deferred {
-    wake: Option<Waker>,
-    order: Option<(mpsc::UnboundedSender<Order>, Order)>,
-    more: Vec<Effect>,
-}
-
-/// Something to be done once the lock has been released.
-#[derive(Debug)]
-pub(super) enum Effect {
-    Wake(Waker),
-    Order(mpsc::UnboundedSender<Order>, Order),
-    Connect(ServerId),
-    Close(Slot, CloseReason),
-    Report(oneshot::Sender<Released>),
-    Rearm,
-    Drained,
-}
-
-impl Deferred {
-    pub(super) fn is_empty(&self) -> bool {
-        self.wake.is_none() && self.order.is_none() && self.more.is_empty()
-    }
-
-    fn push(&mut self, effect: Effect) {
-        match effect {
-            Effect::Wake(waker) if self.wake.is_none() => self.wake = Some(waker),
-            Effect::Order(to, order) if self.order.is_none() => self.order = Some((to, order)),
-            effect => self.more.push(effect),
-        }
-    }
-}
-
-impl IntoIterator for Deferred {
-    type Item = Effect;
-    type IntoIter = std::iter::Chain<
-        std::iter::Chain<std::option::IntoIter<Effect>, std::option::IntoIter<Effect>>,
-        std::vec::IntoIter<Effect>,
-    >;
-
-    fn into_iter(self) -> Self::IntoIter {
-        let wake = self.wake.map(Effect::Wake);
-        let order = self.order.map(|(to, order)| Effect::Order(to, order));
-        wake.into_iter().chain(order).chain(self.more)
-    }
 }
 
 /// Everything under the lock.
@@ -120,7 +39,18 @@ pub(crate) struct State {
     slots: Vec<Slot>,
     /// By the index of the waiter's id.
     wakers: Vec<Option<Waker>>,
+    /// By the index of the waiter's id.
+    callers: Vec<Option<Caller>>,
+    /// How many callers there were.
+    came: u64,
+    /// How many connections there were.
+    opened: u64,
+    /// What callers did on connections that are gone.
+    gone: TapCountsSnapshot,
     timer: Option<Now>,
+    timings: Timings,
+    /// How many sessions were out for too long.
+    leaks: u64,
     /// Why the last attempt to connect failed, and when.
     failure: Option<(Arc<Error>, Now)>,
 }
@@ -131,7 +61,13 @@ impl State {
             core,
             slots: Vec::new(),
             wakers: Vec::new(),
+            callers: Vec::new(),
+            came: 0,
+            opened: 0,
+            gone: TapCountsSnapshot::default(),
             timer: None,
+            timings: Timings::default(),
+            leaks: 0,
             failure: None,
         }
     }
@@ -177,37 +113,78 @@ impl State {
                 }
                 Action::Connect(server) => deferred.push(Effect::Connect(server)),
                 Action::Reset(server) => {
-                    if let Some(slot) = self.slots.get_mut(server.index())
-                        && let Some(orders) = &slot.orders
-                        && let Some(conn) = slot.conn.take()
-                    {
-                        deferred.push(Effect::Order(orders.clone(), Order::Reset(conn)));
+                    if let Some(slot) = self.slots.get_mut(server.index()) {
+                        slot.reset_since = Some(now);
                     }
+                    order(&mut self.slots, server, Order::Reset, deferred);
                 }
+                Action::Check(server) => order(&mut self.slots, server, Order::Check, deferred),
                 Action::Close(server, reason) => {
-                    let slot = clear(&mut self.slots, server);
+                    let slot = clear(&mut self.slots, &mut self.gone, server);
                     deferred.push(Effect::Close(slot, reason));
                 }
                 Action::Timer(at) => {
                     self.timer = Some(at);
                     deferred.push(Effect::Rearm);
                 }
-                Action::Drained => deferred.push(Effect::Drained),
+                Action::Settled => deferred.push(Effect::Settled),
+                Action::Request => deferred.push(Effect::Request),
+                Action::GiveBack(permits) => deferred.push(Effect::GiveBack(permits)),
+                Action::Spare => deferred.push(Effect::Spare),
             }
         }
         debug_assert_eq!(self.core.check_invariants(), Ok(()), "after {event:?}");
         reply
     }
 
+    /// Takes a connection that is idle out of the pool, where that is all there is to do.
+    #[inline]
+    pub(super) fn grant(
+        &mut self,
+        lane: LaneId,
+        holding: &Holding,
+        now: Now,
+    ) -> Option<(ServerId, Option<Box<Conn>>)> {
+        let server = self.core.grant(lane, now)?;
+        let caller = self.caller(holding, now);
+        Some((server, self.hand_out(server, caller, now)))
+    }
+
+    /// Puts a connection back that is clean, where that is all there is to do; else returns it.
+    #[inline]
+    pub(super) fn keep(&mut self, conn: Box<Conn>, now: Now) -> Option<Box<Conn>> {
+        let server = conn.server;
+        if !self.core.keep(server, now) {
+            return Some(conn);
+        }
+        let Some(slot) = self.slots.get_mut(server.index()) else {
+            return Some(conn);
+        };
+        slot.conn = Some(conn);
+        if let Some(held) = slot.holder.take() {
+            self.timings.hold.record_nanos(now.nanos_since(held.since));
+        }
+        debug_assert_eq!(self.core.check_invariants(), Ok(()));
+        None
+    }
+
     /// Takes the connection that was granted out of the pool.
+    #[inline]
     pub(super) fn hand_out(
         &mut self,
         server: ServerId,
-        holding: &Holding,
+        caller: Caller,
         now: Now,
     ) -> Option<Box<Conn>> {
+        self.timings
+            .wait
+            .record_nanos(now.nanos_since(caller.since));
         let slot = self.slots.get_mut(server.index())?;
-        slot.holder = Some((holding.clone(), now));
+        slot.holder = Some(Held {
+            caller,
+            since: now,
+            told: false,
+        });
         slot.conn.take()
     }
 
@@ -232,7 +209,12 @@ impl State {
         let mut asked = false;
         if let Some(slot) = self.slots.get_mut(server.index()) {
             slot.conn = Some(conn);
-            slot.holder = None;
+            if let Some(held) = slot.holder.take() {
+                self.timings.hold.record_nanos(now.nanos_since(held.since));
+            }
+            if let Some(since) = slot.reset_since.take() {
+                self.timings.reset.record_mut(now.since(since));
+            }
             if report.is_some() {
                 slot.report = report;
             }
@@ -243,10 +225,10 @@ impl State {
             && self.core.knows(server)
             && let Some(slot) = self.slots.get_mut(server.index())
             // Else its task has it, and says how it went.
-            && slot.conn.is_some()
+            && let Some(conn) = &slot.conn
             && let Some(report) = slot.report.take()
         {
-            deferred.push(Effect::Report(report));
+            deferred.push(Effect::Report(report, conn.outcome));
         }
     }
 
@@ -270,6 +252,7 @@ impl State {
         &mut self,
         conn: Box<Conn>,
         orders: mpsc::UnboundedSender<Order>,
+        dialed: Now,
         now: Now,
         deferred: &mut Deferred,
     ) -> Option<(Box<Conn>, mpsc::UnboundedSender<Order>)> {
@@ -281,19 +264,32 @@ impl State {
             self.slots.resize_with(server.index() + 1, Slot::default);
         }
         if let Some(slot) = self.slots.get_mut(server.index()) {
+            self.opened += 1;
             *slot = Slot {
+                about: Some(About {
+                    wire: Arc::clone(&conn.wire),
+                    number: self.opened,
+                    since: now,
+                }),
                 conn: Some(conn),
                 orders: Some(orders),
                 ..Slot::default()
             };
         }
         self.failure = None;
+        self.timings.connect.record_mut(now.since(dialed));
         self.step(Event::Connected(server), now, deferred);
         None
     }
 
     pub(super) fn clear(&mut self, server: ServerId) -> Slot {
-        clear(&mut self.slots, server)
+        clear(&mut self.slots, &mut self.gone, server)
+    }
+
+    /// What callers have done since the pool was built.
+    pub(super) fn done(&self) -> TapCountsSnapshot {
+        let standing: TapCountsSnapshot = self.slots.iter().map(Slot::counts).sum();
+        self.gone + standing
     }
 
     /// Keeps a waiter's waker, and gives the one that was kept before to the caller, to
@@ -311,9 +307,15 @@ impl State {
         self.failure = Some((err, now));
     }
 
-    pub(super) fn refused(&self, refusal: Refusal) -> AcquireError {
+    pub(super) fn refused(&self, refusal: Refusal, now: Now) -> AcquireError {
+        let report = || Box::new(self.report(Duration::ZERO, now));
         match refusal {
             Refusal::ShuttingDown => AcquireError::ShuttingDown,
+            Refusal::QueueFull => AcquireError::QueueFull(report()),
+            Refusal::Hopeless { expected } => AcquireError::Overloaded {
+                expected,
+                report: report(),
+            },
             Refusal::ServerDown { retry_in } => AcquireError::ServerDown(Box::new(ServerDown {
                 cause: self.failure.as_ref().map(|(err, _)| Arc::clone(err)),
                 retry_in,
@@ -322,23 +324,35 @@ impl State {
     }
 
     pub(super) fn holders(&self, now: Now) -> Vec<Holder> {
-        let holders = self.slots.iter().filter_map(|slot| slot.holder.as_ref());
-        let mut holders: Vec<Holder> = holders
-            .map(|(Holding { label, location }, since)| Holder {
-                label: label.clone(),
-                location,
-                age: now.since(*since),
-            })
-            .collect();
+        let holders = self.slots.iter().filter_map(|slot| slot.holder(now));
+        let mut holders: Vec<Holder> = holders.collect();
         holders.sort_by_key(|holder| std::cmp::Reverse(holder.age));
         holders
     }
 
-    pub(super) fn report(&self, waited: Duration, now: Now, pool_size: usize) -> AcquireReport {
+    /// Who has had a session for longer than `threshold`; each is told once.
+    pub(super) fn leaked(&mut self, threshold: Duration, now: Now) -> Vec<Holder> {
+        let slots = self.slots.iter_mut();
+        let leaked: Vec<Holder> = slots
+            .filter_map(|slot| slot.leaks(threshold, now).then(|| slot.holder(now))?)
+            .collect();
+        self.leaks += leaked.len() as u64;
+        leaked
+    }
+
+    pub(super) fn timings(&self) -> TimingsSnapshot {
+        self.timings.snapshot()
+    }
+
+    pub(crate) fn leaks(&self) -> u64 {
+        self.leaks
+    }
+
+    pub(super) fn report(&self, waited: Duration, now: Now) -> AcquireReport {
         let counts = self.core.counts();
         AcquireReport {
             waited,
-            pool_size,
+            pool_size: self.core.settings().pool_size,
             active: counts.active,
             idle: counts.idle,
             connecting: counts.connecting,
@@ -348,10 +362,97 @@ impl State {
             last_error: self.failure.as_ref().map(|(err, _)| Arc::clone(err)),
         }
     }
+
+    /// The session of this connection is used by another task than the one that
+    /// acquired it.
+    pub(super) fn moved(&mut self, server: ServerId) {
+        let slot = self.slots.get_mut(server.index());
+        if let Some(held) = slot.and_then(|slot| slot.holder.as_mut()) {
+            held.caller.by.task = None;
+        }
+    }
+
+    /// Whether the task has a session of this pool.
+    pub(super) fn is_holder(&self, task: Id) -> bool {
+        let mut holders = self.slots.iter().filter_map(|slot| slot.holder.as_ref());
+        holders.any(|held| held.caller.by.task == Some(task))
+    }
+
+    /// Notes who waits, so that it can be told when everybody waits for everybody.
+    pub(super) fn note_waiter(&mut self, waiter: WaiterId, caller: Caller) {
+        if self.callers.len() <= waiter.index() {
+            self.callers.resize_with(waiter.index() + 1, || None);
+        }
+        if let Some(kept) = self.callers.get_mut(waiter.index()) {
+            *kept = Some(caller);
+        }
+    }
+
+    fn is_waiting(&self, task: Id) -> bool {
+        let mut callers = self.callers.iter().flatten();
+        callers.any(|caller| caller.by.task == Some(task))
+    }
+
+    /// Who waits, in no order.
+    pub(super) fn callers(&self) -> impl Iterator<Item = &Caller> {
+        self.callers.iter().flatten()
+    }
+
+    pub(super) fn slot(&self, server: ServerId) -> Option<&Slot> {
+        self.slots.get(server.index())
+    }
+
+    /// A caller that has just come.
+    #[inline]
+    pub(super) fn caller(&mut self, holding: &Holding, now: Now) -> Caller {
+        self.came += 1;
+        Caller {
+            by: holding.clone(),
+            number: self.came,
+            since: now,
+        }
+    }
+
+    pub(super) fn forget_waiter(&mut self, waiter: WaiterId) -> Option<Caller> {
+        self.callers.get_mut(waiter.index())?.take()
+    }
+
+    /// Whether every connection that the pool may have is held by a task that itself waits
+    /// for another one: nobody will ever go on.
+    pub(super) fn is_deadlocked(&self) -> bool {
+        let settings = self.core.settings();
+        let limit = settings.pool_size + settings.reserve_pool_size;
+        let holders = self.slots.iter().filter_map(|slot| slot.holder.as_ref());
+        let stuck = holders.filter(|held| {
+            held.caller
+                .by
+                .task
+                .is_some_and(|task| self.is_waiting(task))
+        });
+        let counts = self.core.counts();
+        counts.active >= limit && stuck.count() == counts.active
+    }
+}
+
+/// Gives a connection to its task, to do something with it.
+fn order(
+    slots: &mut [Slot],
+    server: ServerId,
+    what: fn(Box<Conn>) -> Order,
+    deferred: &mut Deferred,
+) {
+    if let Some(slot) = slots.get_mut(server.index())
+        && let Some(orders) = &slot.orders
+        && let Some(conn) = slot.conn.take()
+    {
+        deferred.push(Effect::Order(orders.clone(), what(conn)));
+    }
 }
 
 /// Empties the slot of a connection that has left the pool.
-fn clear(slots: &mut [Slot], server: ServerId) -> Slot {
+fn clear(slots: &mut [Slot], gone: &mut TapCountsSnapshot, server: ServerId) -> Slot {
     let slot = slots.get_mut(server.index());
-    slot.map(std::mem::take).unwrap_or_default()
+    let slot = slot.map(std::mem::take).unwrap_or_default();
+    *gone += slot.counts();
+    slot
 }

@@ -12,13 +12,15 @@ pub(super) trait Messages {
     fn lost(&mut self);
 }
 
+/// The length of a message without its body.
+pub(super) const HEADER: usize = 5;
 /// The kind under which the startup message is told, which has none.
 pub(super) const STARTUP: u8 = 0;
 
 /// Finds the borders of messages in pieces of any size.
 #[derive(Debug)]
 pub(super) struct Framer {
-    head: [u8; 5],
+    head: [u8; HEADER],
     have: usize,
     /// What is missing of the body.
     left: usize,
@@ -41,7 +43,7 @@ impl Framer {
     /// What a server sends.
     pub(super) fn backend() -> Self {
         Self {
-            head: [STARTUP; 5],
+            head: [STARTUP; HEADER],
             have: 0,
             left: 0,
             kind: STARTUP,

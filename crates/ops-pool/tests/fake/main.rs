@@ -6,12 +6,17 @@
     reason = "a test whose preparation fails has failed"
 )]
 
+mod admin;
 mod cancellation;
+mod group;
 mod outage;
 mod overhead;
+mod overload;
 mod server;
 mod serving;
+mod show;
 mod shutdown;
+mod trace;
 
 use std::sync::Arc;
 

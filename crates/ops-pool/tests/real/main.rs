@@ -5,9 +5,11 @@
     reason = "a test whose preparation fails has failed"
 )]
 
+mod budget;
 mod dirty;
 mod outage;
 mod reset;
+mod settings;
 mod tls;
 
 use ops_pool::{Session, SessionPool, SessionPoolBuilder};

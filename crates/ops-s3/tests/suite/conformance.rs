@@ -49,6 +49,25 @@ impl AtFake {
         }
     }
 
+    /// In a bucket whose objects can be locked.
+    async fn locked() -> Self {
+        let server = Held::start().await;
+        let request = Request::put("/bucket").header("x-amz-bucket-object-lock-enabled", "true");
+        let request = request.body(Bytes::new()).unwrap();
+        assert_eq!(server.client().send(request).await.unwrap().status, 200);
+        Self {
+            store: builder(&server).open().await.unwrap(),
+            server,
+            abilities: &[
+                "as_presign",
+                "as_lifecycle",
+                "as_versions",
+                "as_object_lock",
+                "as_bucket_admin",
+            ],
+        }
+    }
+
     /// With the rules of R2, below a prefix.
     async fn r2() -> Self {
         let server = Held::start().await;
@@ -127,6 +146,21 @@ mod probed {
     use super::AtFake;
 
     ops_conformance::object_store!(AtFake::probed().await);
+}
+
+const ALWAYS_VERSIONED: &str = "a bucket with object lock cannot stop to keep versions";
+const OBJECT_LOCK: &str =
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html";
+
+const LOCKED: &[Quirk] = &[
+    Quirk::skip("O-140", ALWAYS_VERSIONED, OBJECT_LOCK),
+    Quirk::skip("O-147", ALWAYS_VERSIONED, OBJECT_LOCK),
+];
+
+mod locked {
+    use super::{AtFake, LOCKED};
+
+    ops_conformance::object_store!(AtFake::locked().await, quirks: LOCKED);
 }
 
 mod r2 {
