@@ -1,10 +1,11 @@
 //! A limit on the connections of several pools together.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use crate::core::Ledger;
 use crate::shared::Shared;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Limits how many connections several pools have together: PgBouncer's
 /// `max_db_connections` for the pools of one database, `max_user_connections` for those
