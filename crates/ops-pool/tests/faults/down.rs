@@ -49,7 +49,10 @@ async fn all_hear(what: &str, pool: &SessionPool) -> Vec<AcquireError> {
             heard.push(err);
         }
     }
-    println!("{what}: {} errors, the latest after {latest:.1?}", heard.len());
+    println!(
+        "{what}: {} errors, the latest after {latest:.1?}",
+        heard.len()
+    );
     let state = pool.snapshot();
     assert_eq!((state.active, state.waiting), (0, 0), "{what}");
     heard

@@ -13,10 +13,11 @@ use tokio::time::timeout;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 /// What a session that nobody has touched answers.
-const PRISTINE: &str = "4MB|origin|true|0|0|0|0|none|false";
+const PRISTINE: &str = "4MB|origin|t|0|0|0|0|none|f";
 /// Everything that a session can leave behind, in one line.
 const PROBE: &str = "SELECT concat_ws('|', current_setting('work_mem'), \
-    current_setting('session_replication_role'), current_user = session_user, \
+    current_setting('session_replication_role'), \
+    (current_user, session_user) = (SELECT rolname, rolname FROM pg_roles WHERE oid = 10), \
     (SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_cursors), \
     (SELECT count(*) FROM pg_listening_channels()), \
     (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()), \
@@ -102,8 +103,8 @@ async fn acquire(pool: &SessionPool, tally: &Tally) -> Option<Session> {
     let mut call = pin!(pool.acquire_with(Acquire::new().timeout(DEADLINE)));
     if fastrand::u8(0..32) == 0 {
         // Goes away: at once, or some time later.
-        if let Some(Ok(session)) = call.as_mut().now_or_never() {
-            return Some(session);
+        if let Some(outcome) = call.as_mut().now_or_never() {
+            return outcome.ok();
         }
         let patience = Duration::from_micros(fastrand::u64(0..2_000));
         let outcome = timeout(patience, call).await;

@@ -54,6 +54,7 @@ async fn soak(target: u64) {
             .server_connect_timeout(Duration::from_millis(500))
             .server_login_retry(Duration::from_millis(100))
             .reset_timeout(Duration::from_millis(300))
+            .cancel_timeout(Duration::from_millis(200))
             .build()
             .unwrap()
     });
@@ -94,7 +95,9 @@ async fn soak(target: u64) {
         assert_eq!((state.active, state.waiting, state.connecting), (0, 0, 0));
         assert_eq!(pool.holders().len(), 0);
         *lent = state.totals.assignments;
-        let report = pool.shutdown(Drain::Sessions(Duration::from_secs(10))).await;
+        let report = pool
+            .shutdown(Drain::Sessions(Duration::from_secs(10)))
+            .await;
         assert!(report.complete, "{report:?}");
         backends_become(&observer, database, 0).await;
     }
@@ -106,7 +109,12 @@ async fn soak(target: u64) {
     assert_eq!(late, &Vec::<Duration>::new());
     assert!(value(&tally.checkouts) >= target);
     // It was what it is meant to be.
-    for counter in [&tally.probes, &tally.leftovers, &tally.abandoned, &tally.gone] {
+    for counter in [
+        &tally.probes,
+        &tally.leftovers,
+        &tally.abandoned,
+        &tally.gone,
+    ] {
         assert!(value(counter) >= target / 1_000, "{tally:?}");
     }
     assert!(value(&tally.broken) > 0 && value(&broken) > 0 && value(&ended) > 0);
@@ -129,4 +137,18 @@ fn tell(tally: &Tally, took: Duration, lent: [u64; 3], broken: u64, ended: u64) 
         tally.dirty.lock().unwrap().len(),
         tally.late.lock().unwrap().len(),
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_pool_that_resets_nothing_is_found_out() {
+    let Some(pg) = Pg::start().await else { return };
+    let pool = SessionPool::builder(pg.connect_info("postgres"))
+        .pool_size(POOL_SIZE)
+        .reset(Reset::None)
+        .build()
+        .unwrap();
+    let tally = Tally::default();
+    call(&pool, &tally, 2_000).await;
+    let dirty = tally.dirty.lock().unwrap();
+    assert!(!dirty.is_empty(), "the probe sees nothing");
 }
