@@ -4,7 +4,7 @@
 mod checked;
 
 #[cfg(test)]
-pub(crate) use checked::{Checker, Mutex, MutexGuard, spawn};
+pub(crate) use checked::{Checker, Mutex, MutexGuard, spawn, tasks};
 #[cfg(not(test))]
 pub(crate) use std::sync::{Mutex, MutexGuard};
 

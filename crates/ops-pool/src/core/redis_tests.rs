@@ -26,7 +26,7 @@ const LEFTOVERS: [&[&[&str]]; 8] = [
     &[&["HELLO", "3"], &["CLIENT", "TRACKING", "ON"]],
 ];
 
-async fn pool(redis: &Redis, size: usize) -> Arc<Pool> {
+fn pool(redis: &Redis, size: usize) -> Arc<Pool> {
     let settings = Settings {
         // What was idle is asked before it is handed out.
         server_check_delay: Some(Duration::ZERO),
@@ -51,7 +51,7 @@ async fn nobody_meets_what_another_has_left() {
     let Some(redis) = Redis::start().await else {
         return;
     };
-    let pool = pool(&redis, 1).await;
+    let pool = pool(&redis, 1);
     let pristine = state(&mut pool.acquire().await.unwrap()).await;
     for left_by in LEFTOVERS {
         let mut session = pool.acquire().await.unwrap();
@@ -72,7 +72,7 @@ async fn a_session_with_a_command_in_flight_is_closed() {
     let Some(redis) = Redis::start().await else {
         return;
     };
-    let pool = pool(&redis, 1).await;
+    let pool = pool(&redis, 1);
     let mut session = pool.acquire().await.unwrap();
     let id = session.ask(&["CLIENT", "ID"]).await.unwrap();
     assert!(
@@ -91,7 +91,7 @@ async fn callers_are_served_in_their_order_and_one_who_leaves_keeps_nobody_up() 
     let Some(redis) = Redis::start().await else {
         return;
     };
-    let pool = pool(&redis, 1).await;
+    let pool = pool(&redis, 1);
     let held = pool.acquire().await.unwrap();
     let served = Arc::new(AtomicUsize::new(0));
     let mut calls = Vec::new();
@@ -120,7 +120,7 @@ async fn a_server_that_was_killed_is_used_again() {
     let Some(mut redis) = Redis::start().await else {
         return;
     };
-    let pool = pool(&redis, 2).await;
+    let pool = pool(&redis, 2);
     let mut out = pool.acquire().await.unwrap();
     drop(pool.acquire().await.unwrap());
     redis.kill9().await;

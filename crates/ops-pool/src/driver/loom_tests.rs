@@ -152,7 +152,7 @@ fn queued(pool: &SessionPool) -> Call {
 }
 
 /// Ends a pool whose sessions are back.
-fn end(pool: SessionPool, idle: usize) {
+fn end(pool: &SessionPool, idle: usize) {
     let state = pool.snapshot();
     assert_eq!((state.active, state.idle, state.waiting), (0, idle, 0));
     let report = pin!(pool.shutdown(Drain::Now)).now_or_never();
@@ -167,7 +167,7 @@ fn whoever_comes_while_a_session_comes_back_gets_it() {
         let comes = thread::spawn(move || drop(block_on(comes.acquire()).unwrap()));
         drop(sessions);
         comes.join().unwrap();
-        end(pool, 1);
+        end(&pool, 1);
     });
 }
 
@@ -183,7 +183,7 @@ fn two_callers_and_two_sessions_find_each_other() {
         drop(block_on(pool.acquire()).unwrap());
         comes.join().unwrap();
         gives_back.join().unwrap();
-        end(pool, 2);
+        end(&pool, 2);
     });
 }
 
@@ -191,13 +191,13 @@ fn two_callers_and_two_sessions_find_each_other() {
 fn a_session_that_reaches_a_caller_who_leaves_reaches_the_next() {
     check(|| {
         let (pool, sessions, _wired) = all_out(1, Reset::None);
-        let (leaver, stays) = (queued(&pool), queued(&pool));
-        let leaves = thread::spawn(move || drop(leaver));
-        let stays = thread::spawn(move || drop(block_on(stays).unwrap()));
+        let (first, second) = (queued(&pool), queued(&pool));
+        let leaves = thread::spawn(move || drop(first));
+        let stays = thread::spawn(move || drop(block_on(second).unwrap()));
         drop(sessions);
         leaves.join().unwrap();
         stays.join().unwrap();
-        end(pool, 1);
+        end(&pool, 1);
     });
 }
 
@@ -205,13 +205,13 @@ fn a_session_that_reaches_a_caller_who_leaves_reaches_the_next() {
 fn a_session_that_reaches_a_caller_who_looks_once_and_leaves_is_not_lost() {
     check(|| {
         let (pool, sessions, _wired) = all_out(1, Reset::None);
-        let (leaver, stays) = (queued(&pool), queued(&pool));
-        let leaves = thread::spawn(move || drop(leaver.now_or_never()));
-        let stays = thread::spawn(move || drop(block_on(stays).unwrap()));
+        let (first, second) = (queued(&pool), queued(&pool));
+        let leaves = thread::spawn(move || drop(first.now_or_never()));
+        let stays = thread::spawn(move || drop(block_on(second).unwrap()));
         drop(sessions);
         leaves.join().unwrap();
         stays.join().unwrap();
-        end(pool, 1);
+        end(&pool, 1);
     });
 }
 
@@ -219,20 +219,20 @@ fn a_session_that_reaches_a_caller_who_looks_once_and_leaves_is_not_lost() {
 fn a_session_that_comes_back_from_its_reset_reaches_who_still_waits() {
     check(|| {
         let (pool, sessions, mut wired) = all_out(1, Reset::DiscardAll);
-        let (leaver, stays) = (queued(&pool), queued(&pool));
+        let (first, second) = (queued(&pool), queued(&pool));
         drop(sessions);
         let mut wired = wired.pop().unwrap();
         let Ok(Order::Reset(conn)) = wired.inbox.try_recv() else {
             panic!("it is to be reset")
         };
-        let leaves = thread::spawn(move || drop(leaver));
-        let stays = thread::spawn(move || block_on(stays).unwrap());
+        let leaves = thread::spawn(move || drop(first));
+        let stays = thread::spawn(move || block_on(second).unwrap());
         pool.shared().reset_done(conn);
         leaves.join().unwrap();
         let session = stays.join().unwrap();
         drop(session.detach());
         drop(wired.line);
-        end(pool, 0);
+        end(&pool, 0);
     });
 }
 
@@ -240,19 +240,19 @@ fn a_session_that_comes_back_from_its_reset_reaches_who_still_waits() {
 fn a_pool_that_ends_while_a_session_comes_back_tells_whoever_waits() {
     check(|| {
         let (pool, sessions, _wired) = all_out(1, Reset::None);
-        let waits = queued(&pool);
-        let waits = thread::spawn(move || match block_on(waits) {
+        let call = queued(&pool);
+        let waits = thread::spawn(move || match block_on(call) {
             Ok(session) => drop(session),
             Err(AcquireError::ShuttingDown) => {}
             Err(err) => panic!("{err}"),
         });
-        let ends = pool.clone();
+        let handle = pool.clone();
         let ends = thread::spawn(move || {
-            drop(pin!(ends.shutdown(Drain::Now)).now_or_never());
+            drop(pin!(handle.shutdown(Drain::Now)).now_or_never());
         });
         drop(sessions);
         waits.join().unwrap();
         ends.join().unwrap();
-        end(pool, 0);
+        end(&pool, 0);
     });
 }

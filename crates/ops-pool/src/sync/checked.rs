@@ -21,6 +21,8 @@ pub(crate) enum Checker {
 
 thread_local! {
     static CHECKER: Cell<Option<Checker>> = const { Cell::new(None) };
+    /// Tasks of pools that have not ended.
+    static TASKS: Cell<usize> = const { Cell::new(0) };
 }
 
 impl Checker {
@@ -116,11 +118,22 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
+/// How many tasks of pools have not ended.
+pub(crate) fn tasks() -> usize {
+    TASKS.get()
+}
+
 /// Starts a task of the pool.
 pub(crate) fn spawn(runtime: &Handle, task: impl Future<Output = ()> + Send + 'static) {
     match CHECKER.get() {
         None => drop(runtime.spawn(task)),
-        Some(Checker::Shuttle) => drop(shuttle::future::spawn(task)),
+        Some(Checker::Shuttle) => {
+            TASKS.set(TASKS.get() + 1);
+            drop(shuttle::future::spawn(async {
+                task.await;
+                TASKS.set(TASKS.get() - 1);
+            }));
+        }
         Some(Checker::Loom) => drop(task),
     }
 }

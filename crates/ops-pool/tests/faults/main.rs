@@ -2,7 +2,6 @@
 //! and everybody hears in time.
 
 #![expect(
-    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test whose preparation fails has failed, and figures are for whoever reads them"

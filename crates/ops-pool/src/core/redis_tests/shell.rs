@@ -1,6 +1,7 @@
 //! A shell over the core that pools sessions of Redis.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::future::poll_fn;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -37,7 +38,7 @@ impl Conn {
         self.in_flight = true;
         let mut request = format!("*{}\r\n", words.len());
         for word in words {
-            request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+            write!(request, "${}\r\n{word}\r\n", word.len()).unwrap();
         }
         self.stream.write_all(request.as_bytes()).await?;
         let answer = self.answer().await?;
