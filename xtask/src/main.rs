@@ -14,6 +14,7 @@ use std::process::ExitCode;
 mod ci;
 mod command;
 mod failure;
+mod localstack;
 mod new_provider;
 mod providers;
 mod run;

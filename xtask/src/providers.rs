@@ -6,8 +6,10 @@ use crate::command::Cmd;
 use crate::failure::{Failure, Result};
 use crate::workspace::{self, Package};
 
+mod size;
 mod table;
 
+use size::Size;
 use table::Vendor;
 
 const README: &str = "crates/ops-providers/README.md";
@@ -19,7 +21,9 @@ pub(crate) fn command(args: &[String]) -> Result {
     if let Some(arg) = args.first() {
         return Err(Failure::usage(format!("providers does not take `{arg}`")));
     }
-    let Some(vendors) = measure(&workspace::packages()?)? else {
+    let packages = workspace::packages()?;
+    println!("{}", sizes(&packages)?);
+    let Some(vendors) = measure(&packages)? else {
         return Ok(());
     };
     let table = table::render(&vendors);
@@ -50,6 +54,15 @@ pub(crate) fn check(packages: &[Package]) -> Result<Option<&'static str>> {
             "the table in {README} is old: run `cargo xtask providers`"
         )))
     }
+}
+
+/// How large the vendor crates are.
+fn sizes(packages: &[Package]) -> Result<String> {
+    let vendors = packages.iter().filter(|package| package.is_vendor());
+    let sizes: Vec<Size> = vendors
+        .map(|package| Size::of(&package.name, &workspace::root().join(&package.folder)))
+        .collect::<Result<_>>()?;
+    Ok(size::render(&sizes))
 }
 
 /// Runs the contract test of each vendor that has one, and reads what it wrote; `None`

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use crate::command::{self, Cmd};
 use crate::failure::{Failure, Result};
+use crate::localstack::LocalStack;
 use crate::workspace;
 
 mod find;
@@ -49,6 +50,16 @@ pub(crate) fn command(args: &[String]) -> Result {
 pub(crate) fn ensure_s3() -> Result {
     let manager = Manager::detect(&command::search_path(), find::is_root());
     s3::ensure(&workspace::target(), manager)
+}
+
+/// Starts LocalStack for all that is run until the result is dropped; none where the
+/// environment names one that runs already.
+pub(crate) fn start_localstack() -> Result<Option<LocalStack>> {
+    let target = workspace::target();
+    match s3::find(&target) {
+        Some(environment) => LocalStack::start(&environment, &target),
+        None => Ok(None),
+    }
 }
 
 /// Tells a command where the S3 servers are.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::command::{self, Cmd};
 use crate::failure::{Failure, Result};
-use crate::{setup, workspace};
+use crate::{localstack, setup, workspace};
 
 /// How many tests a run had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,12 +26,19 @@ pub(crate) fn command(args: &[String]) -> Result {
     let (quick, filters) = parse(args)?;
     let start = Instant::now();
     setup::ensure()?;
-    if !quick {
+    let localstack = if quick {
+        None
+    } else {
         setup::ensure_s3()?;
-    }
+        setup::start_localstack()?
+    };
     let nextest = command::find("cargo-nextest").is_some();
     let mut failures = Vec::new();
     let mut run = |cmd: Cmd, read: fn(&str) -> Option<Tally>| {
+        let cmd = match &localstack {
+            Some(server) => cmd.env(localstack::URL, server.endpoint()),
+            None => cmd,
+        };
         let tally = Mutex::new(Tally::default());
         let see = |line: &str| {
             if let (Some(more), Ok(mut tally)) = (read(line), tally.lock()) {

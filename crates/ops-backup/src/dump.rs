@@ -55,8 +55,9 @@ pub(crate) async fn run(
         fenced = lease.keep() => Err(fenced),
         () = cancel.cancelled() => Err(canceled()),
     };
+    let mut manifest_was_sent = false;
     let result = match result {
-        Ok(stored) => run.commit(stored, &mut lease).await,
+        Ok(stored) => run.commit(stored, &mut lease, &mut manifest_was_sent).await,
         Err(err) => Err(err),
     };
     match result {
@@ -64,7 +65,7 @@ pub(crate) async fn run(
             lease.release().await;
             Ok(report)
         }
-        Err(err) => Err(clean_up(&inner, &id, err).await),
+        Err(err) => Err(clean_up(&inner, &id, manifest_was_sent, err).await),
     }
 }
 
@@ -86,8 +87,8 @@ pub(crate) async fn sweep(inner: &Inner) -> Result<SweepReport> {
 }
 
 /// Removes what a failed job stored, and says in the error how that went.
-async fn clean_up(inner: &Inner, id: &BackupId, err: Error) -> Error {
-    match inner.repository.discard(id).await {
+async fn clean_up(inner: &Inner, id: &BackupId, manifest_was_sent: bool, err: Error) -> Error {
+    match inner.repository.discard(id, manifest_was_sent).await {
         Ok(()) => err.with_left_behind("nothing was committed and nothing is left in the store"),
         Err(_) => err.with_left_behind(format!(
             "objects under {} may be left; the next sweep removes them, unless the catalogue \
@@ -247,7 +248,12 @@ impl Run<'_> {
     }
 
     /// Makes the backup visible: the one write that matters.
-    async fn commit(mut self, stored: Stored, lease: &mut Lease) -> Result<BackupReport> {
+    async fn commit(
+        mut self,
+        stored: Stored,
+        lease: &mut Lease,
+        manifest_was_sent: &mut bool,
+    ) -> Result<BackupReport> {
         self.phase(Phase::Commit);
         let settings = &self.inner.settings;
         let completed_at = settings.clock.now();
@@ -275,10 +281,9 @@ impl Run<'_> {
         // Whoever took the lease over has begun to remove objects.
         lease.renew().await?;
         let key = self.inner.repository.layout.manifest(&self.id)?;
-        self.inner.repository.create("dump", &key, bytes).await?;
-        if let Some(object) = manifest.objects.first() {
-            lease.check(&object.key).await?;
-        }
+        *manifest_was_sent = true;
+        let repository = &self.inner.repository;
+        repository.commit(&key, bytes).await?;
         let (duration, phases) = self.watch.finish();
         let fingerprint = stored.fingerprint;
         Ok(BackupReport {

@@ -12,6 +12,7 @@
 //!
 //! Without encryption there is no identity, and names end without `.age`. A backup exists
 //! from the moment its manifest does: the catalogue is the list of manifests, nothing else.
+//! For a week after a sweep a tombstone, which is no manifest, has the key of the manifest.
 
 mod catalogue;
 mod layout;

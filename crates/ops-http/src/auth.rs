@@ -184,3 +184,47 @@ fn put(headers: &mut HeaderMap, name: &HeaderName, parts: &[&str]) -> Result<()>
     headers.insert(name.clone(), value);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn scrubbed(auth: &Auth, text: &str) -> String {
+        auth.scrub(text.to_owned()).await
+    }
+
+    #[tokio::test]
+    async fn the_credential_is_taken_out_of_a_text_unless_it_is_too_short_to_be_one() {
+        let text = "no 123456 here";
+        for auth in [Auth::bearer("123456"), Auth::basic("u", "123456")] {
+            assert_eq!(scrubbed(&auth, text).await, "no [redacted] here");
+        }
+        for auth in [Auth::bearer("12345"), Auth::none()] {
+            assert_eq!(scrubbed(&auth, text).await, text);
+        }
+    }
+
+    #[tokio::test]
+    async fn each_credential_becomes_a_header_that_is_not_printed() {
+        let name = HeaderName::from_static("x-key");
+        for (auth, header, expected) in [
+            (Auth::bearer("hunter2"), &AUTHORIZATION, "Bearer hunter2"),
+            (
+                Auth::header(name.clone(), "Key ", "hunter2"),
+                &name,
+                "Key hunter2",
+            ),
+            (
+                Auth::basic("u", "hunter2"),
+                &AUTHORIZATION,
+                "Basic dTpodW50ZXIy",
+            ),
+        ] {
+            assert!(!auth.refused().await, "there is no other");
+            let mut headers = HeaderMap::new();
+            auth.apply(&mut headers).await.unwrap();
+            assert_eq!(headers[header], expected);
+            assert!(!format!("{headers:?}").contains("hunter2"));
+        }
+    }
+}

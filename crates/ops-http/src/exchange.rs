@@ -103,10 +103,13 @@ async fn refused(
     headers: &HeaderMap,
     mut body: Option<crate::errors::ErrorBody>,
 ) -> Verdict {
-    if let Some(body) = &mut body
-        && let Some(message) = body.message.take()
-    {
-        body.message = Some(inner.auth.scrub(message).await);
+    if let Some(body) = &mut body {
+        // A vendor may quote the credential in any of them.
+        for text in [&mut body.message, &mut body.code, &mut body.request_id] {
+            if let Some(told) = text.take() {
+                *text = Some(inner.auth.scrub(told).await);
+            }
+        }
     }
     let found = Refusal {
         status,

@@ -262,6 +262,13 @@ mod tests {
     }
 
     #[test]
+    fn the_far_future_is_far() {
+        let decades = Duration::from_secs(20 * 365 * 24 * 60 * 60);
+        assert!(later(Duration::MAX) > Instant::now() + decades);
+        assert!(later(Duration::from_secs(5)) <= Instant::now() + Duration::from_secs(5));
+    }
+
+    #[test]
     fn the_retry_budget_ends_and_successes_fill_it() {
         let budget = RetryBudget::new();
         let paid = std::iter::repeat_with(|| budget.pay())

@@ -209,3 +209,18 @@ async fn next(chunks: &mut ByteStream) -> Result<Option<Bytes>> {
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::ApiClient;
+
+    #[test]
+    fn a_span_is_named_by_the_template_and_not_by_what_fills_it() {
+        static SHOW: Operation = Operation::get("show", "/apps/{app}");
+        let client = ApiClient::builder("acme", "https://host").build().unwrap();
+        let request = ApiRequest::new(&SHOW).segment("app", "hunter2");
+        let outgoing = Outgoing::new(&client.inner, request).unwrap();
+        assert_eq!(outgoing.span_name(), "GET /apps/{app}");
+    }
+}

@@ -152,6 +152,10 @@ impl SessionPoolBuilder {
     /// Sets the age at which a connection is not used again. Defaults to 3600 s; zero uses
     /// each connection once. Connections of the same age are closed one after the other,
     /// `server_lifetime / pool_size` apart.
+    ///
+    /// A pool that has no more than `min_pool_size` connections, and room for one more,
+    /// closes an old one only once its successor stands. Until then, as while the server
+    /// cannot be reached, the old one is used on.
     pub fn server_lifetime(mut self, lifetime: Duration) -> Self {
         self.settings.server_lifetime = lifetime;
         self

@@ -12,6 +12,8 @@
 //!    checked.
 //! 4. Every waiter is served in the order of arrival within its lane, or refused, or leaves.
 //! 5. A connection of a pool in a group has one permit of the group.
+//! 6. An idle connection whose turn it is to be closed for its age awaits a successor that
+//!    is on its way, or will be tried again.
 //!
 //! `check_invariants` checks them; the tests call it after every step.
 
@@ -66,6 +68,9 @@ use crate::close::CloseReason;
 /// longer must not keep waiters from a new connection.
 const RESET_IS_SOON: Duration = Duration::from_millis(100);
 
+/// How long a permit for the successor of a connection that is too old is waited for.
+const PERMIT_IS_SOON: Duration = Duration::from_millis(100);
+
 #[derive(Debug)]
 struct Server {
     state: State,
@@ -117,6 +122,10 @@ enum Turn {
 
 /// The state machine.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is true or false whatever the others are"
+)]
 pub(crate) struct Core {
     settings: Settings,
     servers: Slab<Server>,
@@ -131,6 +140,8 @@ pub(crate) struct Core {
     pace: Pace,
     governor: Governor,
     next_lifetime_close: Now,
+    /// An idle connection may be too old.
+    elders: bool,
     timer: Option<Now>,
     generation: u32,
     /// Connections of earlier generations.
@@ -169,6 +180,7 @@ impl Core {
             pace: Pace::default(),
             governor,
             next_lifetime_close: Now::default(),
+            elders: false,
             timer: None,
             generation: 0,
             outdated: 0,

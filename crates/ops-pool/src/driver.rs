@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::connect::Connected;
 use crate::core::{Event, Now, ServerId, Verdict};
 use crate::reset::{OnDirty, When};
+use crate::session::Lease;
 use crate::shared::Shared;
 use crate::tap::{TransactionStatus, Wire};
 use line::Line;
@@ -40,6 +41,7 @@ pub(crate) struct Conn {
     pub(crate) owes_reset: bool,
     /// Requests to cancel what the last session ran, where any is still under way.
     pub(crate) cancels: Option<Arc<Requests>>,
+    pub(crate) lease: Lease,
     /// How the last session was given back.
     pub(crate) outcome: Released,
 }
@@ -194,6 +196,7 @@ async fn serve(gone: &Gone, connected: Connected, dialed: Now) {
             quiet: Arc::clone(line.quiet()),
             owes_reset: false,
             cancels: None,
+            lease: Lease::new(None),
             outcome: Released::Clean,
         }),
         orders,

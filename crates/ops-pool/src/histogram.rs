@@ -77,7 +77,12 @@ impl Histogram {
     /// As [`record`](Self::record), for who has the histogram alone, such as under a lock:
     /// plain additions, which take a fraction of the time.
     pub fn record_mut(&mut self, span: Duration) {
-        let nanos = nanos(span);
+        self.record_nanos(nanos(span));
+    }
+
+    #[inline]
+    pub(crate) fn record_nanos(&mut self, nanos: u64) {
+        let nanos = nanos.min(MOST);
         if let Some(bucket) = self.buckets.get_mut(bucket_of(nanos)) {
             *bucket.get_mut() += 1;
         }

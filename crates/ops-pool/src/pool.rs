@@ -166,7 +166,14 @@ impl SessionPool {
     pub fn acquire(
         &self,
     ) -> impl Future<Output = std::result::Result<Session, AcquireError>> + Send + '_ {
-        self.acquire_with(Acquire::new())
+        let location = Location::caller();
+        async move {
+            // Apart, so that the future of those who need not wait is small: it is moved.
+            match self.shared().take_idle(location) {
+                Some(session) => Ok(session),
+                None => Box::pin(Acquire::new().run(self.shared(), location)).await,
+            }
+        }
     }
 
     /// As [`acquire`](Self::acquire), with a deadline or a label.

@@ -33,14 +33,32 @@ use crate::tap::TransactionStatus;
 /// [`CancelToken`](tokio_postgres::CancelToken) of the client itself does, and would hit
 /// whoever has the connection then: use [`Session::cancel_token`].
 pub struct Session {
+    // Small, as it is moved about: what else belongs to it is with the connection.
     conn: Option<Box<Conn>>,
     shared: Arc<Shared>,
+}
+
+/// What belongs to a session until it is given back.
+#[derive(Debug)]
+pub(crate) struct Lease {
     /// The task that acquired it, until another one is seen to use it.
     task: Option<Id>,
     moved: AtomicBool,
     /// With a reset that goes in front: done once the session is used for the first time.
     used: Once,
     cancels: OnceLock<Arc<Requests>>,
+}
+
+impl Lease {
+    #[inline]
+    pub(crate) fn new(task: Option<Id>) -> Self {
+        Self {
+            task,
+            moved: AtomicBool::new(false),
+            used: Once::new(),
+            cancels: OnceLock::new(),
+        }
+    }
 }
 
 impl fmt::Debug for Session {
@@ -52,25 +70,21 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    pub(crate) fn new(conn: Box<Conn>, shared: Arc<Shared>, task: Option<Id>) -> Self {
+    #[inline]
+    pub(crate) fn new(mut conn: Box<Conn>, shared: Arc<Shared>, task: Option<Id>) -> Self {
         conn.wire.lend();
+        conn.lease = Lease::new(task);
         Self {
             conn: Some(conn),
             shared,
-            task,
-            moved: AtomicBool::new(false),
-            used: Once::new(),
-            cancels: OnceLock::new(),
         }
     }
 
     /// A task that has given its session away does not wait for itself.
     fn note_user(&self) {
-        if self.task.is_some()
-            && !self.moved.load(Ordering::Relaxed)
-            && tokio::task::try_id() != self.task
-        {
-            self.moved.store(true, Ordering::Relaxed);
+        let Lease { task, moved, .. } = &self.conn().lease;
+        if task.is_some() && !moved.load(Ordering::Relaxed) && tokio::task::try_id() != *task {
+            moved.store(true, Ordering::Relaxed);
             self.shared.moved(self.conn().server);
         }
     }
@@ -123,7 +137,7 @@ impl Session {
     #[must_use]
     pub fn cancel_token(&self) -> SessionCancel {
         let token = self.conn().client.cancel_token();
-        let requests = Arc::clone(self.cancels.get_or_init(Arc::default));
+        let requests = Arc::clone(self.conn().lease.cancels.get_or_init(Arc::default));
         SessionCancel::new(token, requests, Arc::clone(&self.shared))
     }
 
@@ -149,8 +163,8 @@ impl Session {
         let config = self.shared.config();
         if config.reset.pipelined() {
             // Others who share the session wait until the reset is in front.
-            self.used.call_once(|| {
-                let conn = self.conn();
+            let conn = self.conn();
+            conn.lease.used.call_once(|| {
                 if conn.owes_reset {
                     conn.reset_in_front(config);
                 }
@@ -162,8 +176,10 @@ impl Session {
         if let Some(mut conn) = self.conn.take() {
             conn.wire.take_back();
             conn.outcome = Released::Clean;
-            conn.owes_reset |= self.used.is_completed();
-            conn.cancels = self.cancels.take().filter(|requests| requests.give_back());
+            conn.owes_reset |= conn.lease.used.is_completed();
+            if let Some(requests) = conn.lease.cancels.take() {
+                conn.cancels = Some(requests).filter(|requests| requests.give_back());
+            }
             self.shared.release(conn, report);
         }
     }

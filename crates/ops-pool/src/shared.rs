@@ -13,6 +13,7 @@ mod state;
 mod stats;
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
@@ -31,6 +32,7 @@ use crate::core::{Core, Event, LaneId, Now, Refusal, ServerId, Settings, Verdict
 use crate::driver::{self, Conn, Order};
 use crate::error::{AcquireError, Holder};
 use crate::histogram::TimingsSnapshot;
+use crate::session::Session;
 use crate::snapshot::Snapshot;
 use crate::sync::{self, Mutex, MutexGuard};
 use state::{Deferred, Effect, Reply};
@@ -122,6 +124,41 @@ impl Shared {
         self.finish(deferred);
     }
 
+    /// [`acquire`](Self::acquire) with nothing special asked for, where it is answered at
+    /// once.
+    #[inline]
+    pub(crate) fn take_idle(
+        self: &Arc<Self>,
+        location: &'static Location<'static>,
+    ) -> Option<Session> {
+        let holding = Holding {
+            label: None,
+            location,
+            task: tokio::task::try_id(),
+        };
+        let conn = self.lent(LaneId::default(), &holding, self.now())?;
+        Some(Session::new(conn, Arc::clone(self), holding.task))
+    }
+
+    /// What is given out at once.
+    #[inline]
+    fn lent(self: &Arc<Self>, lane: LaneId, holding: &Holding, now: Now) -> Option<Box<Conn>> {
+        let granted = self.lock().grant(lane, holding, now);
+        match granted? {
+            (_, Some(conn)) if !conn.client.is_closed() => return Some(conn),
+            (server, broken) => self.give_up(server, broken, now),
+        }
+        None
+    }
+
+    /// It broke, and its task has not got round to saying so.
+    #[cold]
+    fn give_up(self: &Arc<Self>, server: ServerId, broken: Option<Box<Conn>>, now: Now) {
+        let mut deferred = Deferred::default();
+        self.lock().give_up(server, broken, now, &mut deferred);
+        self.finish(deferred);
+    }
+
     pub(crate) fn acquire(
         self: &Arc<Self>,
         lane: LaneId,
@@ -129,16 +166,8 @@ impl Shared {
         holding: &Holding,
     ) -> Result<Answer, AcquireError> {
         let now = self.now();
-        let granted = self.lock().grant(lane, holding, now);
-        match granted {
-            Some((_, Some(conn))) if !conn.client.is_closed() => return Ok(Answer::Session(conn)),
-            None => {}
-            // It broke, and its task has not got round to saying so.
-            Some((server, broken)) => {
-                let mut deferred = Deferred::default();
-                self.lock().give_up(server, broken, now, &mut deferred);
-                self.finish(deferred);
-            }
+        if let Some(conn) = self.lent(lane, holding, now) {
+            return Ok(Answer::Session(conn));
         }
         self.acquire_slowly(lane, patience, holding, now)
     }

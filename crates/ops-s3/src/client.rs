@@ -25,9 +25,11 @@ use crate::config::{Addressing, S3StoreBuilder};
 use crate::credentials::Adapter;
 use crate::trace::Follow;
 use crate::transport::{Roots, Timeouts, Transport, client_config};
+use crate::wire::{Refused, Wire};
 
-/// Makes the client of a store. Nothing is sent.
-pub(crate) fn client(builder: &S3StoreBuilder, credentials: Adapter) -> Result<Client> {
+/// Makes the client of a store, and what sends the requests that there are many of. Nothing
+/// is sent.
+pub(crate) fn client(builder: &S3StoreBuilder, credentials: Adapter) -> Result<(Client, Wire)> {
     let roots = match &builder.root_certificates {
         _ if !builder.uses_tls() => Roots::None,
         Some(pem) => Roots::Given(pem),
@@ -47,11 +49,20 @@ pub(crate) fn client(builder: &S3StoreBuilder, credentials: Adapter) -> Result<C
     let retries = RetryConfig::standard()
         .with_max_attempts(builder.max_attempts)
         .with_initial_backoff(builder.initial_backoff);
+    let path_style = addressing == Addressing::Path;
+    let transport = Transport::new(tls, timeouts, builder.allow_http);
+    let wire = Wire::new(
+        builder,
+        credentials.clone(),
+        transport.clone(),
+        retries.clone(),
+        path_style,
+    )?;
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(builder.region.clone()))
         .credentials_provider(credentials)
-        .http_client(Transport::new(tls, timeouts, builder.allow_http))
+        .http_client(transport)
         .retry_config(retries)
         .retry_classifier(Conflicts)
         // The transport has its own timeouts, which know about the size of a body.
@@ -60,20 +71,20 @@ pub(crate) fn client(builder: &S3StoreBuilder, credentials: Adapter) -> Result<C
         // Checksums are ours, so that each is computed once and compared with the answer.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-        .force_path_style(addressing == Addressing::Path)
+        .force_path_style(path_style)
         .interceptor(FixedHeaders::new(builder)?)
         .interceptor(Follow);
     let config = match &builder.endpoint {
         Some(endpoint) => config.endpoint_url(endpoint.trim_end_matches('/')),
         None => config,
     };
-    Ok(Client::from_conf(config.build()))
+    Ok((Client::from_conf(config.build()), wire))
 }
 
 /// Repeats a conditional write that collided with another one, as S3 asks for: the answer
 /// is not yet decided then.
 #[derive(Debug)]
-struct Conflicts;
+pub(crate) struct Conflicts;
 
 impl ClassifyRetry for Conflicts {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
@@ -94,6 +105,9 @@ impl ClassifyRetry for Conflicts {
 }
 
 fn code_of_write(err: &AnyError) -> Option<&str> {
+    if let Some(err) = err.downcast_ref::<Refused>() {
+        return err.code();
+    }
     if let Some(err) = err.downcast_ref::<PutObjectError>() {
         return err.code();
     }
@@ -106,10 +120,10 @@ fn code_of_write(err: &AnyError) -> Option<&str> {
 
 /// Headers that every request carries.
 #[derive(Debug)]
-struct FixedHeaders(Vec<(HeaderName, HeaderValue)>);
+pub(crate) struct FixedHeaders(Vec<(HeaderName, HeaderValue)>);
 
 impl FixedHeaders {
-    fn new(builder: &S3StoreBuilder) -> Result<Self> {
+    pub(crate) fn new(builder: &S3StoreBuilder) -> Result<Self> {
         let headers = builder.headers.iter().map(|(name, value)| {
             let mut value = HeaderValue::try_from(value.expose())?;
             value.set_sensitive(true);

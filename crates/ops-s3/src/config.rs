@@ -65,6 +65,7 @@ pub struct S3StoreBuilder {
     pub(crate) concurrency: usize,
     pub(crate) byte_budget: u64,
     pub(crate) max_object_bytes: Option<u64>,
+    pub(crate) probe_part_sizes: bool,
     pub(crate) profile: Option<StoreProfile>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -93,6 +94,7 @@ impl S3StoreBuilder {
             concurrency: 4,
             byte_budget: 64 * MIB,
             max_object_bytes: None,
+            probe_part_sizes: false,
             profile: None,
             clock: Arc::new(SystemClock),
         }
@@ -237,6 +239,13 @@ impl S3StoreBuilder {
     /// parts takes 10 000 of [`part_bytes`](Self::part_bytes), 78 GiB with the defaults.
     pub fn max_object_bytes(mut self, max_object_bytes: u64) -> Self {
         self.max_object_bytes = Some(max_object_bytes);
+        self
+    }
+
+    /// Whether a store that is probed when it is opened is also asked if all parts of an
+    /// upload must have one size. That sends 10 MiB. Defaults to false: parts may differ.
+    pub fn probe_part_sizes(mut self, probe: bool) -> Self {
+        self.probe_part_sizes = probe;
         self
     }
 

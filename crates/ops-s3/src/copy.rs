@@ -55,15 +55,19 @@ pub(crate) async fn object(
 
 /// Names an object of this bucket as the source of a copy.
 pub(crate) fn source_header(shared: &Shared, key: &ObjectKey, version: Option<&str>) -> String {
-    let path = format!("{}/{}", shared.bucket, shared.full_key(key));
-    let path = utf8_percent_encode(&path, IN_SOURCE);
+    let path = source_of(&shared.bucket, &shared.full_key(key));
     match version {
         Some(version) => {
             let version = utf8_percent_encode(version, NON_ALPHANUMERIC);
             format!("{path}?versionId={version}")
         }
-        None => path.to_string(),
+        None => path,
     }
+}
+
+/// Names what has this key in a bucket, prefix and all.
+pub(crate) fn source_of(bucket: &str, key: &str) -> String {
+    utf8_percent_encode(&format!("{bucket}/{key}"), IN_SOURCE).to_string()
 }
 
 /// The version of the source that is copied, for the header that asks for it.
@@ -104,7 +108,7 @@ async fn in_one_piece(
     };
     let result = answer
         .copy_object_result()
-        .ok_or_else(|| decode("the store did not say what it copied"))?;
+        .ok_or_else(|| decode("the answer lacks `CopyObjectResult`"))?;
     let written = timestamp(result.last_modified())?;
     let mut meta = ObjectMeta::new(to.clone(), source.size_bytes, written);
     meta.etag = result.e_tag().map(ETag::new);
@@ -199,7 +203,7 @@ async fn part(
     Ok(Part {
         number,
         size_bytes: range.end - range.start,
-        etag: etag.ok_or_else(|| decode("the store gave a part no ETag"))?,
+        etag: etag.ok_or_else(|| decode("the answer lacks `ETag`, that of the part"))?,
         checksum: checksum.filter(|sum| matches!(sum, Checksum::Crc32c(_) | Checksum::Sha256(_))),
     })
 }

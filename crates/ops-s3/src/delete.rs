@@ -190,7 +190,9 @@ impl<'a> Answers<'a> {
             Some(None) => Ok(DeleteOutcome::Gone),
             Some(Some(refusal)) if refusal.code == "NoSuchKey" => Ok(DeleteOutcome::AlreadyGone),
             Some(Some(refusal)) => Err(error::refused(refusal.code, refusal.message)),
-            None => Err(decode("the store did not say what became of the key")),
+            None => Err(decode(
+                "the answer has the key neither in a `Deleted` nor in an `Error`",
+            )),
         }
     }
 }

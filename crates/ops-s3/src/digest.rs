@@ -74,6 +74,12 @@ pub(crate) fn of(kind: ChecksumKind, data: &[u8]) -> Option<Checksum> {
     Some(hasher.finish())
 }
 
+/// The SHA-256 in hexadecimal, as signatures name content.
+pub(crate) fn sha256_hex(sum: [u8; 32]) -> String {
+    let named = Checksum::Sha256(sum).to_string();
+    named.trim_start_matches("sha256:").to_owned()
+}
+
 /// The CRC-32C of two pieces one after the other.
 pub(crate) fn concat_crc32c(first: u32, second: u32, second_bytes: u64) -> u32 {
     low_half(crc_fast::checksum_combine(

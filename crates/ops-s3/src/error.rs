@@ -1,6 +1,7 @@
 //! Errors of the SDK and of the store, as errors of ours.
 
 use std::borrow::Cow;
+use std::error::Error as StdError;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
@@ -92,7 +93,7 @@ fn kind_of_status(status: u16) -> ErrorKind {
 
 /// Turns what the SDK returned into an error that says where and why.
 #[cold]
-pub(crate) fn from_sdk<E: ProvideErrorMetadata + std::error::Error + 'static>(
+pub(crate) fn from_sdk<E: ProvideErrorMetadata + StdError + 'static>(
     err: &SdkError<E, HttpResponse>,
     operation: &Operation,
     trace: &Trace,
@@ -111,7 +112,7 @@ pub(crate) fn from_sdk<E: ProvideErrorMetadata + std::error::Error + 'static>(
             || Error::new(ErrorKind::Unavailable, "the request could not be sent"),
             from_connector,
         ),
-        SdkError::ResponseError(_) => from_unreadable(err, status.unwrap_or_default()),
+        SdkError::ResponseError(_) => from_unreadable(err, status.unwrap_or_default(), credentials),
         _ => from_construction(err),
     };
     let header = |name| response.and_then(|response| response.headers().get(name));
@@ -136,7 +137,11 @@ fn with_attempts(err: Error, operation: &Operation, trace: &Trace) -> Error {
     err.with_attempts(trace.attempts()).with_retry(retry)
 }
 
-fn from_answer(answer: &impl ProvideErrorMetadata, status: u16, credentials: &Adapter) -> Error {
+fn from_answer<E: ProvideErrorMetadata + StdError + 'static>(
+    answer: &E,
+    status: u16,
+    credentials: &Adapter,
+) -> Error {
     let code = answer.code();
     let known = code.and_then(|code| CODES.iter().find(|(known, _)| *known == code));
     let kind = known.map_or_else(|| kind_of_status(status), |(_, kind)| *kind);
@@ -147,7 +152,7 @@ fn from_answer(answer: &impl ProvideErrorMetadata, status: u16, credentials: &Ad
         (Some(message), Some(code)) => format!("{code}: {message}").into(),
         (Some(message), None) => message.into(),
         (None, Some(code)) => format!("the store answered {code}").into(),
-        (None, None) if status < 300 => "the answer is not one of S3".into(),
+        (None, None) if status < 300 => not_understood(answer, credentials),
         (None, None) => format!("the store answered with status {status}").into(),
     };
     let err = Error::new(kind, message);
@@ -155,6 +160,12 @@ fn from_answer(answer: &impl ProvideErrorMetadata, status: u16, credentials: &Ad
         Some(code) => err.with_code(cut(code)),
         None => err,
     }
+}
+
+/// Which field of an answer is not as S3 has it.
+fn not_understood(err: &(dyn StdError + 'static), credentials: &Adapter) -> Cow<'static, str> {
+    let why = credentials.scrub(&innermost(err));
+    format!("the answer is not one of S3: {why}").into()
 }
 
 /// What the store said about one key of many.
@@ -187,7 +198,7 @@ fn from_connector(err: &ConnectorError) -> Error {
 }
 
 /// An answer came, but not whole, or not one of S3.
-fn from_unreadable(err: &(dyn std::error::Error + 'static), status: u16) -> Error {
+fn from_unreadable(err: &(dyn StdError + 'static), status: u16, credentials: &Adapter) -> Error {
     if let Some(stalled) = find::<Stalled>(err) {
         return Error::new(ErrorKind::Timeout, format!("the answer stalled: {stalled}"));
     }
@@ -199,11 +210,11 @@ fn from_unreadable(err: &(dyn std::error::Error + 'static), status: u16) -> Erro
             kind_of_status(status),
             format!("the store answered with status {status}, and not as S3 does"),
         ),
-        _ => Error::new(ErrorKind::Decode, "the answer is not one of S3"),
+        _ => Error::new(ErrorKind::Decode, not_understood(err, credentials)),
     }
 }
 
-fn from_construction(err: &(dyn std::error::Error + 'static)) -> Error {
+fn from_construction(err: &(dyn StdError + 'static)) -> Error {
     match find::<CredentialsError>(err) {
         Some(source) => no_credentials(source),
         None => Error::new(
@@ -222,8 +233,8 @@ fn no_credentials(err: &CredentialsError) -> Error {
 }
 
 /// The text at the end of a chain, where the operating system says what happened.
-fn innermost(err: &(dyn std::error::Error + 'static)) -> String {
-    let last = std::iter::successors(Some(err), |err| err.source()).last();
+fn innermost(err: &(dyn StdError + 'static)) -> String {
+    let last = std::iter::successors(Some(err), |&err| err.source()).last();
     cut(&last.unwrap_or(err).to_string())
 }
 
@@ -238,7 +249,7 @@ fn cut(text: &str) -> String {
 
 /// The reasons that the store itself gives for a body that broke off.
 #[cold]
-pub(crate) fn broken_body(err: &(dyn std::error::Error + 'static)) -> Error {
+pub(crate) fn broken_body(err: &(dyn StdError + 'static)) -> Error {
     let err = match find::<Stalled>(err) {
         Some(stalled) => Error::new(ErrorKind::Timeout, format!("the body stalled: {stalled}")),
         None => Error::new(

@@ -3,17 +3,16 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::types::ChecksumMode;
-use ops_core::object_store::{ByteRange, Checksum, ETag, GetOptions, GetResult, ObjectMeta};
+use ops_core::object_store::{ByteRange, Checksum, GetOptions, GetResult, ObjectMeta};
 use ops_core::{Error, ErrorKind, ObjectKey, Result, Timestamp};
 
-use crate::condition::{WRITE_ID, etag_header};
+use crate::condition::etag_header;
 use crate::digest::{self, Hasher};
 use crate::error::{decode, version_conflict};
 use crate::operation::Operation;
 use crate::profile::{ChecksumKind, StoreProfile};
 use crate::store::Shared;
+use crate::wire::{WireAnswer, WireRequest};
 
 mod body;
 mod ranges;
@@ -28,28 +27,14 @@ pub(crate) struct Head {
 
 /// Asks what the store knows of an object.
 pub(crate) async fn head(shared: &Shared, operation: &Operation, key: &ObjectKey) -> Result<Head> {
-    let request = shared
-        .client
-        .head_object()
-        .bucket(&shared.bucket)
-        .key(shared.full_key(key))
-        .set_checksum_mode(wants_checksums(&shared.profile).then_some(ChecksumMode::Enabled));
-    let head = shared.call(operation, request.send());
+    let checksums = wants_checksums(&shared.profile).then(|| "ENABLED".to_owned());
+    let request = WireRequest::head(&shared.full_key(key)).header("x-amz-checksum-mode", checksums);
+    let head = shared.call(operation, shared.wire.send(request));
     let (answer, _) = head.await.map_err(missing)?;
-    let size = answer
-        .content_length()
-        .and_then(|size| u64::try_from(size).ok());
-    let size = size.ok_or_else(|| decode("the store did not say the size of the object"))?;
-    let mut meta = ObjectMeta::new(key.clone(), size, timestamp(answer.last_modified())?);
-    meta.etag = answer.e_tag().map(ETag::new);
-    meta.content_type = answer.content_type().map(ToOwned::to_owned);
-    meta.checksum = digest::of_headers(
-        answer.checksum_crc32_c(),
-        answer.checksum_crc64_nvme(),
-        answer.checksum_sha256(),
-    );
-    let write_id = answer.metadata().and_then(|all| all.get(WRITE_ID)).cloned();
-    Ok(Head { meta, write_id })
+    Ok(Head {
+        meta: answer.meta(key)?,
+        write_id: answer.write_id().map(ToOwned::to_owned),
+    })
 }
 
 /// An answer to a HEAD has no body that could name the error.
@@ -67,7 +52,7 @@ pub(crate) fn wants_checksums(profile: &StoreProfile) -> bool {
 }
 
 pub(crate) fn timestamp(time: Option<&aws_sdk_s3::primitives::DateTime>) -> Result<Timestamp> {
-    let missing = || decode("the store did not say when the object was written");
+    let missing = || decode("the answer lacks `LastModified`, the time of the write");
     let millis = time.ok_or_else(missing)?.to_millis();
     Timestamp::from_unix_millis(millis.map_err(|source| missing().with_source(source))?)
 }
@@ -94,7 +79,7 @@ pub(crate) async fn get(
         Some(range) => Some(source.first_range(range, part).await?),
     };
     let answer = source.request(first.map(Wanted::header)).await?;
-    let meta = meta_of(&answer, key)?;
+    let meta = answer.meta(key)?;
     let sent = sent_range(&answer, first.is_some(), meta.size_bytes)?;
     if source.etag.is_some() && source.etag != meta.etag {
         return Err(version_conflict());
@@ -104,7 +89,9 @@ pub(crate) async fn get(
         Some(range) => range.resolve(meta.size_bytes)?,
     };
     if sent.start != range.start || sent.end > range.end {
-        return Err(decode("the store sent another range than was asked for"));
+        return Err(decode(
+            "`Content-Range` is another range than was asked for",
+        ));
     }
     let whole = range == (0..meta.size_bytes);
     let verify = if whole { expected(shared, &meta) } else { None };
@@ -113,7 +100,7 @@ pub(crate) async fn get(
         ..source
     };
     let piece = first_piece(&sent, &range, part, meta.etag.is_some());
-    let body = Body::new(source, answer.body, piece, range.clone(), verify);
+    let body = Body::new(source, answer.into_body(), piece, range.clone(), verify);
     Ok(GetResult::new(meta, range, body.into_stream()))
 }
 
@@ -139,31 +126,13 @@ fn expected(shared: &Shared, meta: &ObjectMeta) -> Option<(Checksum, Hasher)> {
     Some((checksum, Hasher::like(&checksum)?))
 }
 
-fn meta_of(answer: &GetObjectOutput, key: &ObjectKey) -> Result<ObjectMeta> {
-    let missing = || decode("the store did not say the size of the object");
-    let size = match answer.content_range() {
-        Some(range) => range.rsplit('/').next().and_then(|size| size.parse().ok()),
-        None => answer
-            .content_length()
-            .and_then(|size| u64::try_from(size).ok()),
-    };
-    let size = size.ok_or_else(missing)?;
-    let mut meta = ObjectMeta::new(key.clone(), size, timestamp(answer.last_modified())?);
-    meta.etag = answer.e_tag().map(ETag::new);
-    meta.content_type = answer.content_type().map(ToOwned::to_owned);
-    meta.checksum = digest::of_headers(
-        answer.checksum_crc32_c(),
-        answer.checksum_crc64_nvme(),
-        answer.checksum_sha256(),
-    );
-    Ok(meta)
-}
-
 /// Which bytes an answer holds: first and one past the last.
-fn sent_range(answer: &GetObjectOutput, asked: bool, size: u64) -> Result<Range<u64>> {
+fn sent_range(answer: &WireAnswer, asked: bool, size: u64) -> Result<Range<u64>> {
     let Some(text) = answer.content_range() else {
         if asked {
-            return Err(decode("the store ignored the range"));
+            return Err(decode(
+                "the answer lacks `Content-Range`: the store ignored the range",
+            ));
         }
         return Ok(0..size);
     };
@@ -173,7 +142,7 @@ fn sent_range(answer: &GetObjectOutput, asked: bool, size: u64) -> Result<Range<
         let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
         (first <= last).then_some(first..last.checked_add(1)?)
     };
-    parse().ok_or_else(|| decode("the store sent a range that is none"))
+    parse().ok_or_else(|| decode("`Content-Range` is no range"))
 }
 
 /// A range as a request names it.
@@ -217,18 +186,17 @@ impl Source {
     }
 
     /// Asks for the object, or a range of it, at the version that is read.
-    async fn request(&self, range: Option<String>) -> Result<GetObjectOutput> {
+    async fn request(&self, range: Option<String>) -> Result<WireAnswer> {
         let shared = &self.shared;
         let form = shared.profile.get_if_match;
         let if_match = self.etag.as_ref().zip(form);
-        let request = shared
-            .client
-            .get_object()
-            .bucket(&shared.bucket)
-            .key(shared.full_key(&self.key))
-            .set_range(range)
-            .set_if_match(if_match.map(|(etag, form)| etag_header(etag, form)));
-        let get = shared.transfer(&self.operation, request.send());
+        let request = WireRequest::get(&shared.full_key(&self.key))
+            .header("range", range)
+            .header(
+                "if-match",
+                if_match.map(|(etag, form)| etag_header(etag, form)),
+            );
+        let get = shared.transfer(&self.operation, shared.wire.send(request));
         let (answer, _) = get.await.map_err(|err| match err.status() {
             Some(412) => version_conflict().with_status(412),
             Some(416) => Error::new(

@@ -86,7 +86,7 @@ impl Listing {
             };
             if self.last.as_deref().is_some_and(|last| last >= &*key) {
                 return Err(decode(
-                    "the store listed keys that are not in the order of their bytes",
+                    "a listed `Key` is not in the order of the bytes of keys",
                 ));
             }
             self.page.push_back(meta(&self.shared, &key, object)?);
@@ -96,10 +96,14 @@ impl Listing {
         match (answer.is_truncated() == Some(true), next) {
             (false, _) => self.ended = true,
             (true, None) => {
-                return Err(decode("the listing goes on without saying where"));
+                return Err(decode(
+                    "the listing goes on and lacks `NextContinuationToken`",
+                ));
             }
             (true, Some(next)) if self.continuation.as_deref() == Some(next) => {
-                return Err(decode("the listing does not move on"));
+                return Err(decode(
+                    "the listing does not move on: `NextContinuationToken` is that of before",
+                ));
             }
             (true, Some(next)) => self.continuation = Some(next.to_owned()),
         }
@@ -113,13 +117,13 @@ pub(crate) fn decode_key(key: &str) -> Result<Cow<'_, str>> {
     let decoded = percent_decode_str(&spaced).decode_utf8();
     match decoded {
         Ok(decoded) => Ok(Cow::Owned(decoded.into_owned())),
-        Err(source) => Err(decode("the store listed a key that is not UTF-8").with_source(source)),
+        Err(source) => Err(decode("a listed `Key` is not UTF-8").with_source(source)),
     }
 }
 
 fn meta(shared: &Shared, key: &str, object: &Object) -> Result<ObjectMeta> {
     let size = object.size().and_then(|size| u64::try_from(size).ok());
-    let size = size.ok_or_else(|| decode("the store listed an object without its size"))?;
+    let size = size.ok_or_else(|| decode("a listed object lacks its `Size`"))?;
     let written = timestamp(object.last_modified())?;
     let mut meta = ObjectMeta::new(shared.own_key(key)?, size, written);
     meta.etag = object.e_tag().map(ETag::new);

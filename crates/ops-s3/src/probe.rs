@@ -17,6 +17,7 @@ use crate::store::Shared;
 
 mod checksums;
 mod conditions;
+mod parts;
 mod requests;
 mod scratch;
 
@@ -60,8 +61,9 @@ impl fmt::Display for ProbeReport {
     }
 }
 
-/// Probes the store behind `shared`, and removes what that leaves.
-pub(crate) async fn probe(shared: &Arc<Shared>) -> Result<ProbeReport> {
+/// Probes the store behind `shared`, and removes what that leaves. What needs large parts is
+/// tried only where that is asked for.
+pub(crate) async fn probe(shared: &Arc<Shared>, part_sizes: bool) -> Result<ProbeReport> {
     let operation = Operation::write(shared.provider.clone(), "object_store.open");
     let scratch = Scratch::new(Arc::clone(shared), operation.clone(), &new_write_id()?);
     let mut probe = Probe {
@@ -72,7 +74,7 @@ pub(crate) async fn probe(shared: &Arc<Shared>) -> Result<ProbeReport> {
             findings: Vec::new(),
         },
     };
-    let probed = probe.all().await;
+    let probed = probe.all(part_sizes).await;
     let cleaned = probe.scratch.remove_all().await;
     probed?;
     cleaned.map_err(|err| {
@@ -92,12 +94,16 @@ struct Probe {
 const CONTENT: Bytes = Bytes::from_static(b"what a store can do is found by doing it");
 
 impl Probe {
-    async fn all(&mut self) -> Result<()> {
+    async fn all(&mut self, part_sizes: bool) -> Result<()> {
         self.checksums().await?;
         self.put_conditions().await?;
         self.get_condition().await?;
         self.copies().await?;
         self.uploads().await?;
+        self.max_parts().await?;
+        if part_sizes {
+            self.part_sizes().await?;
+        }
         self.upload_part_copy().await?;
         self.listing().await?;
         self.listing_of_uploads().await?;

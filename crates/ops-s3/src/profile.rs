@@ -54,13 +54,18 @@ pub struct StoreProfile {
     pub max_copy_bytes: u64,
     /// The most keys of a `DeleteObjects`.
     pub max_delete_keys: u32,
-    /// Whether all parts but the last must have the same size. Never probed: it would take
-    /// uploads of several parts.
+    /// Whether all parts but the last must have the same size. Probed only where
+    /// [`probe_part_sizes`](crate::S3StoreBuilder::probe_part_sizes) says so, since it takes
+    /// an upload of 10 MiB.
     pub equal_parts: bool,
     /// By which checksum the store verifies what `PutObject` sends.
     pub checksum: ChecksumKind,
     /// By which checksum the store verifies the parts of an upload.
     pub part_checksum: ChecksumKind,
+    /// Whether the store was seen to refuse a part that is not what its signature says.
+    /// Parts whose content is signed have no MD5 besides then, and their `ETag`s are not
+    /// compared; see [`PayloadSigning`](crate::PayloadSigning).
+    pub verifies_signed_parts: bool,
     /// Whether an upload in parts can have a CRC-32C over the whole object.
     pub full_object_checksum: bool,
     /// Whether the `ETag` of an object written in one piece is its MD5.
@@ -113,6 +118,8 @@ impl StoreProfile {
             equal_parts: false,
             checksum: ChecksumKind::Crc32c,
             part_checksum: ChecksumKind::Crc32c,
+            // Nobody asks where parts have a CRC-32C.
+            verifies_signed_parts: false,
             full_object_checksum: true,
             // Not with encryption by KMS.
             etag_is_md5: false,
@@ -191,13 +198,16 @@ impl StoreProfile {
 /// One line per answer, as `name: value`.
 impl fmt::Display for StoreProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let debug = format!("{self:#?}");
-        let lines = debug.lines().filter_map(|line| line.strip_prefix("    "));
-        for (index, line) in lines.enumerate() {
+        let debug = format!("{self:?}");
+        let fields = debug
+            .split_once(" { ")
+            .and_then(|(_, fields)| fields.strip_suffix(" }"))
+            .unwrap_or(&debug);
+        for (index, field) in fields.split(", ").enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
-            f.write_str(line.trim_end_matches(','))?;
+            f.write_str(field)?;
         }
         Ok(())
     }

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use aws_sdk_s3::primitives::ByteStream as SdkStream;
-use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use ops_core::object_store::{Checksum, ETag, ObjectMeta, PutCondition, PutOptions};
 use ops_core::{ByteStream, Error, ErrorKind, ObjectKey, Result};
@@ -15,6 +13,7 @@ use crate::operation::Operation;
 use crate::profile::{ChecksumKind, StoreProfile};
 use crate::store::Shared;
 use crate::upload;
+use crate::wire::WireRequest;
 
 mod feed;
 
@@ -110,20 +109,12 @@ pub(crate) async fn object(
     let size = data.len() as u64;
     let checksum = digest::of(profile.checksum, &data);
     let sums = ChecksumHeaders::new(checksum.as_ref());
-    let request = shared
-        .client
-        .put_object()
-        .bucket(&shared.bucket)
-        .key(shared.full_key(key))
-        .body(SdkStream::new(SdkBody::from(data)))
-        .set_if_none_match(conditions.if_none_match)
-        .set_if_match(conditions.if_match)
-        .set_content_type(options.content_type.clone())
-        .set_checksum_crc32_c(sums.crc32c)
-        .set_checksum_sha256(sums.sha256)
-        .set_content_md5(sums.content_md5)
-        .set_metadata(write_id.clone().map(metadata));
-    let sent = shared.transfer(operation, request.send()).await;
+    let content_type = options.content_type.as_deref();
+    let request = WireRequest::put(&shared.full_key(key), data, content_type)
+        .condition(conditions)
+        .checksum(sums)
+        .write_id(write_id.clone());
+    let sent = shared.transfer(operation, shared.wire.send(request)).await;
     let (answer, trace) = match sent {
         Ok(answer) => answer,
         Err(err) => {
@@ -135,13 +126,12 @@ pub(crate) async fn object(
             return settle(shared, operation, lost, err).await;
         }
     };
-    let etag = answer.e_tag().map(ETag::new);
-    let said = digest::of_headers(answer.checksum_crc32_c(), None, answer.checksum_sha256());
+    let etag = answer.etag();
     acknowledged(
         profile,
         profile.checksum,
         checksum.as_ref(),
-        said,
+        answer.taken(),
         etag.as_ref(),
     )?;
     let mut meta = ObjectMeta::new(key.clone(), size, shared.answered_at(&trace));
@@ -173,7 +163,9 @@ pub(crate) fn acknowledged(
     match (sent, said) {
         (Some(sent), Some(said)) => compare(sent, &said),
         (None, _) => Ok(()),
-        (Some(_), None) => Err(decode("the store did not say the checksum of what it took")),
+        (Some(_), None) => Err(decode(
+            "the answer lacks `x-amz-checksum-*`, the checksum of what the store took",
+        )),
     }
 }
 

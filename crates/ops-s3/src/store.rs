@@ -29,7 +29,8 @@ use crate::operation::Operation;
 use crate::plan::Plan;
 use crate::probe::{ProbeReport, probe};
 use crate::profile::StoreProfile;
-use crate::trace::Trace;
+use crate::trace::{Payload, Trace};
+use crate::wire::Wire;
 use crate::{copy, delete, get, list, put, upload};
 
 /// A bucket that is spoken to by S3's protocol, or what is below a prefix of one.
@@ -45,6 +46,7 @@ type Sent<T, E> = Result<T, SdkError<E, HttpResponse>>;
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) client: Client,
+    pub(crate) wire: Wire,
     pub(crate) bucket: String,
     pub(crate) prefix: String,
     pub(crate) region: String,
@@ -71,8 +73,10 @@ impl Shared {
             PayloadSigning::Always => true,
             PayloadSigning::Never => false,
         };
+        let (client, wire) = client::client(builder, credentials.clone())?;
         let mut shared = Self {
-            client: client::client(builder, credentials.clone())?,
+            client,
+            wire,
             bucket: builder.bucket.clone(),
             prefix: builder.prefix.clone(),
             region: builder.region.clone(),
@@ -109,15 +113,12 @@ impl Shared {
 
     /// The key as the caller knows it, of one that the bucket listed.
     pub(crate) fn own_key(&self, full: &str) -> Result<ObjectKey> {
-        let own = full.strip_prefix(&self.prefix).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Decode,
-                "the store listed a key with another prefix",
-            )
-        });
+        let own = full
+            .strip_prefix(&self.prefix)
+            .ok_or_else(|| Error::new(ErrorKind::Decode, "a listed `Key` has another prefix"));
         own.and_then(|own| {
             ObjectKey::new(own).map_err(|source| {
-                Error::new(ErrorKind::Decode, "the store listed what is no key").with_source(source)
+                Error::new(ErrorKind::Decode, "a listed `Key` is none").with_source(source)
             })
         })
     }
@@ -153,7 +154,26 @@ impl Shared {
         E: ProvideErrorMetadata + std::error::Error + Send + 'static,
         T: Send,
     {
-        let trace = Trace::of_transfer(!self.sign_payload, wants_checksums(&self.profile));
+        let payload = if self.sign_payload {
+            Payload::Signed
+        } else {
+            Payload::Unsigned
+        };
+        self.transfer_as(operation, payload, send)
+    }
+
+    /// As [`transfer`](Self::transfer), where it was decided how the content is signed.
+    pub(crate) fn transfer_as<T, E>(
+        &self,
+        operation: &Operation,
+        payload: Payload,
+        send: impl Future<Output = Sent<T, E>> + Send,
+    ) -> impl Future<Output = Result<(T, Trace)>> + Send
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + 'static,
+        T: Send,
+    {
+        let trace = Trace::of_transfer(payload, wants_checksums(&self.profile));
         self.follow(operation, trace, Box::pin(send))
     }
 
@@ -210,7 +230,7 @@ impl S3Store {
                 return Shared::new(&builder, profile);
             }
             let shared = Arc::new(Shared::new(&builder, StoreProfile::unproven())?);
-            let report = probe(&shared).await?;
+            let report = probe(&shared, builder.probe_part_sizes).await?;
             let mut shared = Shared::clone(&shared);
             shared.set_profile(&builder, report.profile.clone());
             shared.report = Some(report);

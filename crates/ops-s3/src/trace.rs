@@ -32,10 +32,21 @@ tokio::task_local! {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trace(Arc<Facts>);
 
+/// How content is part of a signature.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Payload {
+    /// By its SHA-256, which is computed for it.
+    #[default]
+    Signed,
+    /// By this SHA-256, in hexadecimal.
+    Hashed(String),
+    /// Not at all.
+    Unsigned,
+}
+
 #[derive(Debug, Default)]
 struct Facts {
-    /// Leaves the content out of the signature.
-    unsigned_payload: bool,
+    payload: Payload,
     /// Sends a `Content-MD5` in place of the checksum that the SDK would add.
     content_md5: bool,
     /// Asks for the checksum that the store keeps.
@@ -47,9 +58,9 @@ struct Facts {
 
 impl Trace {
     /// Follows a call that transfers content.
-    pub(crate) fn of_transfer(unsigned_payload: bool, wants_checksum: bool) -> Self {
+    pub(crate) fn of_transfer(payload: Payload, wants_checksum: bool) -> Self {
         Self(Arc::new(Facts {
-            unsigned_payload,
+            payload,
             wants_checksum,
             ..Facts::default()
         }))
@@ -121,9 +132,13 @@ impl Intercept for Follow {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         present(|facts| {
-            if facts.unsigned_payload {
-                let unsigned = PayloadSigningOverride::unsigned_payload();
-                config.interceptor_state().store_put(unsigned);
+            let payload = match &facts.payload {
+                Payload::Signed => None,
+                Payload::Hashed(sum) => Some(PayloadSigningOverride::Precomputed(sum.clone())),
+                Payload::Unsigned => Some(PayloadSigningOverride::unsigned_payload()),
+            };
+            if let Some(payload) = payload {
+                config.interceptor_state().store_put(payload);
             }
             let request = context.request_mut();
             if facts.content_md5 {

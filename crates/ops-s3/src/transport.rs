@@ -16,14 +16,14 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind as RetryKind;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector as TcpConnector;
-use hyper_util::client::legacy::{Client, Error as ClientError};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+mod pool;
 mod stall;
 mod tls;
 
+use pool::{Failure, Pool};
 use stall::StallGuard;
 pub(crate) use stall::Stalled;
 pub(crate) use tls::{Roots, client_config};
@@ -31,9 +31,6 @@ pub(crate) use tls::{Roots, client_config};
 /// A request body must leave at least this fast, in bytes per second, on top of the
 /// attempt's own time.
 const MIN_UPLOAD_RATE: u64 = 64 * 1024;
-
-/// Connections that nobody uses are closed after this long; S3 closes them at 20 s or later.
-const IDLE: Duration = Duration::from_secs(15);
 
 /// How long each step of a request may take.
 #[derive(Clone, Copy, Debug)]
@@ -60,11 +57,8 @@ impl Transport {
         } else {
             https.https_only()
         };
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE)
-            .pool_timer(TokioTimer::new())
-            .build(https.enable_http1().wrap_connector(tcp));
-        Self(SharedHttpConnector::new(Connector { client, timeouts }))
+        let pool = Pool::new(https.enable_http1().wrap_connector(tcp));
+        Self(SharedHttpConnector::new(Connector { pool, timeouts }))
     }
 }
 
@@ -78,18 +72,10 @@ impl HttpClient for Transport {
     }
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Connector {
-    client: Client<HttpsConnector<TcpConnector>, SdkBody>,
+    pool: Pool,
     timeouts: Timeouts,
-}
-
-impl fmt::Debug for Connector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connector")
-            .field("timeouts", &self.timeouts)
-            .finish_non_exhaustive()
-    }
 }
 
 impl HttpConnector for Connector {
@@ -101,12 +87,12 @@ impl HttpConnector for Connector {
         let sent_bytes = request.body().content_length().unwrap_or(0);
         let limit = self.timeouts.attempt + Duration::from_secs(sent_bytes / MIN_UPLOAD_RATE);
         let stall = self.timeouts.stall;
-        let answer = self.client.request(request);
+        let pool = self.pool.clone();
         HttpConnectorFuture::new(async move {
-            let response = tokio::time::timeout(limit, answer)
+            let response = tokio::time::timeout(limit, pool.send(request))
                 .await
                 .map_err(|_| ConnectorError::timeout(NoAnswer(limit).into()))?
-                .map_err(from_client)?;
+                .map_err(from_pool)?;
             let response =
                 response.map(|body| SdkBody::from_body_1_x(StallGuard::new(body, stall)));
             HttpResponse::try_from(response).map_err(|err| ConnectorError::other(err.into(), None))
@@ -128,7 +114,7 @@ impl StdError for NoAnswer {}
 
 /// No connection was made, so nothing was sent.
 #[derive(Debug)]
-struct NoConnection(ClientError);
+struct NoConnection(BoxError);
 
 impl fmt::Display for NoConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -138,16 +124,16 @@ impl fmt::Display for NoConnection {
 
 impl StdError for NoConnection {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source()
+        Some(&*self.0)
     }
 }
 
-fn from_client(err: ClientError) -> ConnectorError {
-    if err.is_connect() {
-        return ConnectorError::io(NoConnection(err).into());
-    }
-    let ended_early = find::<hyper::Error>(&err)
-        .is_some_and(|err| err.is_incomplete_message() || err.is_closed() || err.is_canceled());
+fn from_pool(failure: Failure) -> ConnectorError {
+    let err = match failure {
+        Failure::NoConnection(err) => return ConnectorError::io(NoConnection(err).into()),
+        Failure::Broken(err) => err,
+    };
+    let ended_early = err.is_incomplete_message() || err.is_closed() || err.is_canceled();
     let err: BoxError = err.into();
     if ended_early || find::<std::io::Error>(&*err).is_some() {
         return ConnectorError::io(err);

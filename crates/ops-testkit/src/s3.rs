@@ -33,6 +33,8 @@
 //! | `s3s-fs` | versions, tags, lifecycle, CORS, lists of uploads; the entity tags of parts are not compared, a missing bucket is a missing key |
 
 mod client;
+#[cfg(feature = "s3-contract")]
+pub mod contract;
 mod fake;
 mod server;
 

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use ops_core::object_store::{ETag, GetOptions, ListOptions, PutOptions};
-use ops_core::{ObjectKey, ObjectStore};
+use ops_core::{ErrorKind as CoreKind, ObjectKey, ObjectStore};
 
+use super::lease::fenced;
+use super::sweep::TOMBSTONE;
 use super::{BackupId, Layout, Manifest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{BackupIdentity, EncryptionInfo, Unlock};
@@ -70,6 +72,7 @@ impl Repository {
             };
             let entry = match known.remove(&id) {
                 Some((etag, entry)) if meta.etag.as_ref() == Some(&etag) => entry,
+                _ if self.is_tombstone(operation, &meta).await? => continue,
                 _ => self.read_entry(operation, &meta.key).await?,
             };
             if let Some(etag) = meta.etag {
@@ -101,21 +104,16 @@ impl Repository {
         keys: &[Unlock],
     ) -> Result<OpenBackup> {
         let key = self.layout.manifest(id)?;
-        let bytes = self
-            .read(operation, &key, MAX_JSON_BYTES)
-            .await
-            .map_err(|err| {
-                if err.kind() == ErrorKind::NotFound {
-                    Error::new(
-                        ErrorKind::NotFound,
-                        operation,
-                        format!("there is no backup {id}"),
-                    )
-                    .with_hint("the catalogue lists the committed ones")
-                } else {
-                    err
-                }
-            })?;
+        let missing = || {
+            let message = format!("there is no backup {id}");
+            Error::new(ErrorKind::NotFound, operation, message)
+                .with_hint("the catalogue lists the committed ones")
+        };
+        let bytes = match self.read(operation, &key, MAX_JSON_BYTES).await {
+            Ok(bytes) if bytes == TOMBSTONE => return Err(missing()),
+            Err(err) if err.kind() == ErrorKind::NotFound => return Err(missing()),
+            other => other?,
+        };
         let manifest = Manifest::parse(operation, &bytes)?;
         if manifest.id != *id {
             let message = format!("the manifest of {id} is that of {}", manifest.id);
@@ -224,6 +222,20 @@ impl Repository {
             }
         }
         Ok(content)
+    }
+
+    /// Writes a manifest; fails with `Fenced` where the backup was buried.
+    pub(crate) async fn commit(&self, manifest: &ObjectKey, content: Vec<u8>) -> Result<()> {
+        let options = PutOptions::if_none_match();
+        match self
+            .store
+            .put(manifest, Bytes::from(content), options)
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(err) if err.kind() == CoreKind::AlreadyExists => Err(fenced().with_source(err)),
+            Err(err) => Err(Error::store("dump", err)),
+        }
     }
 
     /// Writes an object that must not be there yet.

@@ -2,8 +2,8 @@
 //!
 //! While a job writes, it renews a small object in the backup's folder by compare and
 //! swap. A sweeper that finds the sign old takes it over in the same way, and the job then
-//! finds that it was fenced off, instead of committing a backup whose objects are being
-//! removed. Ages are differences between times of the store's own clock.
+//! finds that it was fenced off, instead of going on. The commit itself is decided by who
+//! creates the manifest's key, see `sweep`. Ages are differences between times of the store's own clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,23 +72,6 @@ impl Lease {
         }
     }
 
-    /// Fails with `Fenced` where a sweeper took the lease over between the last renewal and
-    /// the commit: it did not see the manifest. `stored` is an object of the backup.
-    pub(crate) async fn check(&self, stored: &ObjectKey) -> Result<()> {
-        match self.store.head(&self.key).await {
-            Ok(meta) if self.etag.is_none() || meta.etag == self.etag => Ok(()),
-            Ok(_) => Err(fenced()),
-            // Removed after the objects where the backup was swept, and alone where the
-            // sweeper saw the commit.
-            Err(err) if err.is_not_found() => match self.store.head(stored).await {
-                Err(err) if err.is_not_found() => Err(fenced().with_source(err)),
-                _ => Ok(()),
-            },
-            // A store that does not answer says nothing against the commit.
-            Err(_) => Ok(()),
-        }
-    }
-
     /// Renews the lease again and again; comes back only with an error.
     pub(crate) async fn keep(&mut self) -> Error {
         loop {
@@ -130,7 +113,7 @@ impl Lease {
 }
 
 #[cold]
-fn fenced() -> Error {
+pub(crate) fn fenced() -> Error {
     Error::new(
         ErrorKind::Fenced,
         "dump",

@@ -1,13 +1,25 @@
 //! Removing what a job left that never committed.
+//!
+//! A manifest that was sent may arrive late: after its job gave up, and after a sweep. So
+//! before anything of a backup is removed, a tombstone takes the place of its manifest. Both
+//! are created only where nothing is, so the store lets exactly one of them in: the backup
+//! is committed and stays whole, or is buried and a late manifest is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ops_core::object_store::ObjectMeta;
-use ops_core::{ObjectKey, Timestamp};
+use bytes::Bytes;
+use ops_core::object_store::{ObjectMeta, PutOptions};
+use ops_core::{ErrorKind as CoreKind, ObjectKey, Timestamp};
 
 use super::{BackupId, Lease, Repository};
 use crate::error::{Error, Result};
+
+/// What stands in the place of a manifest that must not come any more.
+pub(super) const TOMBSTONE: &[u8] = b"{\"format\":1,\"swept\":true}\n";
+/// How long a tombstone is kept, by the store's clock. A request is under way for minutes,
+/// and its signature is refused when it is a quarter of an hour old.
+const TOMBSTONE_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// What a sweep removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -40,12 +52,7 @@ impl Repository {
             }
         }
         // Listed after the objects: a backup that commits in between is seen as committed.
-        let committed: BTreeSet<_> = self
-            .list("sweep", self.layout.manifests())
-            .await?
-            .iter()
-            .filter_map(|meta| self.layout.manifest_id(&meta.key))
-            .collect();
+        let (committed, buried) = self.committed_and_buried().await?;
         for (id, objects) in leftovers {
             if own == Some(&id) {
                 continue;
@@ -56,26 +63,102 @@ impl Repository {
             }
             let newest = objects.iter().map(|meta| meta.last_modified).max();
             let age = newest.map_or(Duration::ZERO, |newest| store_now.saturating_since(newest));
-            if age < grace || !self.fence(&id, &objects).await? {
-                report.in_progress.push(id);
-                continue;
+            // What was buried was fenced before: a sweep did not come to its end.
+            if !buried.contains_key(&id) {
+                if age < grace || !self.fence(&id, &objects).await? {
+                    report.in_progress.push(id);
+                    continue;
+                }
+                if !self.bury(&id).await? {
+                    // Its job was quicker.
+                    self.remove_lease(&id, &objects).await?;
+                    continue;
+                }
             }
             report.objects += objects.len();
             report.bytes += objects.iter().map(|meta| meta.size_bytes).sum::<u64>();
             self.remove(&id, objects).await?;
             report.removed.push(id);
         }
+        self.remove_old_tombstones(store_now, &buried).await?;
         Ok(report)
     }
 
-    /// Removes what this job itself has stored, and its manifest first: a commit whose
-    /// answer was lost may have made it visible.
-    pub(crate) async fn discard(&self, id: &BackupId) -> Result<()> {
+    /// The backups that have a manifest, and those that have a tombstone instead, with the
+    /// time when they were buried.
+    async fn committed_and_buried(
+        &self,
+    ) -> Result<(BTreeSet<BackupId>, BTreeMap<BackupId, Timestamp>)> {
+        let (mut committed, mut buried) = (BTreeSet::new(), BTreeMap::new());
+        for meta in self.list("sweep", self.layout.manifests()).await? {
+            let Some(id) = self.layout.manifest_id(&meta.key) else {
+                continue;
+            };
+            if self.is_tombstone("sweep", &meta).await? {
+                buried.insert(id, meta.last_modified);
+            } else {
+                committed.insert(id);
+            }
+        }
+        Ok((committed, buried))
+    }
+
+    /// Whether what has the key of a manifest is a tombstone. A manifest is larger.
+    pub(crate) async fn is_tombstone(
+        &self,
+        operation: &'static str,
+        meta: &ObjectMeta,
+    ) -> Result<bool> {
+        if meta.size_bytes != TOMBSTONE.len() as u64 {
+            return Ok(false);
+        }
+        let content = self.read(operation, &meta.key, meta.size_bytes).await?;
+        Ok(content == TOMBSTONE)
+    }
+
+    /// Puts a tombstone where the manifest would come; `false` where the manifest is there.
+    async fn bury(&self, id: &BackupId) -> Result<bool> {
         let manifest = self.layout.manifest(id)?;
-        self.store
-            .delete(&manifest)
-            .await
-            .map_err(|err| Error::store("dump", err))?;
+        let tombstone = Bytes::from_static(TOMBSTONE);
+        let store = |err| Error::store("sweep", err);
+        let options = PutOptions::if_none_match();
+        match self.store.put(&manifest, tombstone, options).await {
+            Ok(_) => Ok(true),
+            Err(err) if err.kind() == CoreKind::AlreadyExists => {
+                let meta = self.store.head(&manifest).await.map_err(store)?;
+                self.is_tombstone("sweep", &meta).await
+            }
+            Err(err) => Err(store(err)),
+        }
+    }
+
+    /// Removes the tombstones that no manifest can be under way for any more. What they had
+    /// buried was removed before, by this sweep at the latest.
+    async fn remove_old_tombstones(
+        &self,
+        store_now: Timestamp,
+        buried: &BTreeMap<BackupId, Timestamp>,
+    ) -> Result<()> {
+        for (id, buried_at) in buried {
+            if store_now.saturating_since(*buried_at) >= TOMBSTONE_KEPT {
+                let manifest = self.layout.manifest(id)?;
+                let deleted = self.store.delete(&manifest).await;
+                deleted.map_err(|err| Error::store("sweep", err))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what this job itself has stored. Where it has sent its manifest, a tombstone
+    /// takes its place first: a commit whose answer was lost may have made it visible, or
+    /// may still do so.
+    pub(crate) async fn discard(&self, id: &BackupId, manifest_was_sent: bool) -> Result<()> {
+        if manifest_was_sent {
+            let manifest = self.layout.manifest(id)?;
+            let tombstone = Bytes::from_static(TOMBSTONE);
+            let buried = self.store.put(&manifest, tombstone, PutOptions::default());
+            buried.await.map_err(|err| Error::store("dump", err))?;
+        }
         let objects = self.list("dump", self.layout.folder(id)).await?;
         self.remove(id, objects).await
     }

@@ -292,7 +292,7 @@ async fn a_job_that_is_canceled_cleans_up_and_one_that_is_dropped_is_swept() {
     );
     let swept = backup.sweep().await.unwrap();
     assert_eq!(swept.removed.len(), 1);
-    assert_eq!(support::keys(&*bench.store).await, Vec::<String>::new());
+    assert_eq!(support::pieces(&*bench.store).await, Vec::<String>::new());
     assert!(backup.catalogue().await.unwrap().is_empty());
 }
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use ops_backup::{Backup, BackupReport, ErrorKind, Event, Job, Phase, RestoreOptions};
 use ops_core::database::ConnectInfo;
+use ops_core::memory::MemoryObjectStore;
 use ops_core::object_store::PutOptions;
 use ops_core::{Clock, ObjectStore, SystemClock};
 use ops_testkit::proxy::Backend;
 use ops_testkit::{FaultProxy, ManualClock, Pg, wait_until};
 use tokio::sync::Notify;
 
-use crate::stores::{Odd, Oddity};
+use crate::stores::{Late, Odd, Oddity};
 use crate::support::{self, Bench};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -155,7 +156,7 @@ async fn a_job_that_was_taken_for_abandoned_commits_nothing_and_leaves_nothing()
     let swept = sweeper.sweep().await.unwrap();
     assert_eq!(swept.removed.len(), 1);
     assert!(swept.objects >= 3, "lease, identity, dump: {swept:?}");
-    assert_eq!(scene.objects("").await, 0);
+    assert_eq!(scene.objects("backups/").await, 0);
 
     scene.proxy.heal().await;
     let err = job.finish().await.unwrap_err();
@@ -166,7 +167,7 @@ async fn a_job_that_was_taken_for_abandoned_commits_nothing_and_leaves_nothing()
         "{err}"
     );
     assert_eq!(
-        support::keys(&*scene.bench.store).await,
+        support::pieces(&*scene.bench.store).await,
         Vec::<String>::new()
     );
     assert!(sweeper.catalogue().await.unwrap().is_empty());
@@ -203,7 +204,7 @@ async fn a_job_that_is_taken_for_abandoned_while_it_commits_is_not_listed() {
     assert_eq!(err.kind(), ErrorKind::Fenced, "{err:?}");
     assert!(sweeper.catalogue().await.unwrap().is_empty());
     assert_eq!(
-        support::keys(&*scene.bench.store).await,
+        support::pieces(&*scene.bench.store).await,
         Vec::<String>::new()
     );
 }
@@ -246,4 +247,125 @@ async fn a_lease_that_a_committed_backup_has_left_is_swept() {
     let swept = backup.sweep().await.unwrap();
     assert_eq!((swept.removed, swept.in_progress), (vec![], vec![]));
     support::assert_only_committed(&backup, &*scene.bench.store).await;
+}
+
+/// What stands in the place of a manifest that must not come any more.
+const TOMBSTONE: &str = "{\"format\":1,\"swept\":true}\n";
+
+/// An engine whose manifests are under way until they are told to arrive.
+fn late(scene: &Scene, gives_up: bool) -> (Backup, Arc<Late>) {
+    let late = Arc::new(Late {
+        gives_up,
+        ..Late::default()
+    });
+    let store = Arc::new(Odd {
+        store: Arc::clone(&scene.bench.store),
+        oddity: Oddity::Late(Arc::clone(&late)),
+    });
+    let backup = scene.bench.builder_in(store, scene.through.clone());
+    (backup.build().unwrap(), late)
+}
+
+/// Lets the manifest arrive, and sees to it that nothing comes of it.
+async fn arrives_in_vain(scene: &Scene, late: &Late) {
+    late.go.notify_one();
+    wait_until("the manifest", Duration::from_secs(10), async || {
+        late.arrived.initialized()
+    })
+    .await;
+    let err = late.arrived.get().unwrap().as_ref().unwrap_err();
+    assert_eq!(err.kind(), ops_core::ErrorKind::AlreadyExists);
+    let others = scene.sweeper();
+    assert!(others.catalogue().await.unwrap().is_empty());
+    assert_eq!(others.sweep().await.unwrap().removed, vec![]);
+    let left = support::pieces(&*scene.bench.store).await;
+    assert_eq!(left, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_arrives_after_its_job_gave_up_is_refused() {
+    let Some(scene) = Scene::new().await else {
+        return;
+    };
+    let (backup, late) = late(&scene, true);
+    let err = backup.dump().finish().await.unwrap_err();
+    assert_eq!(err.kind(), ErrorKind::Store, "{err:?}");
+    arrives_in_vain(&scene, &late).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_arrives_after_the_sweep_of_its_dead_job_is_refused() {
+    let Some(scene) = Scene::new().await else {
+        return;
+    };
+    let (backup, late) = late(&scene, false);
+    let job = backup.dump();
+    late.sent.notified().await;
+    // Dropped, it cleans nothing up.
+    drop(job);
+    let swept = scene.sweeper().sweep().await.unwrap();
+    assert_eq!(swept.removed.len(), 1);
+    let id = &swept.removed[0];
+    let err = backup
+        .drill(id, support::drill_options())
+        .finish()
+        .await
+        .unwrap_err();
+    assert_eq!(err.kind(), ErrorKind::NotFound, "{err:?}");
+    arrives_in_vain(&scene, &late).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_arrives_before_the_sweep_is_a_backup() {
+    let Some(scene) = Scene::new().await else {
+        return;
+    };
+    let (backup, late) = late(&scene, false);
+    let job = backup.dump();
+    late.sent.notified().await;
+    drop(job);
+    late.go.notify_one();
+    wait_until("the manifest", Duration::from_secs(10), async || {
+        late.arrived.initialized()
+    })
+    .await;
+    assert_eq!(scene.sweeper().sweep().await.unwrap().removed, vec![]);
+    assert_eq!(backup.catalogue().await.unwrap().len(), 1);
+    support::assert_only_committed(&backup, &*scene.bench.store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_was_cut_off_is_finished_and_its_tombstone_kept_for_a_week() {
+    let Some(scene) = Scene::new().await else {
+        return;
+    };
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let store = MemoryObjectStore::builder().clock(Arc::clone(&clock) as _);
+    let store = Arc::new(store.build());
+    let put = async |key: &str, content: &str| {
+        let content = content.to_owned().into();
+        let key = key.parse().unwrap();
+        store
+            .put(&key, content, PutOptions::default())
+            .await
+            .unwrap();
+    };
+    let id = "20261120T225752Z-3f9a1c07";
+    put(&format!("manifests/{id}.json"), TOMBSTONE).await;
+    put(&format!("backups/{id}/dump.00000.zst.age"), "piece").await;
+    let backup = scene
+        .bench
+        .builder_in(Arc::clone(&store) as _, scene.through.clone())
+        .sweep_grace(HOUR)
+        .build()
+        .unwrap();
+    assert!(backup.catalogue().await.unwrap().is_empty());
+    // It was given up for good before: its age does not matter any more.
+    let swept = backup.sweep().await.unwrap();
+    assert_eq!((swept.removed.len(), swept.objects), (1, 1));
+    for (days, kept) in [(6, 1), (1, 0)] {
+        clock.advance(HOUR * 24 * days);
+        assert_eq!(backup.sweep().await.unwrap().removed, vec![]);
+        assert_eq!(support::keys(&*store).await.len(), kept);
+    }
 }

@@ -12,7 +12,7 @@ use ops_core::{
     ByteStream, Error, ErrorKind, ItemStream, ObjectKey, ObjectStore, ProviderId, Result, Retry,
     async_trait,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 
 /// What is odd about a store.
 #[derive(Debug)]
@@ -24,6 +24,24 @@ pub(crate) enum Oddity {
     Slow { reached: Notify, go: Notify },
     /// It writes a manifest, and its answer is lost.
     Mute,
+    /// A manifest is under way until it is told to go on, whether anybody waits for it or not.
+    Late(Arc<Late>),
+}
+
+/// A manifest that is under way.
+#[derive(Debug, Default)]
+pub(crate) struct Late {
+    /// Whether the writer is told at once that nobody knows; it is never told else.
+    pub(crate) gives_up: bool,
+    pub(crate) sent: Notify,
+    pub(crate) go: Notify,
+    /// What came of it.
+    pub(crate) arrived: OnceCell<Result<ObjectMeta>>,
+}
+
+fn lost() -> Error {
+    let err = Error::new(ErrorKind::Unavailable, "the connection was lost");
+    err.with_retry(Retry::OutcomeUnknown)
 }
 
 fn in_small_pieces(body: ByteStream) -> ByteStream {
@@ -57,17 +75,34 @@ impl ObjectStore for Odd {
     }
 
     async fn put(&self, key: &ObjectKey, data: Bytes, options: PutOptions) -> Result<ObjectMeta> {
-        let manifest = key.as_str().starts_with("manifests/");
+        // Not a tombstone that replaces one.
+        let manifest = key.as_str().starts_with("manifests/")
+            && options.condition == PutCondition::IfNoneMatch;
         if let Oddity::Slow { reached, go } = &self.oddity
             && manifest
         {
             reached.notify_one();
             go.notified().await;
         }
+        if let Oddity::Late(late) = &self.oddity
+            && manifest
+        {
+            let (late, store) = (Arc::clone(late), Arc::clone(&self.store));
+            let (gives_up, key) = (late.gives_up, key.clone());
+            tokio::spawn(async move {
+                late.sent.notify_one();
+                late.go.notified().await;
+                let put = async || store.put(&key, data, options).await;
+                late.arrived.get_or_init(put).await;
+            });
+            if !gives_up {
+                std::future::pending::<()>().await;
+            }
+            return Err(lost());
+        }
         let meta = self.store.put(key, data, options).await?;
         if manifest && matches!(self.oddity, Oddity::Mute) {
-            let err = Error::new(ErrorKind::Unavailable, "the connection was lost");
-            return Err(err.with_retry(Retry::OutcomeUnknown));
+            return Err(lost());
         }
         Ok(meta)
     }

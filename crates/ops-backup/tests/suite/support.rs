@@ -136,6 +136,13 @@ pub(crate) async fn assert_only_committed(backup: &Backup, store: &dyn ObjectSto
     );
 }
 
+/// The keys in a store that are of backups: no manifests, and no tombstones in their place.
+pub(crate) async fn pieces(store: &dyn ObjectStore) -> Vec<String> {
+    let mut keys = keys(store).await;
+    keys.retain(|key| !key.starts_with("manifests/"));
+    keys
+}
+
 /// All keys in a store.
 pub(crate) async fn keys(store: &dyn ObjectStore) -> Vec<String> {
     let listed: Vec<_> = store

@@ -69,7 +69,8 @@ impl Aws {
         prefix: Option<&str>,
     ) -> Result<String, Vec<Violation>> {
         if let Some(rest) = &self.rest {
-            let name = rest.check(request, prefix)?.to_owned();
+            // A key is not empty, so that a slash behind the bucket means nothing.
+            let name = rest.check(&request.with_bare_bucket(), prefix)?.to_owned();
             let violations = self.check_xml(&name, request);
             return if violations.is_empty() {
                 Ok(name)

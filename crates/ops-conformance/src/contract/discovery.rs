@@ -246,6 +246,7 @@ impl Reader<'_> {
                 .map_err(|_| format!("{id} has no method"))?,
             route: Route::new(template, pattern)?,
             parameters,
+            further_headers: Vec::new(),
             body,
             responses: responses(method),
             servers: Vec::new(),

@@ -97,6 +97,7 @@ impl Reader<'_> {
             method: upper.parse().map_err(|_| format!("{upper} is no method"))?,
             route: Route::new(template, |_| None)?,
             parameters: self.parameters(&item, &pointer),
+            further_headers: Vec::new(),
             body: self.body(&pointer),
             responses: self.responses(&pointer),
             servers,

@@ -11,6 +11,9 @@ pub(crate) struct Operation {
     pub(crate) method: Method,
     pub(crate) route: Route,
     pub(crate) parameters: Vec<Parameter>,
+    /// Further headers that may be sent, in lower case. What ends with `-` is the beginning
+    /// of any.
+    pub(crate) further_headers: Vec<String>,
     pub(crate) body: Option<Body>,
     pub(crate) responses: Vec<Response>,
     /// Where the path is served. Empty for the server of the whole description.

@@ -91,6 +91,21 @@ impl Request {
         }
     }
 
+    /// The same without the slash that may end a path of one segment: `/bucket/`.
+    pub(crate) fn with_bare_bucket(&self) -> Self {
+        let (path, query) = (self.path(), self.query());
+        let bare = path.strip_suffix('/').filter(|it| it.rfind('/') == Some(0));
+        let target = match (bare, query) {
+            (None, _) => self.path_and_query.clone(),
+            (Some(bare), "") => bare.to_owned(),
+            (Some(bare), query) => format!("{bare}?{query}"),
+        };
+        Self {
+            path_and_query: target,
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn path(&self) -> &str {
         self.path_and_query
             .split_once('?')

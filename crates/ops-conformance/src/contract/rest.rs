@@ -23,6 +23,9 @@ pub(crate) struct Rest {
     prefixes: Vec<String>,
     /// Query parameters that any operation may have.
     free_query: Vec<String>,
+    /// Headers that any operation may have, in lower case; `None` where the description does
+    /// not tell all headers, so that any may be sent.
+    free_headers: Option<&'static [&'static str]>,
 }
 
 impl Rest {
@@ -39,7 +42,14 @@ impl Rest {
             operations,
             prefixes,
             free_query,
+            free_headers: None,
         }
+    }
+
+    /// The same where every header but these is described.
+    pub(crate) fn with_headers(mut self, free: &'static [&'static str]) -> Self {
+        self.free_headers = Some(free);
+        self
     }
 
     pub(crate) fn operation(&self, id: &str) -> Option<&Operation> {
@@ -212,7 +222,28 @@ impl Rest {
                 .collect();
             violations.extend(self.check_value(parameter, &mut pairs, Place::Header));
         }
+        violations.extend(self.unknown_headers(operation, request));
         violations
+    }
+
+    fn unknown_headers(&self, operation: &Operation, request: &Request) -> Vec<Violation> {
+        let Some(free) = self.free_headers else {
+            return Vec::new();
+        };
+        let described = |name: &str| {
+            let mut parameters = operation.parameters.iter();
+            let mut further = operation.further_headers.iter();
+            free.contains(&name)
+                || parameters.any(|it| it.place == In::Header && it.name.eq_ignore_ascii_case(name))
+                || further
+                    .any(|it| name == it || (it.ends_with('-') && name.starts_with(it.as_str())))
+        };
+        let names = request.headers.keys().map(http::HeaderName::as_str);
+        let unknown = names.filter(|name| !described(name)).map(|name| {
+            let message = "the description has no such header";
+            Violation::new(Place::Header, "", Rule::Unknown, message).below(Place::Header, name)
+        });
+        unknown.collect()
     }
 
     fn check_value(

@@ -111,6 +111,10 @@ fn buckets_stand_in_the_path_or_in_the_host() {
         accepted(&s3, &get("/bucket?list-type=2&prefix=a")),
         "ListObjectsV2"
     );
+    assert_eq!(
+        accepted(&s3, &get("/bucket/?list-type=2&prefix=a")),
+        "ListObjectsV2"
+    );
     let hosted = s3.clone().with_bucket_in_host();
     let at = |path: &str| get(path).with_header("host", "bucket.s3.example.com");
     assert_eq!(accepted(&hosted, &at("/a/b")), "GetObject");
@@ -133,6 +137,29 @@ fn operations_of_one_template_are_told_apart() {
     assert_eq!(accepted(&s3, &part), "UploadPart");
     let copy = put("").with_header("x-amz-copy-source", "other/key");
     assert_eq!(accepted(&s3, &copy), "CopyObject");
+}
+
+#[test]
+fn headers_that_are_not_described_are_refused_and_those_of_signatures_are_not() {
+    let s3 = description_or_skip!("aws-s3.c2j.json");
+    let put = |name: &str, value: &str| {
+        Request::new(Method::PUT, "/bucket/key")
+            .with_body("text/plain", "x")
+            .with_header(name, value)
+    };
+    for (name, value) in [
+        ("x-amz-meta-anything", "a"),
+        ("x-amz-checksum-crc32c", "AAAAAA=="),
+        ("if-none-match", "*"),
+        ("x-amz-content-sha256", "UNSIGNED-PAYLOAD"),
+        ("authorization", "AWS4-HMAC-SHA256"),
+    ] {
+        assert_eq!(accepted(&s3, &put(name, value)), "PutObject", "{name}");
+    }
+    for name in ["x-amz-checksum-crc32d", "if-none-matches", "x-amz-metadata"] {
+        let unknown = refused(&s3, &put(name, "a"));
+        assert_eq!(unknown, (Place::Header, format!("/{name}"), Rule::Unknown));
+    }
 }
 
 #[test]

@@ -61,7 +61,7 @@ pub(super) async fn move_to<T: ObjectStore + ?Sized>(
         Ok(copy) => copy,
         Err(err) if err.kind() == ErrorKind::AlreadyExists => {
             let copy = destination.head(destination_key).await?;
-            if is_same_object(&before, &copy) {
+            if looks_the_same(&before, &copy) && is_one_store(source, key, destination).await? {
                 let message = format!("{key} is moved onto itself, and stays");
                 return Err(failed(source, ErrorKind::InvalidInput, message, key));
             }
@@ -81,10 +81,35 @@ pub(super) async fn move_to<T: ObjectStore + ?Sized>(
     Ok(copy)
 }
 
-/// Whether two stores that may be one show the same object. Deleting the source of such
-/// a move would delete the only copy.
-fn is_same_object(meta: &ObjectMeta, other: &ObjectMeta) -> bool {
+/// Whether two stores that may be one show what may be one object. Deleting the source of
+/// such a move would delete the only copy.
+fn looks_the_same(meta: &ObjectMeta, other: &ObjectMeta) -> bool {
     (&meta.key, &meta.etag, meta.last_modified) == (&other.key, &other.etag, other.last_modified)
+}
+
+/// Whether two stores are one. Stores that keep times by the second show an object and its
+/// copy of the same second alike, so that this is tried: what is written to the one is then
+/// in the other.
+async fn is_one_store<T: ObjectStore + ?Sized>(
+    source: &T,
+    key: &ObjectKey,
+    destination: &dyn ObjectStore,
+) -> Result<bool> {
+    let Ok(probe) = ObjectKey::new(format!("{key}.ops-is-one-store")) else {
+        return Ok(true);
+    };
+    let mark = Bytes::from_static(b"removed at once");
+    match destination
+        .put(&probe, mark, PutOptions::if_none_match())
+        .await
+    {
+        // Left by a move that was cut off here.
+        Err(err) if err.kind() != ErrorKind::AlreadyExists => return Err(err),
+        _ => {}
+    }
+    let seen = source.exists(&probe).await;
+    destination.delete(&probe).await?;
+    seen
 }
 
 /// Copies one version of an object, and verifies the copy.

@@ -146,9 +146,9 @@ mod read {
         use super::*;
 
         #[track_caller]
-        fn assert_read(json: &str, expected: SecretRef, shown: &str) {
+        fn assert_read(json: &str, expected: &SecretRef, shown: &str) {
             let read: SecretRef = serde_json::from_str(json).unwrap();
-            assert_eq!(read, expected);
+            assert_eq!(&read, expected);
             assert_eq!(read.to_string(), shown);
         }
 
@@ -156,17 +156,17 @@ mod read {
         fn each_form_is_read() {
             assert_read(
                 r#"{"env": "FLY_API_TOKEN"}"#,
-                SecretRef::Env("FLY_API_TOKEN".into()),
+                &SecretRef::Env("FLY_API_TOKEN".into()),
                 "the variable FLY_API_TOKEN",
             );
             assert_read(
                 r#"{"file": "/run/secrets/token"}"#,
-                SecretRef::File("/run/secrets/token".into()),
+                &SecretRef::File("/run/secrets/token".into()),
                 "the file /run/secrets/token",
             );
             assert_read(
                 r#"{"key": "TOKEN", "store": "doppler"}"#,
-                SecretRef::Store {
+                &SecretRef::Store {
                     store: "doppler".into(),
                     key: SecretName::new("TOKEN").unwrap(),
                 },

@@ -21,6 +21,7 @@ mod monitor;
 mod notifier;
 mod object_store;
 mod pipeline;
+mod scripted;
 mod secret_store;
 mod support;
 mod transfer;

@@ -294,3 +294,24 @@ async fn an_offload_that_fails_loses_nothing() {
     assert_eq!(keys(&inner, ListOptions::default()).await, ["c"]);
     assert_eq!(keys(&from, ListOptions::default()).await, ["a", "b", "d"]);
 }
+
+#[tokio::test]
+async fn a_copy_of_the_same_moment_is_not_taken_for_the_source_itself() {
+    let clock = ManualClock::new();
+    let store = || {
+        MemoryObjectStore::builder()
+            .clock(Arc::clone(&clock) as _)
+            .build()
+    };
+    let (from, to) = (store(), store());
+    put(&from, "a", "content").await;
+    put(&to, "a", "content").await;
+    from.move_to(&key("a"), &to, &key("a")).await.unwrap();
+    assert!(keys(&from, ListOptions::default()).await.is_empty());
+    assert_eq!(keys(&to, ListOptions::default()).await, ["a"]);
+    // Still refused where it is one store, seen through two handles.
+    let other = Plain::new(to.clone());
+    let err = to.move_to(&key("a"), &other, &key("a")).await.unwrap_err();
+    assert_eq!(err.kind(), ErrorKind::InvalidInput);
+    assert_eq!(keys(&to, ListOptions::default()).await, ["a"]);
+}

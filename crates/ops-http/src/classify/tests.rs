@@ -76,6 +76,9 @@ fn an_unavailable_server_that_names_a_time_has_executed_nothing() {
     assert_eq!(found.again, Again::NotBefore(Duration::from_secs(7)));
     let found = verdict(500, &[("retry-after", "7")], Idempotency::Once, &PLAIN);
     assert_eq!(found.error.retry(), Retry::OutcomeUnknown);
+    // What may be repeated waits as long as the server asks.
+    let found = verdict(500, &[("retry-after", "7")], Idempotency::Safe, &PLAIN);
+    assert_eq!(found.again, Again::NotBefore(Duration::from_secs(7)));
 }
 
 #[test]

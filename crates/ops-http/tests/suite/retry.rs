@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use ops_core::{Error, ErrorKind, Result, Retry};
 use ops_http::test_util::{MockServer, Reply, respond};
-use ops_http::{ApiRequest, Auth, Operation, RetryEvent, RetryObserver, Token, TokenSource};
+use ops_http::{
+    ApiRequest, Auth, Operation, RetryEvent, RetryObserver, RetryPolicy, Token, TokenSource,
+};
 
 use crate::support::{GET, POST, PUT, builder, call, client, eager};
 
@@ -159,6 +161,57 @@ async fn a_wait_that_is_too_long_is_handed_to_the_caller() {
     assert_eq!(err.kind(), ErrorKind::RateLimited);
     assert_eq!(err.retry(), Retry::After(Duration::from_secs(3600)));
     assert!(begun.elapsed() < Duration::from_secs(60));
+}
+
+#[tokio::test]
+async fn the_longest_wait_can_be_set() {
+    let policy = eager().with_max_retry_after(Duration::from_secs(1));
+    for (asked, requests) in [("1", 2), ("2", 1)] {
+        let server = MockServer::serving(move |_| respond(429).header("retry-after", asked));
+        let policy = policy.clone().with_max_attempts(2);
+        let client = builder(server.base_url()).retry(policy).build().unwrap();
+        let err = client.execute(call(&GET)).await.unwrap_err();
+        let asked = Duration::from_secs(asked.parse().unwrap());
+        assert_eq!(err.retry(), Retry::After(asked), "also when giving up");
+        assert_eq!(server.requests().len(), requests);
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_never_retries_leaves_the_advice_to_the_caller() {
+    let server = MockServer::start([respond(503)]);
+    let client = builder(server.base_url()).retry(RetryPolicy::never());
+    let err = client
+        .build()
+        .unwrap()
+        .execute(call(&GET))
+        .await
+        .unwrap_err();
+    assert_eq!((err.attempts(), err.retry()), (1, Retry::Safe));
+}
+
+#[test]
+fn a_policy_that_makes_no_sense_is_refused() {
+    let seconds = Duration::from_secs;
+    for (policy, message) in [
+        (
+            RetryPolicy::default().with_max_attempts(0),
+            "a request must be sent once at least",
+        ),
+        (
+            RetryPolicy::default().with_backoff(seconds(2), seconds(1)),
+            "the first wait is longer than the longest",
+        ),
+        (
+            RetryPolicy::default().with_deadline(Duration::ZERO),
+            "the time for all attempts is zero",
+        ),
+    ] {
+        let client = builder("http://host").retry(policy);
+        assert_eq!(client.build().unwrap_err().message(), message);
+    }
+    let equal = RetryPolicy::default().with_backoff(seconds(1), seconds(1));
+    builder("http://host").retry(equal).build().unwrap();
 }
 
 #[tokio::test]

@@ -55,6 +55,7 @@ impl Bench {
     pub(super) fn step(&mut self, event: Event) -> Vec<Action> {
         let mut actions: Vec<Action> = self.core.step(event, self.now).collect();
         self.core.check_invariants().unwrap();
+        self.core.check_ages(self.now).unwrap();
         actions.retain(|action| match action {
             Action::Timer(at) => {
                 self.timer = Some(*at);

@@ -1,5 +1,7 @@
 //! The invariants, as a check of the whole state.
 
+#[cfg(test)]
+use super::Now;
 use super::{Core, Counts, State, Turn, WaiterId};
 use crate::core::{LaneId, ServerId};
 
@@ -32,6 +34,28 @@ impl Core {
         let outdated = outdated.filter(|(_, server)| server.generation != self.generation);
         if outdated.count() != self.outdated {
             return Err(format!("{} connections are said outdated", self.outdated));
+        }
+        Ok(())
+    }
+
+    /// Checks that an idle connection that is too old is on its way out; for tests.
+    #[cfg(test)]
+    pub(crate) fn check_ages(&self, now: Now) -> Result<(), String> {
+        let tick_is_due = self.timer.is_some_and(|at| at <= now);
+        let successor = self.counts.connecting + self.requested > 0;
+        let retry_at = self.governor.retry_at(now);
+        let tried_again = retry_at.is_some_and(|at| self.timer.is_some_and(|timer| timer <= at));
+        if tick_is_due || successor || tried_again {
+            return Ok(());
+        }
+        for (key, server) in self.idle.iter(&self.servers) {
+            let over = server.expires_at.map(|at| at.max(self.next_lifetime_close));
+            if over.is_some_and(|over| now >= over) {
+                return Err(format!("{key:?} is too old and nobody replaces it"));
+            }
+            if over.is_some() && self.timer.is_none_or(|timer| Some(timer) > over) {
+                return Err(format!("{key:?} gets too old and nobody looks"));
+            }
         }
         Ok(())
     }

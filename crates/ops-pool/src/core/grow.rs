@@ -1,7 +1,7 @@
 //! How many connections there are to be.
 
 use super::event::{Action, Now, ServerId};
-use super::{Core, Server, State};
+use super::{Core, PERMIT_IS_SOON, Server, State};
 
 impl Core {
     /// How many connections all lanes may use together.
@@ -22,6 +22,7 @@ impl Core {
             return;
         }
         self.match_up(now);
+        self.retire(now);
         let all = self.counts.all();
         let wanted = if all < self.settings.pool_size {
             self.shortage(now, 0).min(self.settings.pool_size - all)
@@ -34,6 +35,9 @@ impl Core {
             .allowed(now)
             .saturating_sub(self.counts.connecting);
         self.open(wanted.min(allowed));
+        if self.requested > 0 && self.elder(now).is_some() {
+            self.arm(now.after(PERMIT_IS_SOON));
+        }
     }
 
     fn open(&mut self, wanted: usize) {
@@ -106,13 +110,15 @@ impl Core {
         usize::from(self.lanes.servable(capacity) > self.coming(now))
     }
 
-    /// How many connections are missing, not counting `without` of those in the making.
+    /// How many connections are missing, not counting `without` of those in the making. One
+    /// that is too old does not count towards the minimum.
     pub(super) fn shortage(&self, now: Now, without: usize) -> usize {
         let connecting = self.counts.connecting - without;
         let servable = self.lanes.servable(self.planned());
         let for_waiters = servable.saturating_sub(self.coming(now) - without);
         let connected = self.counts.connected() + connecting;
-        for_waiters.max(self.settings.min_pool_size.saturating_sub(connected))
+        let young = connected - usize::from(self.elder(now).is_some());
+        for_waiters.max(self.settings.min_pool_size.saturating_sub(young))
     }
 
     /// How many connections are about to come free.

@@ -223,3 +223,102 @@ fn a_lifetime_of_zero_uses_a_connection_once() {
     let actions = bench.step(Event::Release(server, Verdict::Reusable));
     assert_eq!(closes(&actions, CloseReason::LifetimeOver), [server]);
 }
+
+/// Two connections stand, as many as the minimum asks for, and the first is too old.
+fn with_an_elder(pool_size: usize) -> (Bench, Vec<ServerId>, Vec<Action>) {
+    let mut bench = Bench::new(Settings {
+        min_pool_size: 2,
+        ..settings(pool_size)
+    });
+    let first = connects(&bench.step(Event::Tick));
+    let second = connects(&bench.step(Event::Connected(first[0])));
+    bench.pass(Duration::from_secs(600));
+    bench.step(Event::Connected(second[0]));
+    let actions = bench.run_for(Duration::from_secs(3000));
+    (bench, vec![first[0], second[0]], actions)
+}
+
+#[test]
+fn at_the_minimum_an_old_connection_is_closed_once_its_successor_stands() {
+    let (mut bench, standing, actions) = with_an_elder(3);
+    assert_eq!(closes(&actions, CloseReason::LifetimeOver), []);
+    let successor = connects(&actions);
+    assert_eq!(successor.len(), 1);
+    assert!(bench.step(Event::Dial(successor[0])).is_empty());
+    let actions = bench.step(Event::Connected(successor[0]));
+    assert_eq!(
+        actions,
+        [Action::Close(standing[0], CloseReason::LifetimeOver)]
+    );
+    // The other one is as old 600 s later, and goes 1200 s after the first.
+    let early = bench.run_for(Duration::from_secs(1195));
+    assert_eq!(early, []);
+    assert_eq!(connects(&bench.run_for(Duration::from_secs(10))).len(), 1);
+    assert_eq!(bench.core.counts().idle, 2);
+}
+
+#[test]
+fn without_room_for_a_successor_an_old_connection_is_closed_first() {
+    let (_, standing, actions) = with_an_elder(2);
+    let closed = closes(&actions, CloseReason::LifetimeOver);
+    assert_eq!((closed, connects(&actions).len()), (vec![standing[0]], 1));
+}
+
+#[test]
+fn an_old_connection_serves_on_while_the_server_is_away() {
+    let (mut bench, standing, actions) = with_an_elder(3);
+    let mut attempts = connects(&actions);
+    for _ in 0..8 {
+        let failed = bench.step(Event::ConnectFailed(attempts[0], Failure::Unreachable));
+        assert_eq!(failed, []);
+        let both = [bench.grant(), bench.grant()];
+        assert!(both.contains(&standing[0]));
+        assert_eq!(connects(&bench.give_back(both[0])), []);
+        assert_eq!(connects(&bench.give_back(both[1])), []);
+        attempts = connects(&bench.run_for(Duration::from_secs(15)));
+        assert_eq!(attempts.len(), 1);
+    }
+    let actions = bench.step(Event::Connected(attempts[0]));
+    assert_eq!(closes(&actions, CloseReason::LifetimeOver), [standing[0]]);
+}
+
+#[test]
+fn a_successor_whose_permit_does_not_come_is_not_waited_for() {
+    let mut bench = Bench::new(Settings {
+        min_pool_size: 1,
+        limited: true,
+        ..settings(3)
+    });
+    bench.step(Event::Tick);
+    let first = connects(&bench.step(Event::Granted(1)));
+    bench.step(Event::Connected(first[0]));
+    let actions = bench.run_for(Duration::from_secs(3601));
+    assert_eq!(
+        actions,
+        [
+            Action::Request,
+            Action::Close(first[0], CloseReason::LifetimeOver),
+            Action::GiveBack(1),
+        ]
+    );
+    assert_eq!(connects(&bench.step(Event::Granted(1))).len(), 1);
+}
+
+#[test]
+fn a_successor_whose_permit_comes_stands_first() {
+    let mut bench = Bench::new(Settings {
+        min_pool_size: 1,
+        limited: true,
+        ..settings(3)
+    });
+    bench.step(Event::Tick);
+    let first = connects(&bench.step(Event::Granted(1)));
+    bench.step(Event::Connected(first[0]));
+    while bench.core.requested() == 0 {
+        bench.run_for(Duration::from_millis(10));
+    }
+    let successor = connects(&bench.step(Event::Granted(1)));
+    assert_eq!(bench.run_for(Duration::from_secs(10)), []);
+    let actions = bench.step(Event::Connected(successor[0]));
+    assert_eq!(closes(&actions, CloseReason::LifetimeOver), first);
+}

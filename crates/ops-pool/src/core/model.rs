@@ -17,6 +17,10 @@ pub(super) struct Model {
     pub(super) draining: bool,
     pub(super) generation: u32,
     pub(super) generations: BTreeMap<ServerId, u32>,
+    /// When each gets too old, as the core drew it.
+    pub(super) expires: BTreeMap<ServerId, Now>,
+    /// Until then no other one is closed for its age.
+    next_age_out: Now,
     /// In the order in which they became idle.
     pub(super) idle: Vec<(ServerId, Now)>,
     pub(super) connecting: BTreeSet<ServerId>,
@@ -43,6 +47,8 @@ impl Model {
             draining: false,
             generation: 0,
             generations: BTreeMap::new(),
+            expires: BTreeMap::new(),
+            next_age_out: Now::default(),
             idle: Vec::new(),
             connecting: BTreeSet::new(),
             resetting: BTreeMap::new(),
@@ -149,11 +155,46 @@ impl Model {
         connecting + soon.count()
     }
 
+    fn is_too_old(&self, server: ServerId, now: Now) -> bool {
+        let expires_at = self.expires.get(&server);
+        expires_at.is_some_and(|at| now >= *at) && now >= self.next_age_out
+    }
+
+    fn age_out(&mut self, server: ServerId, now: Now) {
+        let parts = u32::try_from(self.settings.pool_size).unwrap_or(1);
+        self.next_age_out = now.after(self.settings.server_lifetime / parts);
+        self.close(server, CloseReason::LifetimeOver);
+    }
+
+    /// The oldest of those that are idle, where it is too old.
+    fn elder(&self, now: Now) -> Option<ServerId> {
+        let idle = self.idle.iter().map(|(server, _)| *server);
+        let old = idle.filter(|server| self.is_too_old(*server, now));
+        old.min_by_key(|server| self.expires.get(server))
+    }
+
+    /// Whether an old one makes way only for its successor.
+    fn successor_first(&self) -> bool {
+        let room = self.all() < self.settings.pool_size;
+        self.connected() <= self.settings.min_pool_size && (room || !self.connecting.is_empty())
+    }
+
+    fn retire(&mut self, now: Now) {
+        if let Some(elder) = self.elder(now)
+            && !self.successor_first()
+        {
+            self.idle.retain(|(other, _)| *other != elder);
+            self.age_out(elder, now);
+        }
+    }
+
     fn shortage(&self, now: Now, connecting: usize) -> usize {
         let servable = self.servable(self.planned());
         let for_waiters = servable.saturating_sub(self.coming(now, connecting));
         let standing = self.connected() + connecting;
-        for_waiters.max(self.settings.min_pool_size.saturating_sub(standing))
+        // What is too old does not count.
+        let young = standing - usize::from(self.elder(now).is_some());
+        for_waiters.max(self.settings.min_pool_size.saturating_sub(young))
     }
 
     fn parallel(&self, now: Now, retry_at: Option<Now>) -> usize {
@@ -386,7 +427,11 @@ impl Model {
         // new connection would serve, which is after everything but these.
         let looks = !matches!(event, Event::Collect(_) | Event::Dial(_) | Event::Pause);
         if looks && !self.draining && !self.paused {
+            if event == Event::Tick {
+                self.retire(now);
+            }
             self.match_up(now);
+            self.retire(now);
         }
         std::mem::take(&mut self.out)
     }

@@ -136,7 +136,8 @@ impl Pair {
     fn step(&mut self, event: Event) -> Result<(), TestCaseError> {
         let before = (self.model.all(), self.model.outdated());
         let actions: Vec<Action> = self.core.step(event, self.now).collect();
-        if let Err(problem) = self.core.check_invariants() {
+        let aged = self.core.check_ages(self.now);
+        if let Err(problem) = self.core.check_invariants().and(aged) {
             return Err(TestCaseError::fail(format!("{event:?}: {problem}")));
         }
         let retry_at = self.core.governor.retry_at(self.now);
@@ -144,6 +145,11 @@ impl Pair {
             (Event::Acquire { .. }, [Action::Wait(waiter), ..]) => Some(*waiter),
             _ => None,
         };
+        if let Event::Connected(server) = event {
+            let entry = self.core.servers.get(server.0);
+            let expires_at = entry.and_then(|entry| entry.expires_at);
+            self.model.expires.extend(expires_at.map(|at| (server, at)));
+        }
         let expected = self.model.step(event, name, self.now, retry_at);
         let settles = self.settles(before);
         let to_open = self.model.to_open(self.now, retry_at);
@@ -203,7 +209,8 @@ fn some_settings() -> impl Strategy<Value = Settings> {
     let size = (2usize..6, 0usize..4, 0usize..3, 1usize..4);
     let lanes = (1u32..4, 1u32..3, 0usize..2);
     let rest = (any::<bool>(), any::<bool>(), 0usize..8, any::<u64>());
-    (size, lanes, rest).prop_map(|(size, lanes, rest)| {
+    let lifetime = prop_oneof![Just(1_000_000_000u64), 300u64..3000];
+    (size, lanes, rest, lifetime).prop_map(|(size, lanes, rest, lifetime)| {
         let (pool_size, min, reserve_pool_size, max_connecting) = size;
         let (round_robin, checks, most, seed) = rest;
         Settings {
@@ -224,7 +231,7 @@ fn some_settings() -> impl Strategy<Value = Settings> {
             max_waiting: (most > 4).then_some(most),
             round_robin,
             server_check_delay: checks.then_some(Duration::from_millis(200)),
-            server_lifetime: Duration::from_secs(1_000_000),
+            server_lifetime: Duration::from_millis(lifetime),
             server_idle_timeout: Duration::ZERO,
             server_login_retry: Duration::from_secs(2),
             seed,

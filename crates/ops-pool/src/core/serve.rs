@@ -281,6 +281,8 @@ impl Core {
         if self.settings.limited {
             self.out.push(Action::Spare);
         }
+        let expires_at = self.servers.get(key).and_then(|server| server.expires_at);
+        self.elders |= expires_at.is_some_and(|at| now >= at);
         self.arm_for_idle(key, now);
     }
 

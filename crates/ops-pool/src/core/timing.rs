@@ -13,15 +13,17 @@ use crate::close::CloseReason;
 impl Core {
     pub(super) fn tick(&mut self, now: Now) {
         self.timer = None;
+        self.elders = true;
+        self.retire(now);
         let mut idle: Vec<Key> = self.idle.iter(&self.servers).map(|(key, _)| key).collect();
         // The one that has been idle for longest comes first.
         if !self.settings.round_robin {
             idle.reverse();
         }
         for key in idle {
-            if let Some(reason) = self.idle_overdue(key, now) {
+            if self.idle_too_long(key, now) {
                 self.idle.unlink(&mut self.servers, key);
-                self.close(key, reason);
+                self.close(key, CloseReason::IdleTooLong);
             }
         }
         let left: Vec<Key> = self.idle.iter(&self.servers).map(|(key, _)| key).collect();
@@ -39,27 +41,63 @@ impl Core {
         (lifetime > Duration::ZERO).then(|| now.after(lifetime.saturating_sub(jitter)))
     }
 
-    /// Whether a connection that comes back is not to be used again.
+    /// Whether a connection that comes back is not to be used again. One that awaits its
+    /// successor is, so that the pool does not run empty while the server is away.
     pub(super) fn used_up(&mut self, key: Key, now: Now) -> bool {
         if self.settings.server_lifetime == Duration::ZERO {
             return true;
         }
         let expires_at = self.servers.get(key).and_then(|server| server.expires_at);
-        expires_at.is_some_and(|at| now >= at) && self.may_expire(now)
+        let old = expires_at.is_some_and(|at| now >= at);
+        old && !self.awaits_successor() && self.may_expire(now)
     }
 
-    fn idle_overdue(&mut self, key: Key, now: Now) -> Option<CloseReason> {
-        let server = self.servers.get(key)?;
-        let State::Idle { since } = server.state else {
-            return None;
+    fn idle_too_long(&self, key: Key, now: Now) -> bool {
+        let Some(State::Idle { since }) = self.servers.get(key).map(|server| server.state) else {
+            return false;
         };
         let timeout = self.settings.server_idle_timeout;
-        if server.expires_at.is_some_and(|at| now >= at) && self.may_expire(now) {
-            return Some(CloseReason::LifetimeOver);
-        }
         let spare = self.counts.connected() > self.settings.min_pool_size;
-        (timeout > Duration::ZERO && spare && now.since(since) >= timeout)
-            .then_some(CloseReason::IdleTooLong)
+        timeout > Duration::ZERO && spare && now.since(since) >= timeout
+    }
+
+    /// The idle connection whose turn it is to be closed for its age.
+    pub(super) fn elder(&self, now: Now) -> Option<Key> {
+        if !self.elders || now < self.next_lifetime_close {
+            return None;
+        }
+        let idle = self.idle.iter(&self.servers);
+        let old = idle.filter_map(|(key, server)| Some((server.expires_at?, key)));
+        let old = old.filter(|(at, _)| now >= *at);
+        old.min_by_key(|(at, _)| *at).map(|(_, key)| key)
+    }
+
+    /// Whether a connection that is too old is kept until another one stands: the pool has
+    /// no more than its minimum, and room for one more.
+    fn awaits_successor(&self) -> bool {
+        let settings = &self.settings;
+        // A permit that was asked for and has not come is not there.
+        let permit = !settings.limited || self.permits > 0 || self.requested == 0;
+        let room = self.counts.all() < settings.pool_size && permit;
+        self.counts.connected() <= settings.min_pool_size && (room || self.counts.connecting > 0)
+    }
+
+    /// Closes the idle connection whose age demands it, unless its successor is to come
+    /// first.
+    pub(super) fn retire(&mut self, now: Now) {
+        if now < self.next_lifetime_close {
+            return;
+        }
+        let Some(key) = self.elder(now) else {
+            self.elders = false;
+            return;
+        };
+        if self.awaits_successor() || !self.may_expire(now) {
+            return;
+        }
+        self.idle.unlink(&mut self.servers, key);
+        self.close(key, CloseReason::LifetimeOver);
+        self.arm(self.next_lifetime_close);
     }
 
     /// Two connections are never closed for their age within `server_lifetime / pool_size`.
@@ -82,6 +120,8 @@ impl Core {
             return;
         };
         let old = server.expires_at.map(|at| at.max(self.next_lifetime_close));
+        // What awaits its successor is looked at whenever a connection comes or goes.
+        let old = old.filter(|at| now < *at || !self.awaits_successor());
         let timeout = self.settings.server_idle_timeout;
         let spare = self.counts.connected() > self.settings.min_pool_size;
         let idle = (timeout > Duration::ZERO && spare).then(|| since.after(timeout));

@@ -96,6 +96,7 @@ async fn connection() -> (Line, Conn, DuplexStream) {
         quiet: Arc::clone(line.quiet()),
         owes_reset: false,
         cancels: None,
+        lease: Lease::new(None),
         outcome: Released::Clean,
     };
     (line, conn, server.await.unwrap())
@@ -119,6 +120,33 @@ async fn the_verdict_is_about_what_the_driver_has_not_sent_yet_too() {
         line.clean(&without_reset, &mut conn).await,
         Err(CloseReason::QueryInFlight)
     );
+}
+
+/// A network that takes no more, between two of the session's queries: all that the tap has
+/// seen is answered, and there is more to come.
+#[tokio::test(start_paused = true)]
+async fn what_the_network_has_not_taken_is_waited_for() {
+    let (mut line, mut conn, mut far) = connection().await;
+    // As long as the pipe holds.
+    let long = " ".repeat(4096 - 6);
+    for query in [&long, "SELECT pg_sleep(60)"] {
+        let query = conn.client.batch_execute(query);
+        assert!(query.now_or_never().is_none());
+    }
+    assert!(line.drive().now_or_never().is_none());
+    let answer = [b'I', 0, 0, 0, 4, b'Z', 0, 0, 0, 5, b'I'];
+    far.write_all(&answer).await.unwrap();
+    assert!(line.drive().now_or_never().is_none());
+    assert_eq!((conn.left(), conn.wire.is_blocked()), (Left::Nothing, true));
+    let config = without_reset();
+    assert_eq!(conn.verdict(&config), Verdict::Reusable);
+
+    let taken = async {
+        tokio::task::yield_now().await;
+        far.read_exact(&mut [0; 4096]).await.unwrap();
+    };
+    let (cleaned, ()) = tokio::join!(line.clean(&config, &mut conn), taken);
+    assert_eq!(cleaned, Err(CloseReason::QueryInFlight));
 }
 
 /// `BEGIN; SELECT 1 / 0` as one simple query: the caller has the error, and the word that

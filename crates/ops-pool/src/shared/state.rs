@@ -162,7 +162,7 @@ impl State {
         };
         slot.conn = Some(conn);
         if let Some(held) = slot.holder.take() {
-            self.timings.hold.record_mut(now.since(held.since));
+            self.timings.hold.record_nanos(now.nanos_since(held.since));
         }
         debug_assert_eq!(self.core.check_invariants(), Ok(()));
         None
@@ -176,7 +176,9 @@ impl State {
         caller: Caller,
         now: Now,
     ) -> Option<Box<Conn>> {
-        self.timings.wait.record_mut(now.since(caller.since));
+        self.timings
+            .wait
+            .record_nanos(now.nanos_since(caller.since));
         let slot = self.slots.get_mut(server.index())?;
         slot.holder = Some(Held {
             caller,
@@ -208,7 +210,7 @@ impl State {
         if let Some(slot) = self.slots.get_mut(server.index()) {
             slot.conn = Some(conn);
             if let Some(held) = slot.holder.take() {
-                self.timings.hold.record_mut(now.since(held.since));
+                self.timings.hold.record_nanos(now.nanos_since(held.since));
             }
             if let Some(since) = slot.reset_since.take() {
                 self.timings.reset.record_mut(now.since(since));

@@ -14,7 +14,7 @@ use super::frame::{HEADER, Messages, STARTUP};
 use super::statement;
 use super::tag;
 use super::wire::{Broken, Lookup, Poisoned, Wire};
-use requests::{Request, Requests};
+use requests::{FailedCopy, Request, Requests};
 
 /// The longest `Parse` that is looked into for a lookup: the driver's own are shorter.
 const LONGEST_LOOKUP: usize = 1024;
@@ -27,17 +27,6 @@ enum Open {
     Nothing,
     Upkeep,
     Batch,
-}
-
-/// How a `COPY` stands that failed before the driver had ended it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FailedCopy {
-    Nothing,
-    /// The error is here.
-    Heard,
-    /// The server had not skipped the `Sync` that was sent with the statement, and has
-    /// answered it. The one that the driver is about to send is one too many.
-    Over,
 }
 
 /// What of a message of the server's is read.

@@ -146,6 +146,7 @@ impl Wire {
 
     /// The transaction status by the server's last word.
     #[must_use]
+    #[inline]
     pub fn status(&self) -> TransactionStatus {
         match self.status.load(Ordering::Acquire) {
             b'I' => TransactionStatus::Idle,
@@ -161,6 +162,7 @@ impl Wire {
     /// the `ReadyForQuery` after an error is missing, nor a reset of the pool's: nothing of
     /// the session's runs for those.
     #[must_use]
+    #[inline]
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Acquire)
     }
@@ -207,12 +209,14 @@ impl Wire {
     }
 
     /// What goes out from now on is a caller's.
+    #[inline]
     pub(crate) fn lend(&self) {
         self.told.store(false, Ordering::Relaxed);
         self.lent.store(true, Ordering::Release);
     }
 
     /// What goes out from now on is the pool's.
+    #[inline]
     pub(crate) fn take_back(&self) {
         self.lent.store(false, Ordering::Release);
     }
@@ -228,6 +232,7 @@ impl Wire {
     }
 
     /// Whether the server has said that a request failed, and not yet that it is over.
+    #[inline]
     pub(crate) fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Acquire)
     }
@@ -236,6 +241,7 @@ impl Wire {
     /// perhaps before the server had skipped the `Sync` that was sent with the statement. A
     /// simple query settles it: where its answer is not what comes, the tap breaks the
     /// connection.
+    #[inline]
     pub(crate) fn is_in_doubt(&self) -> bool {
         self.in_doubt.load(Ordering::Acquire)
     }
@@ -257,6 +263,7 @@ impl Wire {
     }
 
     /// Whether the driver may have more to send than has gone through the tap.
+    #[inline]
     pub(crate) fn is_blocked(&self) -> bool {
         self.blocked.load(Ordering::Acquire)
     }
@@ -330,6 +337,7 @@ impl Wire {
     }
 
     /// How many resets in front the server has not answered.
+    #[inline]
     pub(crate) fn resets(&self) -> u32 {
         self.resets.unanswered.load(Ordering::Acquire)
     }

@@ -10,7 +10,7 @@ use ops_core::database::{ConnectInfo, Engine, Host};
 use ops_core::{ErrorKind, Report, Retry};
 use ops_pool::{Acquire, AcquireError, CloseReason, Released, SessionPool};
 
-use crate::server::{Fake, Reset};
+use crate::server::{Fake, Login, Reset};
 use crate::{all_of, over, settle};
 
 #[tokio::test(start_paused = true)]
@@ -217,6 +217,31 @@ async fn old_connections_are_closed_and_used_no_more() {
         session.release().await,
         Released::Closed(CloseReason::LifetimeOver)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_minimum_an_old_connection_goes_once_its_successor_stands() {
+    let fake = Fake::new();
+    let pool = over(&fake)
+        .pool_size(2)
+        .min_pool_size(1)
+        .server_lifetime(Duration::from_secs(100))
+        .build()
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    fake.set_login(Login::Fails(ErrorKind::Unavailable));
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    assert!(fake.attempts() > 2, "{} attempts", fake.attempts());
+    for _ in 0..3 {
+        let session = pool.acquire().await.unwrap();
+        session.batch_execute("SELECT 1").await.unwrap();
+        assert_eq!(session.release().await, Released::Clean);
+    }
+    assert_eq!((fake.standing(), pool.snapshot().totals.connects), (1, 1));
+    fake.set_login(Login::Works);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!((fake.standing(), fake.most()), (1, 2));
+    assert_eq!(pool.snapshot().totals.connects, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

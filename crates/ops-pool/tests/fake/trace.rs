@@ -55,6 +55,8 @@ async fn a_wait_is_a_span_and_what_needs_no_wait_is_none() {
     let spans = Spans::default();
     let subscriber = tracing_subscriber::registry().with(spans.clone());
     let _guard = tracing::subscriber::set_default(subscriber);
+    // Tests beside this one may have been there first, and found nobody interested.
+    tracing::callsite::rebuild_interest_cache();
     let pool = over(&Fake::new()).pool_size(1).build().unwrap();
     // Waits for the first connection.
     drop(pool.acquire().await.unwrap());

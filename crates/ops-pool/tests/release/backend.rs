@@ -2,7 +2,7 @@
 //! come over connections of their own.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub(crate) struct Backend {
     reset: Mutex<How>,
     /// How long a request to cancel is under way.
     cancel_takes: Mutex<Duration>,
+    /// Whether nobody hears what becomes of a request to cancel.
+    cancels_vanish: AtomicBool,
     /// How many requests to cancel have no effect, as those that come too early.
     loses_cancels: AtomicUsize,
     /// How many requests to cancel are under way.
@@ -49,6 +51,7 @@ impl Backend {
         Arc::new(Self {
             reset: Mutex::new(How::Works),
             cancel_takes: Mutex::new(Duration::ZERO),
+            cancels_vanish: AtomicBool::new(false),
             loses_cancels: AtomicUsize::new(0),
             canceling: AtomicUsize::new(0),
             endangered: Mutex::new(Vec::new()),
@@ -66,6 +69,10 @@ impl Backend {
 
     pub(crate) fn set_cancel_takes(&self, time: Duration) {
         *self.cancel_takes.lock().unwrap() = time;
+    }
+
+    pub(crate) fn set_cancels_vanish(&self, vanish: bool) {
+        self.cancels_vanish.store(vanish, Ordering::SeqCst);
     }
 
     pub(crate) fn lose_cancels(&self, count: usize) {
@@ -144,6 +151,9 @@ impl Connect for ToBackend {
         tokio::spawn(Arc::clone(&self.0).pass_on(far));
         let sent = token.cancel_query_raw(&mut near, NoTls).await;
         sent.map_err(|err| Error::new(ErrorKind::Unavailable, "canceling").with_source(err))?;
+        if self.0.cancels_vanish.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, "who knows"));
+        }
         let _ = near.read_u8().await;
         Ok(())
     }

@@ -110,9 +110,8 @@ async fn a_real_session_counts_what_its_caller_does() {
             .await
             .unwrap();
         let slept = server.counts();
-        let least = Duration::from_millis(50);
-        assert!(slept.query_time >= after.query_time + least);
-        assert!(slept.transaction_time >= after.transaction_time + least);
+        assert!(slept.query_time > after.query_time);
+        assert!(slept.transaction_time > after.transaction_time);
 
         let sink = session.copy_in("COPY goods FROM STDIN").await.unwrap();
         let mut sink = Box::pin(sink);

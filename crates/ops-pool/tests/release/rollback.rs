@@ -121,6 +121,22 @@ async fn where_each_request_to_cancel_is_lost_the_connection_is_closed() {
     assert!((4..8).contains(&sent), "{sent}");
 }
 
+/// It may still arrive, and hit whatever the connection runs then.
+#[tokio::test(start_paused = true)]
+async fn a_request_to_cancel_that_fails_closes_the_connection() {
+    let backend = Backend::new();
+    let pool = pool(&backend);
+    backend.set_cancel_takes(Duration::from_millis(50));
+    backend.set_cancels_vanish(true);
+    let session = pool.acquire().await.unwrap();
+    abandon(&session, "SLEEP 10").await;
+    let closed = Released::Closed(CloseReason::QueryInFlight);
+    assert_eq!(session.release().await, closed);
+    let next = pool.acquire().await.unwrap();
+    next.batch_execute("SLEEP 100").await.unwrap();
+    assert_eq!(backend.connects(), 2);
+}
+
 /// Whenever the query ends, before, while and after a request is sent or sent again.
 #[tokio::test(start_paused = true)]
 async fn nothing_begins_while_a_request_to_cancel_is_under_way() {

@@ -32,7 +32,7 @@ impl ObjectLock for S3Store {
         let mode = match retention.mode() {
             Some(ObjectLockRetentionMode::Compliance) => Ok(RetentionMode::Compliance),
             Some(ObjectLockRetentionMode::Governance) => Ok(RetentionMode::Governance),
-            _ => Err(decode("the store named an unknown mode of retention")),
+            _ => Err(decode("the `Mode` of the retention is unknown")),
         };
         let retention = until.and_then(|until| Ok(Retention { mode: mode?, until }));
         retention.map(Some).map_err(|err| operation.decorate(err))

@@ -170,10 +170,10 @@ impl Listing {
             Ok((key, answer.next_version_id_marker().map(ToOwned::to_owned)))
         });
         match next.transpose()? {
-            None => Err(decode("the listing goes on without saying where")),
-            Some(next) if self.position.as_ref() == Some(&next) => {
-                Err(decode("the listing does not move on"))
-            }
+            None => Err(decode("the listing goes on and lacks `NextKeyMarker`")),
+            Some(next) if self.position.as_ref() == Some(&next) => Err(decode(
+                "the listing does not move on: `NextKeyMarker` is that of before",
+            )),
             Some(next) => {
                 self.position = Some(next);
                 Ok(())

@@ -6,7 +6,6 @@ use std::time::Duration;
 use aws_sdk_s3::primitives::ByteStream as SdkStream;
 use bytes::Bytes;
 use ops_core::Result;
-use ops_core::object_store::ETag;
 
 use super::body::Source;
 use crate::error::{broken_body, decode, version_conflict};
@@ -99,14 +98,15 @@ impl RangeReader {
             last: self.left.end - 1,
         };
         let answer = self.source.request(Some(wanted.header())).await?;
-        let etag = answer.e_tag().map(ETag::new);
-        if etag != self.source.etag {
+        if answer.etag() != self.source.etag {
             return Err(version_conflict());
         }
         let start = format!("bytes {}-", self.left.start);
         match answer.content_range() {
-            Some(range) if range.starts_with(&start) => Ok(answer.body),
-            _ => Err(decode("the store sent another range than was asked for")),
+            Some(range) if range.starts_with(&start) => Ok(answer.into_body()),
+            _ => Err(decode(
+                "`Content-Range` is another range than was asked for",
+            )),
         }
     }
 }

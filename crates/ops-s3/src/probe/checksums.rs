@@ -102,6 +102,18 @@ impl Probe {
         if self.record(tried, &etag_is_md5, Expected::Success)? && self.report.profile.etag_is_md5 {
             self.report.profile.part_checksum = kind;
         }
+        self.signed_parts().await
+    }
+
+    async fn signed_parts(&mut self) -> Result<()> {
+        let key = self.scratch.key();
+        let right = self.requests.signed_part(&key, &CONTENT).await;
+        let takes = self.record("UploadPart, signed", &right, Expected::Success)?;
+        let key = self.scratch.key();
+        let wrong = self.requests.signed_part(&key, b"something else").await;
+        let tried = "UploadPart, signed for something else";
+        let refuses = self.record(tried, &wrong, Expected::Refusal)?;
+        self.report.profile.verifies_signed_parts = takes && refuses;
         Ok(())
     }
 }

@@ -11,15 +11,16 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use ops_core::object_store::{Checksum, ETag};
 use ops_core::{Error, ErrorKind, Result};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::CONTENT;
 use crate::condition::etag_header;
+use crate::copy::source_of;
 use crate::digest::{self, ChecksumHeaders};
 use crate::list::decode_key;
 use crate::operation::Operation;
 use crate::profile::{ChecksumKind, EtagForm};
 use crate::store::Shared;
+use crate::trace::Payload;
 
 /// When a write may happen.
 #[derive(Clone, Copy)]
@@ -134,8 +135,7 @@ impl Requests {
     }
 
     fn source(&self, key: &str) -> String {
-        let path = format!("{}/{key}", self.shared.bucket);
-        utf8_percent_encode(&path, NON_ALPHANUMERIC).to_string()
+        source_of(&self.shared.bucket, key)
     }
 
     /// An upload of one part, completed under a condition.
@@ -154,7 +154,7 @@ impl Requests {
         completed
     }
 
-    async fn begin(&self, key: &str, kind: ChecksumKind, whole: bool) -> Result<String> {
+    pub(super) async fn begin(&self, key: &str, kind: ChecksumKind, whole: bool) -> Result<String> {
         let algorithm = match kind {
             ChecksumKind::Crc32c => Some(ChecksumAlgorithm::Crc32C),
             ChecksumKind::Sha256 => Some(ChecksumAlgorithm::Sha256),
@@ -185,7 +185,7 @@ impl Requests {
     ) -> Result<Written> {
         let sum = digest::of(kind, &CONTENT);
         let sums = ChecksumHeaders::new(sum.as_ref());
-        let part = self.part(key, id, sum).await?;
+        let part = self.part(key, id, (1, CONTENT), sum).await?;
         let etag = part.etag.map(|etag| etag_header(&etag, EtagForm::Quoted));
         let part = CompletedPart::builder()
             .part_number(1)
@@ -212,7 +212,14 @@ impl Requests {
         })
     }
 
-    async fn part(&self, key: &str, id: &str, checksum: Option<Checksum>) -> Result<Written> {
+    /// Sends a part: its number and its content.
+    pub(super) async fn part(
+        &self,
+        key: &str,
+        id: &str,
+        (number, data): (i32, Bytes),
+        checksum: Option<Checksum>,
+    ) -> Result<Written> {
         let sums = ChecksumHeaders::new(checksum.as_ref());
         let request = self
             .shared
@@ -221,8 +228,8 @@ impl Requests {
             .bucket(&self.shared.bucket)
             .key(key)
             .upload_id(id)
-            .part_number(1)
-            .body(SdkStream::new(SdkBody::from(CONTENT)))
+            .part_number(number)
+            .body(SdkStream::new(SdkBody::from(data)))
             .set_checksum_crc32_c(sums.crc32c)
             .set_checksum_sha256(sums.sha256)
             .set_content_md5(sums.content_md5);
@@ -233,6 +240,25 @@ impl Requests {
         })
     }
 
+    /// Makes an object of parts with these `ETag`s.
+    pub(super) async fn complete(&self, key: &str, id: &str, etags: Vec<ETag>) -> Result<()> {
+        let parts = etags.iter().zip(1..).map(|(etag, number)| {
+            let etag = etag_header(etag, EtagForm::Quoted);
+            let part = CompletedPart::builder().part_number(number).e_tag(etag);
+            part.build()
+        });
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.collect()));
+        let request = self
+            .shared
+            .client
+            .complete_multipart_upload()
+            .bucket(&self.shared.bucket)
+            .key(key)
+            .upload_id(id)
+            .multipart_upload(parts.build());
+        send!(self, request).map(drop)
+    }
+
     /// A part of an upload that is not completed.
     pub(super) async fn lone_part(
         &self,
@@ -241,12 +267,36 @@ impl Requests {
         checksum: Option<Checksum>,
     ) -> Result<Written> {
         let id = self.begin(key, kind, false).await?;
-        let part = self.part(key, &id, checksum).await;
+        let part = self.part(key, &id, (1, CONTENT), checksum).await;
         self.abort(key, &id).await;
         part
     }
 
-    async fn abort(&self, key: &str, id: &str) {
+    /// As [`lone_part`](Self::lone_part), with the hash of `signed` in the signature.
+    pub(super) async fn signed_part(&self, key: &str, signed: &[u8]) -> Result<()> {
+        let Some(Checksum::Sha256(sum)) = digest::of(ChecksumKind::Sha256, signed) else {
+            return Err(Error::new(ErrorKind::Internal, "no SHA-256"));
+        };
+        let id = self.begin(key, ChecksumKind::None, false).await?;
+        let request = self
+            .shared
+            .client
+            .upload_part()
+            .bucket(&self.shared.bucket)
+            .key(key)
+            .upload_id(&id)
+            .part_number(1)
+            .body(SdkStream::new(SdkBody::from(CONTENT)));
+        let payload = Payload::Hashed(digest::sha256_hex(sum));
+        let sent = self
+            .shared
+            .transfer_as(&self.operation, payload, request.send())
+            .await;
+        self.abort(key, &id).await;
+        sent.map(drop)
+    }
+
+    pub(super) async fn abort(&self, key: &str, id: &str) {
         let request = self
             .shared
             .client

@@ -64,6 +64,7 @@ impl Drop for Scratch {
         let folder = self.folder.clone();
         let keys = std::mem::take(&mut self.used);
         runtime.spawn(async move {
+            abandon_uploads(&shared, &operation, &folder).await;
             if let Err(err) = remove(&shared, &operation, &folder, &keys).await {
                 tracing::warn!(
                     error.type = err.kind().as_str(),
@@ -96,6 +97,31 @@ async fn remove(
     // Where the bucket keeps versions, those deletes left marks and kept the content.
     remove_versions(shared, operation, folder).await;
     first_error.map_or(Ok(()), Err)
+}
+
+/// Abandons what was begun, as far as the store can list it.
+async fn abandon_uploads(shared: &Arc<Shared>, operation: &Operation, folder: &str) {
+    let request = shared
+        .client
+        .list_multipart_uploads()
+        .bucket(&shared.bucket)
+        .prefix(folder);
+    let list = shared.call(operation, request.send());
+    let Ok((answer, _)) = list.await else {
+        return;
+    };
+    for upload in answer.uploads() {
+        let request = shared
+            .client
+            .abort_multipart_upload()
+            .bucket(&shared.bucket)
+            .set_key(upload.key().map(ToOwned::to_owned))
+            .set_upload_id(upload.upload_id().map(ToOwned::to_owned));
+        let abort = shared.call(operation, request.send());
+        if abort.await.is_err() {
+            tracing::warn!("an upload of a probe was not abandoned");
+        }
+    }
 }
 
 /// As far as the store can: one without versions refuses the listing.

@@ -9,8 +9,9 @@ use std::time::Duration;
 use aws_smithy_runtime_api::box_error::BoxError;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::pool::Answer;
 
 /// What must arrive while somebody waits for the length of a window.
 const MIN_PROGRESS: usize = 64 * 1024;
@@ -36,7 +37,7 @@ impl StdError for Stalled {}
 ///
 /// Only time counts in which the reader waits: a reader may pause for as long as it likes.
 pub(crate) struct StallGuard {
-    body: Incoming,
+    body: Answer,
     window: Duration,
     waited: Duration,
     progress: usize,
@@ -45,7 +46,7 @@ pub(crate) struct StallGuard {
 }
 
 impl StallGuard {
-    pub(crate) fn new(body: Incoming, window: Duration) -> Self {
+    pub(super) fn new(body: Answer, window: Duration) -> Self {
         Self {
             body,
             window,

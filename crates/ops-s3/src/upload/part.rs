@@ -12,8 +12,10 @@ use ops_core::object_store::{Checksum, ETag};
 use crate::digest::{self, ChecksumHeaders};
 use crate::error::decode;
 use crate::operation::Operation;
+use crate::profile::ChecksumKind;
 use crate::put::acknowledged;
 use crate::store::Shared;
+use crate::trace::Payload;
 
 /// A part that the store has.
 #[derive(Clone, Debug)]
@@ -54,7 +56,7 @@ pub(super) async fn upload(
 ) -> Result<Part> {
     let size_bytes = data.len() as u64;
     let kind = shared.profile.part_checksum;
-    let checksum = digest::of(kind, &data);
+    let (checksum, payload) = sums(&shared, &data);
     let sums = ChecksumHeaders::new(checksum.as_ref());
     let request = shared
         .client
@@ -69,12 +71,12 @@ pub(super) async fn upload(
         .set_content_md5(sums.content_md5);
     // Sending a part again is harmless, and a part that nobody completes is not visible.
     let operation = operation.reading();
-    let sent = shared.transfer(&operation, request.send());
+    let sent = shared.transfer_as(&operation, payload, request.send());
     let (answer, _) = sent.await?;
     let etag = answer
         .e_tag()
         .map(ETag::new)
-        .ok_or_else(|| decode("the store gave a part no ETag"))?;
+        .ok_or_else(|| decode("the answer lacks `ETag`, that of the part"))?;
     let said = digest::of_headers(answer.checksum_crc32_c(), None, answer.checksum_sha256());
     acknowledged(&shared.profile, kind, checksum.as_ref(), said, Some(&etag))?;
     Ok(Part {
@@ -83,4 +85,24 @@ pub(super) async fn upload(
         etag,
         checksum,
     })
+}
+
+/// The checksum that a part is sent with, and how it is signed. It is hashed for a signature
+/// or to MD5, not for both, where the store verifies the signature.
+fn sums(shared: &Shared, data: &[u8]) -> (Option<Checksum>, Payload) {
+    let profile = &shared.profile;
+    if !shared.sign_payload {
+        return (digest::of(profile.part_checksum, data), Payload::Unsigned);
+    }
+    let signed = |sum: &Option<Checksum>| match sum {
+        Some(Checksum::Sha256(sum)) => Payload::Hashed(digest::sha256_hex(*sum)),
+        _ => Payload::Signed,
+    };
+    if profile.part_checksum == ChecksumKind::Md5 && profile.verifies_signed_parts {
+        let sum = digest::of(ChecksumKind::Sha256, data);
+        return (None, signed(&sum));
+    }
+    let checksum = digest::of(profile.part_checksum, data);
+    let payload = signed(&checksum);
+    (checksum, payload)
 }

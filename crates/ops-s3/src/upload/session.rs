@@ -83,7 +83,7 @@ impl Session {
         let (answer, _) = create.await?;
         let id = answer.upload_id().filter(|id| !id.is_empty());
         id.map(ToOwned::to_owned)
-            .ok_or_else(|| decode("the store gave an upload no name"))
+            .ok_or_else(|| decode("the answer lacks `UploadId`"))
     }
 
     /// Whether the store keeps one checksum over the whole object.

@@ -30,7 +30,9 @@ pub(crate) async fn sweep(
         match next {
             None => return Ok(swept),
             Some(next) if position.as_ref() == Some(&next) => {
-                return Err(decode("the listing of uploads does not move on"));
+                return Err(decode(
+                    "the listing of uploads does not move on: `NextKeyMarker` is that of before",
+                ));
             }
             Some(next) => position = Some(next),
         }
@@ -63,7 +65,7 @@ async fn page(
         let (Some(key), Some(id), Some(Ok(begun))) = (upload.key(), upload.upload_id(), begun)
         else {
             return Err(decode(
-                "the store listed an upload without key, name or time",
+                "a listed upload lacks its `Key`, `UploadId` or `Initiated`",
             ));
         };
         if begun < before && key.starts_with(&shared.prefix) {
@@ -76,7 +78,7 @@ async fn page(
     match (answer.next_key_marker(), answer.next_upload_id_marker()) {
         (Some(key), Some(id)) => Ok((stale, Some((key.to_owned(), id.to_owned())))),
         _ => Err(decode(
-            "the listing of uploads goes on without saying where",
+            "the listing of uploads goes on and lacks `NextKeyMarker`",
         )),
     }
 }

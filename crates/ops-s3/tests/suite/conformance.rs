@@ -11,18 +11,19 @@ use ops_conformance::object_store::ObjectStoreFixture;
 use ops_conformance::{Fixture, Quirk, async_trait};
 use ops_core::{Error, ErrorKind, ObjectStore, Result, Secret};
 use ops_s3::{S3Credentials, S3Store, S3StoreBuilder, StoreProfile};
-use ops_testkit::s3::{Condition, S3Fake, S3Server};
+use ops_testkit::s3::contract::Held;
+use ops_testkit::s3::{Condition, S3Server};
 use tokio::net::TcpStream;
 use url::Url;
 
 /// A store at a server in this process that does all that Amazon's does.
 struct AtFake {
-    server: S3Fake,
+    server: Held,
     store: S3Store,
     abilities: &'static [&'static str],
 }
 
-fn builder(server: &S3Fake) -> S3StoreBuilder {
+fn builder(server: &Held) -> S3StoreBuilder {
     S3Store::builder("bucket")
         .endpoint(server.endpoint())
         .region(server.region())
@@ -33,7 +34,7 @@ fn builder(server: &S3Fake) -> S3StoreBuilder {
 impl AtFake {
     /// Probed, without a prefix.
     async fn probed() -> Self {
-        let server = S3Fake::start().await;
+        let server = Held::start().await;
         server.create_bucket("bucket");
         let store = builder(&server).open().await.unwrap();
         Self {
@@ -48,9 +49,28 @@ impl AtFake {
         }
     }
 
+    /// In a bucket whose objects can be locked.
+    async fn locked() -> Self {
+        let server = Held::start().await;
+        let request = Request::put("/bucket").header("x-amz-bucket-object-lock-enabled", "true");
+        let request = request.body(Bytes::new()).unwrap();
+        assert_eq!(server.client().send(request).await.unwrap().status, 200);
+        Self {
+            store: builder(&server).open().await.unwrap(),
+            server,
+            abilities: &[
+                "as_presign",
+                "as_lifecycle",
+                "as_versions",
+                "as_object_lock",
+                "as_bucket_admin",
+            ],
+        }
+    }
+
     /// With the rules of R2, below a prefix.
     async fn r2() -> Self {
-        let server = S3Fake::start().await;
+        let server = Held::start().await;
         server.create_bucket("bucket");
         server.behave(|it| {
             it.equal_part_sizes = true;
@@ -126,6 +146,21 @@ mod probed {
     use super::AtFake;
 
     ops_conformance::object_store!(AtFake::probed().await);
+}
+
+const ALWAYS_VERSIONED: &str = "a bucket with object lock cannot stop to keep versions";
+const OBJECT_LOCK: &str =
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html";
+
+const LOCKED: &[Quirk] = &[
+    Quirk::skip("O-140", ALWAYS_VERSIONED, OBJECT_LOCK),
+    Quirk::skip("O-147", ALWAYS_VERSIONED, OBJECT_LOCK),
+];
+
+mod locked {
+    use super::{AtFake, LOCKED};
+
+    ops_conformance::object_store!(AtFake::locked().await, quirks: LOCKED);
 }
 
 mod r2 {

@@ -7,8 +7,12 @@
 )]
 
 mod conformance;
+mod copies;
 mod faults;
+mod kills;
+mod locks;
 mod probe;
+mod profiles;
 mod secrets;
 mod support;
 mod tls;

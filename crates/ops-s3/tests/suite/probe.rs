@@ -5,7 +5,8 @@ use std::time::Duration;
 use ops_core::object_store::{ListOptions, PutOptions};
 use ops_core::{ErrorKind, ObjectStore};
 use ops_s3::{ChecksumKind, EtagForm, S3Credentials, S3Store, S3StoreBuilder, StoreProfile};
-use ops_testkit::s3::{Condition, Fault, S3Fake};
+use ops_testkit::s3::contract::Held;
+use ops_testkit::s3::{Condition, Fault};
 
 use crate::support::{Server, error, key, noise, pieces};
 
@@ -48,7 +49,7 @@ async fn abilities_are_found_by_trying_and_nothing_is_left() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_weakness_of_a_store_is_found_out() {
-    let server = S3Fake::start().await;
+    let server = Held::start().await;
     server.create_bucket("bucket");
     let probed = async || at(&server).open().await.unwrap().profile().clone();
     let strong = probed().await;
@@ -74,7 +75,7 @@ async fn each_weakness_of_a_store_is_found_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_refuses_checksums_is_used_with_md5() {
-    let server = S3Fake::start().await;
+    let server = Held::start().await;
     server.create_bucket("bucket");
     server.behave(|it| it.accepts_request_checksums = false);
     let store = at(&server).open().await.unwrap();
@@ -93,7 +94,7 @@ async fn a_store_that_refuses_checksums_is_used_with_md5() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_uploads_that_are_old_and_ours_are_swept() {
-    let server = S3Fake::start().await;
+    let server = Held::start().await;
     server.create_bucket("bucket");
     let begin = async |prefix: &str| {
         let store = at(&server)
@@ -128,7 +129,7 @@ async fn only_uploads_that_are_old_and_ours_are_swept() {
     assert_eq!(server.open_uploads()[0].key, "theirs/big");
 }
 
-fn at(server: &S3Fake) -> S3StoreBuilder {
+fn at(server: &Held) -> S3StoreBuilder {
     S3Store::builder("bucket")
         .endpoint(server.endpoint())
         .allow_http(true)

@@ -19,6 +19,7 @@ mod read;
 mod request;
 mod server;
 mod service;
+mod settings;
 mod stats;
 mod store;
 

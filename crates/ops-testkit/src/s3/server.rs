@@ -6,7 +6,6 @@ mod s3s_fs;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Request;
@@ -139,30 +138,4 @@ impl S3Server {
 #[must_use]
 pub fn python() -> Option<std::path::PathBuf> {
     localstack::find()
-}
-
-/// How long to wait between two looks at a server that starts.
-const LOOK: Duration = Duration::from_millis(50);
-
-/// Waits until a server answers that path. False where its process has ended instead.
-async fn answers(endpoint: &str, path: &str, child: &mut Supervised, timeout: Duration) -> bool {
-    let client = S3Client::new(endpoint, REGION, "", "");
-    let deadline = Instant::now() + timeout;
-    loop {
-        let request = Request::get(path).body(Bytes::new());
-        let request = request.expect("the path is valid");
-        if let Ok(Ok(answer)) = tokio::time::timeout(LOOK * 20, client.send_unsigned(request)).await
-            && answer.status == 200
-        {
-            return true;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{endpoint} does not answer within {timeout:?}: {}",
-            child.stderr_tail()
-        );
-        if tokio::time::timeout(LOOK, child.wait()).await.is_ok() {
-            return false;
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ops_testkit::s3::Fault;
+use ops_testkit::s3::{CAPTURED, Fault};
 use ops_testkit::wait_until;
 
 use crate::kit::{BUCKET, begin, complete, ok, part, refusal, refused, request, send, shop};
@@ -174,7 +174,7 @@ async fn answers_may_be_late_and_slow() {
 async fn requests_are_written_down_as_they_were_sent() {
     let (s3, client) = shop().await;
     let put = [("x-amz-meta-a", "b")];
-    ok(send(&client, "PUT /shop/a%20b", &put, vec![7; 100_000]).await);
+    ok(send(&client, "PUT /shop/a%20b", &put, vec![7; 300_000]).await);
     ok(send(&client, "GET /shop?list-type=2&prefix=a%20", &[], "").await);
     let requests = s3.requests();
     assert_eq!(requests[0].operation, "PutObject");
@@ -185,7 +185,7 @@ async fn requests_are_written_down_as_they_were_sent() {
     assert_eq!(requests[0].header("X-Amz-Meta-A"), Some("b"));
     assert_eq!(
         (requests[0].body_bytes, requests[0].body.len()),
-        (100_000, 64 << 10)
+        (300_000, CAPTURED)
     );
     assert_eq!(
         (requests[0].status, requests[0].faulted),

@@ -21,6 +21,27 @@ const FREE_QUERY: [&str; 8] = [
     "X-Amz-SignedHeaders",
 ];
 
+/// Headers of HTTP, of signatures, and those by which SDKs tell about themselves.
+const FREE_HEADERS: [&str; 17] = [
+    "accept",
+    "accept-encoding",
+    "amz-sdk-invocation-id",
+    "amz-sdk-request",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "date",
+    "expect",
+    "host",
+    "transfer-encoding",
+    "user-agent",
+    "x-amz-content-sha256",
+    "x-amz-date",
+    "x-amz-security-token",
+    "x-amz-user-agent",
+];
+
 pub(super) fn parse(model: &Model) -> Result<Rest, String> {
     let mut operations = Vec::new();
     for (name, operation) in model.operations() {
@@ -28,7 +49,7 @@ pub(super) fn parse(model: &Model) -> Result<Rest, String> {
     }
     let schemas = Schemas::new(model.schemas(true));
     let free = FREE_QUERY.map(ToOwned::to_owned).to_vec();
-    Ok(Rest::new(schemas, operations, Vec::new(), free))
+    Ok(Rest::new(schemas, operations, Vec::new(), free).with_headers(&FREE_HEADERS))
 }
 
 fn read(model: &Model, name: &str, operation: &Value) -> Result<Operation, String> {
@@ -49,6 +70,11 @@ fn read(model: &Model, name: &str, operation: &Value) -> Result<Operation, Strin
             .map_err(|_| format!("{name} has no method"))?,
         route: Route::new(template, |_| None)?,
         parameters: parameters.collect(),
+        further_headers: members()
+            .filter(|member| member.location() == Some("headers"))
+            .map(|member| member.wire_name().to_ascii_lowercase())
+            .chain(checksums(model, operation))
+            .collect(),
         // What is in the body is checked by shape, not by schema alone.
         body: has_body.then(|| Body {
             required: false,
@@ -61,6 +87,19 @@ fn read(model: &Model, name: &str, operation: &Value) -> Result<Operation, Strin
         responses: Vec::new(),
         servers: Vec::new(),
     })
+}
+
+/// The headers of the checksums that an operation takes by a trait of its own. One that it
+/// requires may be an MD5, too, as all were once.
+fn checksums(model: &Model, operation: &Value) -> Vec<String> {
+    let takes = operation.pointer("/httpChecksum/requestAlgorithmMember");
+    let known = takes.and_then(|_| model.shape("ChecksumAlgorithm").get("enum"));
+    let known = known.and_then(Value::as_array).into_iter().flatten();
+    let names = known.filter_map(Value::as_str);
+    let headers = names.map(|name| format!("x-amz-checksum-{}", name.to_ascii_lowercase()));
+    let required = operation.pointer("/httpChecksum/requestChecksumRequired");
+    let md5 = (required == Some(&Value::Bool(true))).then(|| "content-md5".to_owned());
+    headers.chain(md5).collect()
 }
 
 fn parameter(model: &Model, member: Member<'_>, required: bool) -> Option<Parameter> {

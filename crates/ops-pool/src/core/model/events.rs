@@ -46,9 +46,11 @@ impl Model {
     }
 
     pub(super) fn release(&mut self, server: ServerId, verdict: Verdict, now: Now) {
-        if self.lent.remove(&server).is_none() {
+        if !self.lent.contains_key(&server) {
             return;
         }
+        let ages_out = self.is_too_old(server, now) && !self.successor_first();
+        self.lent.remove(&server);
         let gone = self.gone.remove(&server);
         let reason = match verdict {
             Verdict::Close(reason) => Some(reason),
@@ -57,6 +59,7 @@ impl Model {
         };
         match reason {
             Some(reason) => self.close(server, reason),
+            None if ages_out => self.age_out(server, now),
             None if verdict == Verdict::Reusable => {
                 self.resetting.insert(server, now);
                 self.out.push(Action::Reset(server));

@@ -160,6 +160,7 @@ impl World {
         self.steps += 1;
         let actions: Vec<Action> = self.core.step(event, self.now).collect();
         self.core.check_invariants().unwrap();
+        self.core.check_ages(self.now).unwrap();
         for action in actions {
             self.act(action);
         }
@@ -417,6 +418,9 @@ impl World {
             .is_some_and(|Reverse((at, ..))| *at <= end)
             && self.run_one()
         {}
+        // The outage is over: what is too old has its successor in the making.
+        let replaced = self.core.elder(self.now).is_none() || self.core.counts().connecting > 0;
+        assert!(replaced, "too old and kept");
         assert!(self.waiting.is_empty(), "{:?} wait for ever", self.waiting);
         assert_eq!(self.acquires, self.granted + self.refused + self.canceled);
     }

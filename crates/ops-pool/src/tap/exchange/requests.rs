@@ -35,6 +35,17 @@ pub(super) struct Asked {
     pub(super) counts: bool,
 }
 
+/// How a `COPY` stands that failed before the driver had ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FailedCopy {
+    Nothing,
+    /// The error is here.
+    Heard,
+    /// The server had not skipped the `Sync` that was sent with the statement, and has
+    /// answered it. The one that the driver is about to send is one too many.
+    Over,
+}
+
 /// The requests that are not answered, in the order in which they will be.
 #[derive(Debug, Default)]
 pub(super) struct Requests {

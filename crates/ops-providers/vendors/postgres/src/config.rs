@@ -45,8 +45,17 @@ impl Postgres {
     /// # Errors
     /// `InvalidConfig` with what is wrong, and no value out of the URL.
     pub fn from_url(url: &str) -> Result<Self> {
+        Self::url_builder(url)?.build()
+    }
+
+    /// Describes a server by its connection URL; as [`from_url`](Self::from_url), with more
+    /// to say.
+    ///
+    /// # Errors
+    /// As [`from_url`](Self::from_url).
+    pub fn url_builder(url: &str) -> Result<PostgresBuilder> {
         let (info, options) = parse_with_options(url)?;
-        Self::builder(info).connect_options(options).build()
+        Ok(Self::builder(info).connect_options(options))
     }
 
     /// A server by the environment.

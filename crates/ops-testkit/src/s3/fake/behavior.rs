@@ -49,6 +49,8 @@ pub struct Behavior {
     pub equal_part_sizes: bool,
     /// The least size in bytes of a part that is not the last. Defaults to 5 MiB.
     pub min_part_size: u64,
+    /// The greatest size in bytes of an object that one `CopyObject` takes. Defaults to 5 GiB.
+    pub max_copy_size: u64,
     /// The greatest part number. Defaults to 10 000.
     pub max_parts: i32,
     /// Whether `ListMultipartUploads` is there; 501 where not. Defaults to yes.
@@ -81,6 +83,7 @@ impl Default for Behavior {
             full_object_crc32: true,
             equal_part_sizes: false,
             min_part_size: 5 << 20,
+            max_copy_size: 5 << 30,
             max_parts: 10_000,
             lists_uploads: true,
             copies: true,

@@ -4,7 +4,7 @@ use s3s::dto::{
     ChecksumAlgorithm, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult,
     CopySource, MetadataDirective, TaggingDirective, UploadPartCopyInput, UploadPartCopyOutput,
 };
-use s3s::{S3Response, S3Result, s3_error};
+use s3s::{S3Error, S3Response, S3Result, s3_error};
 
 use super::Backend;
 use super::conditions::{Read, Write, precondition_failed};
@@ -14,9 +14,6 @@ use super::payload::{algorithm, checksum_of, hex, set_checksums};
 use super::read::find;
 use super::store::{Attributes, Bucket, Object, StoredPart, Version, etag, timestamp};
 use s3s::crypto::{Checksum as _, Md5};
-
-/// The greatest object that one copy takes, in bytes.
-const LARGEST_COPY: u64 = 5 << 30;
 
 /// Bucket, key and version of a source.
 type Source<'a> = (&'a str, &'a str, Option<&'a str>);
@@ -66,6 +63,9 @@ impl Backend {
         let from = source(&input.copy_source)?;
         let (version, object) = readable(store.bucket(from.0)?, from, &source_conditions!(input))?;
         let source_version = shown(version);
+        if object.data.len() > behavior.max_copy_size {
+            return Err(too_large(behavior.max_copy_size));
+        }
         let copied = copied(input, from, object)?;
         store.bucket(&input.bucket)?;
 
@@ -146,14 +146,15 @@ impl Backend {
     }
 }
 
+fn too_large(limit: u64) -> S3Error {
+    s3_error!(
+        InvalidRequest,
+        "The specified copy source is larger than the maximum allowable size for a copy source: {limit}"
+    )
+}
+
 /// The object that a copy makes of its source.
 fn copied(input: &CopyObjectInput, from: Source<'_>, object: &Object) -> S3Result<Object> {
-    if object.data.len() > LARGEST_COPY {
-        return Err(s3_error!(
-            InvalidRequest,
-            "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120"
-        ));
-    }
     let replace = input
         .metadata_directive
         .as_ref()

@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
 use super::store::mix;
 
 /// Something that goes wrong with requests that match.
@@ -48,6 +51,7 @@ pub(super) enum Kind {
     ErrorUnder200 {
         code: String,
     },
+    Answer(Box<Canned>),
     Reset,
     ResetUpload {
         after: u64,
@@ -70,6 +74,14 @@ pub(super) enum Kind {
     },
     WrongChecksum,
     WrongEtag,
+}
+
+/// An answer that the test has written.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Canned {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
 }
 
 impl Fault {
@@ -116,6 +128,15 @@ impl Fault {
         Self::new(Kind::ErrorUnder200 {
             code: code.to_owned(),
         })
+    }
+
+    /// This answer and no other. The request is read whole and not applied.
+    pub fn answer(status: StatusCode, headers: HeaderMap, body: impl Into<Bytes>) -> Self {
+        Self::new(Kind::Answer(Box::new(Canned {
+            status,
+            headers,
+            body: body.into(),
+        })))
     }
 
     /// The connection is reset when the head of the request has come. Not applied.

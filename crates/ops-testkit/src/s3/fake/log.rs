@@ -36,7 +36,7 @@ pub struct RecordedRequest {
 }
 
 /// How much is kept of each body, in bytes.
-pub const CAPTURED: usize = 64 << 10;
+pub const CAPTURED: usize = 256 << 10;
 
 impl RecordedRequest {
     /// The value of a header of the request.

@@ -91,6 +91,10 @@ pub(super) fn operation(method: &Method, uri: &Uri, headers: &HeaderMap) -> Stri
             Method::DELETE => "Delete",
             _ => "Get",
         };
+        // The one name that is not made like the others.
+        if (verb, name) == ("Delete", "BucketLifecycleConfiguration") {
+            return "DeleteBucketLifecycle".to_owned();
+        }
         let of = match (name, key.is_some()) {
             ("Tagging" | "Acl", true) => "Object",
             ("Tagging" | "Acl", false) => "Bucket",
@@ -145,11 +149,7 @@ mod tests {
             ("POST", "/b/k?uploads", "CreateMultipartUpload"),
             ("PUT", "/b/k?tagging", "PutObjectTagging"),
             ("GET", "/b?tagging=", "GetBucketTagging"),
-            (
-                "DELETE",
-                "/b?lifecycle",
-                "DeleteBucketLifecycleConfiguration",
-            ),
+            ("DELETE", "/b?lifecycle", "DeleteBucketLifecycle"),
         ] {
             assert_eq!(name(method, uri), expected, "{method} {uri}");
         }

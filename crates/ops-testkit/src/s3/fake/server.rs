@@ -170,6 +170,12 @@ fn instead(fault: Option<&Kind>) -> Option<Response<s3s::Body>> {
             }
             Some(answer)
         }
+        Kind::Answer(canned) => {
+            let mut answer = Response::new(s3s::Body::from(canned.body.clone()));
+            *answer.status_mut() = canned.status;
+            *answer.headers_mut() = canned.headers.clone();
+            Some(answer)
+        }
         Kind::ErrorUnder200 { code } => Some(error(200, code, "a fault of the test")),
         _ => None,
     }

@@ -1,15 +1,14 @@
 //! LocalStack.
 
-use std::hash::{BuildHasher, RandomState};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ops_pg::process::{Io, Program};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::{OnceCell, oneshot};
 
 use super::folder::Folder;
-use super::{Running, S3Server, answers};
+use super::{Running, S3Server};
 use crate::fixture;
 
 /// Where `cargo xtask setup` installs it, below the folder for what is built.
@@ -18,16 +17,8 @@ const FOLDER: &str = "s3/localstack-4.7.0";
 const START_TIMEOUT: Duration = Duration::from_mins(2);
 const ATTEMPTS: usize = 3;
 
-/// Runs the server, and ends it when whoever started us is gone.
-const LAUNCHER: &str = "\
-import os, runpy, shutil, sys, threading
-def watch():
-    sys.stdin.buffer.read()
-    shutil.rmtree(os.environ['HOME'], ignore_errors=True)
-    os._exit(0)
-threading.Thread(target=watch, daemon=True).start()
-runpy.run_module('localstack.runtime.main', run_name='__main__')
-";
+/// Starts the server on a free port, tells its endpoint, and ends it when we are gone.
+const LAUNCHER: &str = include_str!("localstack.py");
 
 /// The server of this process.
 static SHARED: OnceCell<String> = OnceCell::const_new();
@@ -77,11 +68,26 @@ async fn launch(python: &Path) -> (String, Running) {
     let mut said = String::new();
     for _ in 0..ATTEMPTS {
         let folder = Folder::make().expect("a folder can be made");
-        let endpoint = format!("http://127.0.0.1:{}", free_port());
-        let program = program(python, &endpoint, folder.path());
+        let program = Program::new(python)
+            .args(["-c", LAUNCHER])
+            .arg(folder.path())
+            .current_dir(folder.path())
+            .stdin(Io::Piped)
+            .stdout(Io::Piped);
         let mut child = program.spawn().expect("Python starts");
         let alive = child.take_stdin().expect("standard input is piped");
-        if answers(&endpoint, "/_localstack/health", &mut child, START_TIMEOUT).await {
+        let stdout = child.take_stdout().expect("standard output is piped");
+        let mut endpoint = String::new();
+        let mut stdout = BufReader::new(stdout);
+        let line = stdout.read_line(&mut endpoint);
+        let told = tokio::time::timeout(START_TIMEOUT, line).await;
+        assert!(
+            told.is_ok(),
+            "LocalStack does not answer within {START_TIMEOUT:?}: {}",
+            child.stderr_tail()
+        );
+        let endpoint = endpoint.trim().to_owned();
+        if endpoint.starts_with("http://") {
             let running = Running {
                 child,
                 _alive: alive,
@@ -95,22 +101,6 @@ async fn launch(python: &Path) -> (String, Running) {
     panic!("LocalStack ended {ATTEMPTS} times at its start: {said}");
 }
 
-fn program(python: &Path, endpoint: &str, folder: &Path) -> Program {
-    Program::new(python)
-        .args(["-c", LAUNCHER])
-        .current_dir(folder)
-        .stdin(Io::Piped)
-        .env("HOME", folder)
-        .env("FILESYSTEM_ROOT", folder.join("state"))
-        .env("GATEWAY_LISTEN", endpoint.trim_start_matches("http://"))
-        .env("SERVICES", "s3")
-        .env("EAGER_SERVICE_LOADING", "1")
-        .env("S3_SKIP_SIGNATURE_VALIDATION", "0")
-        .env("DISABLE_EVENTS", "1")
-        .env("SKIP_SSL_CERT_DOWNLOAD", "1")
-        .env("SKIP_INFRA_DOWNLOADS", "1")
-}
-
 /// Python with LocalStack: of the folder that the environment names, else of the one that
 /// `cargo xtask setup` made beside what is built.
 pub(super) fn find() -> Option<PathBuf> {
@@ -121,17 +111,4 @@ pub(super) fn find() -> Option<PathBuf> {
     let own = std::env::current_exe().ok()?;
     own.ancestors()
         .find_map(|folder| python(&folder.join(FOLDER)))
-}
-
-/// A port that is free now, from those that neither the kernel gives to clients nor
-/// servers of PostgreSQL take.
-fn free_port() -> u16 {
-    const PORTS: std::ops::Range<u16> = 12_000..20_000;
-    let count = u64::from(PORTS.end - PORTS.start);
-    let first = RandomState::new().hash_one(()) % count;
-    let ports = (0..count).map(|step| (first + step) % count);
-    ports
-        .map(|offset| PORTS.start + u16::try_from(offset).unwrap_or_default())
-        .find(|&port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
-        .expect("one port of thousands is free")
 }

@@ -65,7 +65,7 @@ impl Reading {
             Err(malformed) => self.problem_at(place, malformed.0),
             Ok(pairs) => {
                 let mut after_password = false;
-                for (key, _) in pairs {
+                for (key, value) in pairs {
                     if fate(section, key).is_none() && after_password {
                         // It may be a part of the password.
                         let problem = "what follows the password has an unknown key; put a \
@@ -74,7 +74,8 @@ impl Reading {
                     } else if fate(section, key).is_none() {
                         self.unknown(section, key, place);
                     }
-                    after_password |= key == "password";
+                    // After an empty value the word is itself taken for a value.
+                    after_password |= key == "password" || value.contains("password");
                 }
             }
         }

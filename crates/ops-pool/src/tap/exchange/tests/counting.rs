@@ -102,10 +102,16 @@ fn a_copy_is_one_query_also_where_the_driver_ends_it_for_the_pool() {
     talk.wire.take_back();
     talk.say("fS").hear("EZI");
     has(&mut talk, 2, 2);
+    // The session is given back before the server has asked for the data.
+    talk.wire.lend();
+    talk.say("BES");
+    talk.wire.take_back();
+    talk.hear("2G").say("fS").hear("EZI");
+    has(&mut talk, 3, 3);
     // One that fails before the driver has ended it.
     talk.wire.lend();
     talk.say("BES").hear("2G").hear("E").say("dfS").hear("ZI");
-    has(&mut talk, 3, 3);
+    has(&mut talk, 4, 4);
 }
 
 #[test]

@@ -1,4 +1,8 @@
-//! How a store at Amazon is configured.
+//! How a store at Amazon is configured, and what it sends.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it must")]
+
+mod contract;
 
 use ops_aws::AwsS3;
 use ops_core::{ErrorKind, ObjectStore};

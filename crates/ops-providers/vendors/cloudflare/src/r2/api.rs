@@ -1,6 +1,7 @@
 //! What is sent about buckets over the REST API.
 
 use ops_http::{ApiRequest, Operation, header::HeaderName};
+use ops_s3::S3Operation;
 use serde_json::json;
 
 use super::{Bucket, model};
@@ -35,6 +36,12 @@ ops_http::operations! {
     PUT_LIFECYCLE = Operation::put(
         "r2.buckets.lifecycle.update", "/accounts/{account_id}/r2/buckets/{bucket_name}/lifecycle")
         .serves(&["ObjectStore/Lifecycle"]);
+}
+
+/// What is sent about objects over S3: no more than R2 has abilities for.
+pub fn s3_operations() -> impl Iterator<Item = &'static S3Operation> {
+    let all = ops_s3::OPERATIONS.iter();
+    all.filter(|operation| operation.serves.contains(&"ObjectStore"))
 }
 
 /// It must name the jurisdiction that a bucket was made in.

@@ -108,8 +108,13 @@ async fn call_zone(cloudflare: &Cloudflare, zone: &ZoneId) -> Vec<Option<Error>>
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_is_sent_and_every_answer_is_understood_or_refused_by_name() {
     let description = ops_conformance::description_or_skip!(DESCRIPTION);
-    let coverage = Arc::new(Coverage::new("cloudflare", operations().map(sends)));
+    let sends = operations().map(sends);
+    #[cfg(feature = "r2")]
+    let sends = sends.chain(crate::r2::sends());
+    let coverage = Arc::new(Coverage::new("cloudflare", sends));
     send_all(&coverage, &description).await;
+    #[cfg(feature = "r2")]
+    crate::r2::cover(&coverage).await;
     for operation in operations() {
         for answer in description.answers(operation.id()) {
             answer_with(&coverage, &description, operation, answer).await;

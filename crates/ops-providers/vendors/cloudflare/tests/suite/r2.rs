@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_cloudflare::r2::{CorsRule, Jurisdiction};
+use futures_util::StreamExt as _;
+use ops_cloudflare::r2::{CorsRule, Jurisdiction, api};
 use ops_cloudflare::{Cloudflare, R2, R2Builder};
+use ops_conformance::contract::{Answer, Coverage, Sends};
 use ops_conformance::leak::assert_no_leak;
 use ops_conformance::object_store::ObjectStoreFixture;
 use ops_conformance::{Fixture, async_trait};
 use ops_core::object_store::{BucketAdmin as _, Lifecycle as _, LifecycleRule, ObjectStore};
 use ops_core::object_store::{GetOptions, ObjectKey, PutOptions};
 use ops_core::{Error, ErrorKind};
-use ops_s3::S3Credentials;
+use ops_s3::{S3Credentials, StoreProfile};
+use ops_testkit::s3::contract::{S3Contract, call_everything, call_presigned};
 use ops_testkit::s3::{Condition, S3Fake};
 use serde_json::json;
 
@@ -59,6 +62,103 @@ pub(crate) async fn administer(cloudflare: &Cloudflare) -> Vec<Option<Error>> {
         bucket.set_cors_rules(Vec::new()).await.err(),
         bucket.delete_bucket().await.err(),
     ]
+}
+
+/// What is sent about objects.
+pub(crate) fn sends() -> impl Iterator<Item = Sends> {
+    api::s3_operations().map(|operation| Sends {
+        operation_id: operation.name,
+        method: operation.method,
+        path: operation.path,
+        // R2 has no versions.
+        serves: &["ObjectStore"],
+    })
+}
+
+/// How a bucket is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Known,
+    Probed,
+    /// As one that cannot copy in one piece.
+    CopyInParts,
+}
+
+/// Sends everything about objects, and answers it with all that may be answered.
+pub(crate) async fn cover(coverage: &Coverage) {
+    let Some(contract) = S3Contract::find_or_skip() else {
+        return;
+    };
+    for way in [Way::Known, Way::Probed, Way::CopyInParts] {
+        let at = server().await;
+        let failed = call_objects(&at, way).await;
+        assert!(failed.is_empty(), "{way:?}: {failed:?}");
+        contract.count(coverage, &at);
+    }
+    let at = server().await;
+    let bucket = builder(&at).open().await.unwrap();
+    for request in call_presigned(&bucket).await.unwrap() {
+        coverage.check(contract.description(), &request).unwrap();
+    }
+    let answers = api::s3_operations().flat_map(|operation| {
+        let answers = contract.answers(operation.name).into_iter();
+        answers.map(|answer| (operation.name, answer))
+    });
+    let each = futures_util::stream::iter(answers);
+    each.for_each_concurrent(8, |(operation, answer)| async move {
+        answer_with(operation, &answer).await;
+        coverage.answered(operation).unwrap();
+    })
+    .await;
+}
+
+async fn answer_with(operation: &'static str, answer: &Answer) {
+    let label = format!("{operation} {}", answer.label);
+    let at = server().await;
+    S3Contract::answer_with(&at, operation, answer);
+    let way = match operation {
+        "UploadPartCopy" => Way::CopyInParts,
+        _ if operation.starts_with("GetBucket") => Way::Probed,
+        "GetObjectLockConfiguration" | "ListObjectVersions" => Way::Probed,
+        _ => Way::Known,
+    };
+    let failed = call_objects(&at, way).await;
+    let broken = S3Contract::broken(&at);
+    assert!(!broken.is_empty(), "{label}: never asked");
+    for (call, err) in failed {
+        // What another answer refused, for want of what this one should have made.
+        let follows = err.request_id().is_some_and(|id| !broken.contains(id));
+        let fits = follows || S3Contract::is_fitting(answer, &err);
+        assert!(fits, "{label}: {call}: {err:?}");
+    }
+}
+
+/// Calls everything, with the first error of each call.
+async fn call_objects(at: &S3Fake, way: Way) -> Vec<(&'static str, Error)> {
+    let bucket = builder(at).store(|s3| s3.max_attempts(1).part_bytes(5 << 20));
+    let bucket = match way {
+        Way::Known => bucket,
+        Way::Probed => bucket.probed(),
+        // A known profile would come before the one that is set here.
+        Way::CopyInParts => bucket.probed().store(|s3| {
+            let mut profile = StoreProfile::r2();
+            profile.copy = false;
+            s3.profile(profile)
+        }),
+    };
+    let bucket = match bucket.open().await {
+        Ok(bucket) => bucket,
+        Err(err) => return vec![("open", err)],
+    };
+    let mut failed = call_everything(&bucket).await;
+    if way == Way::Known {
+        let swept = bucket
+            .store()
+            .sweep_uploads(Duration::from_secs(3600))
+            .await;
+        failed.extend(swept.err().map(|err| ("sweep_uploads", err)));
+    }
+    failed
 }
 
 struct AtServer {

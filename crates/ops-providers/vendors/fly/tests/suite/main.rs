@@ -1,0 +1,17 @@
+//! Fly.io as a provider: its behavior, its contract, and what it does with nonsense.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "what a helper cannot do fails the test that called it"
+)]
+
+mod bad_input;
+mod behavior;
+mod cancel;
+mod conformance;
+mod contract;
+mod fake;
+mod gate;
+mod leak;
+mod rollout;
