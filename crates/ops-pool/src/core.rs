@@ -38,6 +38,8 @@ mod model;
 mod model_tests;
 #[cfg(test)]
 mod queue_tests;
+#[cfg(test)]
+mod redis_tests;
 mod serve;
 #[cfg(test)]
 mod simulator_tests;

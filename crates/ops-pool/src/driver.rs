@@ -3,6 +3,8 @@
 
 mod clean;
 mod line;
+#[cfg(test)]
+mod loom_tests;
 mod quiet;
 mod stop;
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! A limit on the connections of several pools together.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use crate::core::Ledger;
 use crate::shared::Shared;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Limits how many connections several pools have together: PgBouncer's
 /// `max_db_connections` for the pools of one database, `max_user_connections` for those
@@ -203,7 +204,7 @@ impl Groups {
 
     /// Asks for as many places as the pool wants.
     pub(crate) fn request(&self, pool: &Arc<Shared>) {
-        self.enlist(pool);
+        self.note(pool);
         for group in &self.0 {
             group.pass_on();
         }
@@ -221,10 +222,17 @@ impl Groups {
         }
     }
 
-    fn enlist(&self, pool: &Arc<Shared>) {
-        let (member, presses) = (Member::of(pool), pool.presses());
+    /// Notes what the pool wants by now.
+    fn note(&self, pool: &Arc<Shared>) {
+        let member = Member::of(pool);
         for group in &self.0 {
-            group.line(|ledger| ledger.enlist(&member, presses));
+            // Asked under the group's lock, so that whoever asks last also notes it last: a
+            // pool whose callers wait must not look content for a moment, in which another
+            // pool would keep what has become idle there.
+            group.line(|ledger| match pool.requested() {
+                0 => ledger.delist(&member),
+                _ => ledger.enlist(&member, pool.presses()),
+            });
         }
     }
 
@@ -237,7 +245,7 @@ impl Groups {
             pool.granted(granted);
         }
         if pool.requested() == 0 {
-            self.delist(pool);
+            self.note(pool);
         }
         granted > 0 || wanted == 0
     }
@@ -252,17 +260,6 @@ impl Groups {
             group.ledger.take(granted);
         }
         granted
-    }
-
-    fn delist(&self, pool: &Arc<Shared>) {
-        let member = Member::of(pool);
-        for group in &self.0 {
-            group.line(|ledger| ledger.delist(&member));
-        }
-        // It may have asked again in the meantime.
-        if pool.requested() > 0 {
-            self.enlist(pool);
-        }
     }
 
     /// Gives places back, in every group.
@@ -285,6 +282,6 @@ impl Groups {
 
     /// The pool wants nothing anymore.
     pub(crate) fn leave(&self, pool: &Arc<Shared>) {
-        self.delist(pool);
+        self.note(pool);
     }
 }

@@ -1,13 +1,14 @@
 //! A session that is put aside.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::session::Session;
 use crate::shared::Shared;
+use crate::sync::{self, Mutex};
 
 /// A session that was put aside as it is, for whoever has this.
 ///
@@ -44,7 +45,7 @@ impl Kept {
             left: Notify::new(),
         });
         let (kept, pool) = (Arc::clone(&place), Arc::clone(shared));
-        shared.runtime().spawn(async move {
+        sync::spawn(shared.runtime(), async move {
             tokio::select! {
                 () = kept.left.notified() => {}
                 () = tokio::time::sleep(limit) => {}

@@ -25,6 +25,7 @@ mod settings;
 mod shared;
 pub mod show;
 mod snapshot;
+mod sync;
 mod tap;
 mod trace;
 

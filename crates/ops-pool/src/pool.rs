@@ -149,7 +149,7 @@ impl SessionPool {
         SessionPoolBuilder::from_connect(connect)
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.handle.0
     }
 

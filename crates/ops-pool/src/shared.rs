@@ -7,13 +7,15 @@
 mod admin;
 mod leak;
 mod show;
+#[cfg(test)]
+mod shuttle_tests;
 mod state;
 mod stats;
 
 use std::fmt;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -32,6 +34,7 @@ use crate::error::{AcquireError, Holder};
 use crate::histogram::TimingsSnapshot;
 use crate::session::Session;
 use crate::snapshot::Snapshot;
+use crate::sync::{self, Mutex, MutexGuard};
 use state::{Deferred, Effect, Reply};
 use stats::Period;
 
@@ -85,10 +88,10 @@ impl Shared {
             settled: Notify::new(),
         });
         shared.config.groups.join(&shared);
-        runtime.spawn(keep_time(Arc::clone(&shared)));
-        runtime.spawn(stats::watch(Arc::clone(&shared)));
+        sync::spawn(runtime, keep_time(Arc::clone(&shared)));
+        sync::spawn(runtime, stats::watch(Arc::clone(&shared)));
         if let Some(threshold) = shared.config.leak_threshold {
-            runtime.spawn(leak::watch(Arc::clone(&shared), threshold));
+            sync::spawn(runtime, leak::watch(Arc::clone(&shared), threshold));
         }
         shared.step(Event::Tick);
         shared
@@ -417,7 +420,7 @@ impl Shared {
                 // A task that is gone has said so, or is about to.
                 Effect::Order(to, order) => drop(to.send(order)),
                 Effect::Connect(server) => {
-                    drop(self.runtime.spawn(driver::run(Arc::clone(self), server)));
+                    sync::spawn(&self.runtime, driver::run(Arc::clone(self), server));
                 }
                 Effect::Close(slot, reason) => {
                     tracing::debug!(reason = reason.as_str(), "closing a connection");

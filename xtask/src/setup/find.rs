@@ -22,8 +22,9 @@ const PROGRAMS: [&str; 8] = [
     "psql",
 ];
 
-/// What tests need beside PostgreSQL: the tools by which anybody can read a backup.
-const TOOLS: [&str; 3] = ["age", "age-keygen", "zstd"];
+/// What tests need beside PostgreSQL: the tools by which anybody can read a backup, and a
+/// server whose sessions are pooled as those of PostgreSQL are.
+const TOOLS: [&str; 4] = ["age", "age-keygen", "redis-server", "zstd"];
 
 /// Users that own throwaway servers when this machine's user is root.
 const USERS: [&str; 2] = ["postgres", "nobody"];

@@ -62,7 +62,7 @@ pub(crate) fn plan(manager: Manager, missing: &[Need]) -> Result<Plan> {
     };
     match manager {
         Manager::Apt { sudo } => {
-            let packages = packages(missing, "postgresql", "python3-venv");
+            let packages = packages(missing, "postgresql", "python3-venv", "redis-server");
             let install = apt(sudo)
                 .args(["install", "--yes", "--no-install-recommends"])
                 .args(packages.iter().copied());
@@ -74,7 +74,7 @@ pub(crate) fn plan(manager: Manager, missing: &[Need]) -> Result<Plan> {
             })
         }
         Manager::Brew => {
-            let packages = packages(missing, "postgresql@17", "python");
+            let packages = packages(missing, "postgresql@17", "python", "redis");
             let install = Cmd::new("brew")
                 .arg("install")
                 .args(packages.iter().copied());
@@ -100,7 +100,12 @@ const APT_NOTE: &str = "\
 note: the server package may create and start a cluster of its own, as the distribution
       decides; it is neither used nor stopped here";
 
-fn packages(missing: &[Need], postgres: &'static str, python: &'static str) -> Vec<&'static str> {
+fn packages(
+    missing: &[Need],
+    postgres: &'static str,
+    python: &'static str,
+    redis: &'static str,
+) -> Vec<&'static str> {
     let mut packages = Vec::new();
     for need in missing {
         let package = match need {
@@ -108,6 +113,7 @@ fn packages(missing: &[Need], postgres: &'static str, python: &'static str) -> V
             Need::Postgres | Need::UnprivilegedUser => postgres,
             Need::Python => python,
             Need::Tool("age-keygen") => "age",
+            Need::Tool("redis-server") => redis,
             Need::Tool(name) => name,
         };
         if !packages.contains(&package) {

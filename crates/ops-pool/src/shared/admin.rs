@@ -15,8 +15,9 @@ use crate::pool::PoolSize;
 impl Shared {
     /// Begins the end: nobody gets a session anymore.
     pub(crate) fn drain(self: &Arc<Self>) {
-        self.stop.store(true, Ordering::Release);
+        // First, so that a connection that is given up for it does not look like a failure.
         self.step(Event::Drain);
+        self.stop.store(true, Ordering::Release);
         self.config.groups.leave(self);
         self.stopping.notify_waiters();
         self.rearm.notify_one();

@@ -111,6 +111,47 @@ async fn acquiring_can_be_dropped_at_every_point() {
     }
 }
 
+/// One who waits is dropped after each number of polls, in each state of the server; those
+/// behind it do not notice.
+#[tokio::test(start_paused = true)]
+async fn acquiring_can_be_dropped_at_every_point_with_others_behind() {
+    for login in [Login::Works, Login::Takes(Duration::from_millis(30))] {
+        for reset in RESETS {
+            for polls in 0..10 {
+                let what = format!("{login:?}, {reset:?}, {polls} polls");
+                let fake = Fake::new();
+                let pool = pool(&fake);
+                let held = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
+                fake.set_login(login);
+                fake.set_reset(reset);
+                let mut leaves = Box::pin(pool.acquire());
+                assert!((&mut leaves).now_or_never().is_none(), "{what}");
+                let mut behind = Vec::new();
+                for _ in 0..4 {
+                    let pool = pool.clone();
+                    let mut call = Box::pin(async move { pool.acquire().await.map(drop) });
+                    assert!((&mut call).now_or_never().is_none(), "{what}");
+                    behind.push(tokio::spawn(call));
+                }
+                let gives_back = async {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    drop(held.0);
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    drop(held.1);
+                };
+                let pause = Duration::from_millis(10);
+                let (left, ()) = tokio::join!(poll_and_drop(leaves, polls, pause), gives_back);
+                drop(left);
+                for call in behind {
+                    let outcome = call.await.unwrap();
+                    assert!(outcome.is_ok(), "{what}: {outcome:?}");
+                }
+                is_whole(&fake, &pool, &what).await;
+            }
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_session_that_had_arrived_at_a_dropped_caller_goes_to_the_next() {
     let fake = Fake::new();
