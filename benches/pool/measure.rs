@@ -54,8 +54,8 @@ impl Stopwatch {
 
 fn cpu_time(whose: ClockId) -> Duration {
     let time = clock_gettime(whose);
-    let whole = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
-    whole + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
+    let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
+    seconds + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Somebody who takes part, and how to have its turn.

@@ -146,7 +146,7 @@ mod tests {
             ..Refusing::default()
         };
         let (mut sender, connection) = handshake(Listening::new(io)).await?;
-        let body = http_body_util::Full::<&[u8]>::from(&[7; 100_000][..]);
+        let body = http_body_util::Full::new(bytes::Bytes::from(vec![7; 100_000]));
         let answer = sender.send_request(Request::put("/a").body(body).unwrap());
         let (answer, _) = tokio::join!(answer, connection);
         Ok(answer?.status())

@@ -18,9 +18,9 @@ impl Zone {
                 .collect()
         };
         let [files, prefixes, tags, hosts] = ["files", "prefixes", "tags", "hosts"].map(names);
-        let named = files.len() + prefixes.len() + tags.len() + hosts.len();
+        let count = files.len() + prefixes.len() + tags.len() + hosts.len();
         let everything = body["purge_everything"] == json!(true);
-        if (named == 0) != everything || named > MOST {
+        if (count == 0) != everything || count > MOST {
             return failure(
                 400,
                 1012,
