@@ -129,9 +129,12 @@ async fn a_probe_that_is_dropped_in_an_upload_abandons_it() {
     server.fault(1, "UploadPart&partNumber=10000", Fault::Silence);
     tokio::select! {
         _ = server.builder().open() => panic!("the probe ended"),
-        () = server.wait_for("partNumber=10000") => {}
+        () = async {
+            server.wait_for("partNumber=10000").await;
+            // Before the probe is dropped, which abandons it.
+            assert_eq!(fake.open_uploads().len(), 1);
+        } => {}
     }
-    assert_eq!(fake.open_uploads().len(), 1);
     let clean = async {
         while !fake.open_uploads().is_empty() || !fake.keys("bucket").is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
