@@ -66,7 +66,7 @@ use crate::close::CloseReason;
 
 /// How long a reset counts as a connection that is about to come free. One that takes
 /// longer must not keep waiters from a new connection.
-const RESET_IS_SOON: Duration = Duration::from_millis(100);
+const RESET_IS_SOON: Duration = Duration::from_millis(10);
 
 /// How long a permit for the successor of a connection that is too old is waited for.
 const PERMIT_IS_SOON: Duration = Duration::from_millis(100);
