@@ -63,6 +63,10 @@ pub enum ErrorKind {
     RestoreFailed,
     /// A throwaway server could not be run.
     Server,
+    /// The WAL is that of another cluster than the archive's.
+    WrongSystem,
+    /// WAL that should be archived is not.
+    WalMissing,
     /// The job was canceled.
     Canceled,
     /// A deadline passed.
