@@ -3,6 +3,7 @@
 mod builder;
 mod selection;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::dump;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Job;
 use crate::keys::{Encryption, Unlock};
+use crate::physical::{self, ClusterRestoreOptions, ClusterRestoreReport, RestoreTarget};
 use crate::report::BackupReport;
 use crate::repository::{BackupId, CatalogueEntry, Repository, SweepReport};
 use crate::restore::{self, RestoreOptions, RestoreReport};
@@ -128,6 +130,34 @@ impl Backup {
                         "the job was canceled",
                     ))
                 })
+        })
+    }
+
+    /// Restores a cluster into a folder, from physical backups and archived WAL: the target
+    /// is resolved to a backup and to WAL before anything is touched, and where recovery has
+    /// ended it is seen to that it was reached. The cluster is then ready to be started.
+    ///
+    /// # Errors
+    /// The job ends with `NotFound`, `NotRecoverable`, `WalMissing`, `WrongKey`, `Integrity`,
+    /// `InvalidInput`, `InvalidConfig`, `TargetNotEmpty`, `TargetUnavailable`, `TargetFull`,
+    /// `ClientMissing`, `Server`, `RecoveryShort`, `Store`, `StoreDenied` or `Timeout`; the
+    /// error says what is in the folder then.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn restore_cluster(
+        &self,
+        target: RestoreTarget,
+        directory: impl Into<PathBuf>,
+        options: ClusterRestoreOptions,
+    ) -> Job<ClusterRestoreReport> {
+        let (inner, directory) = (Arc::clone(&self.0), directory.into());
+        Job::spawn("restore", |events, cancel| async move {
+            let run = physical::restore::run(inner, target, directory, options, events);
+            cancel.run_until_cancelled(run).await.unwrap_or_else(|| {
+                let message = "the job was canceled";
+                Err(Error::new(ErrorKind::Canceled, "restore", message))
+            })
         })
     }
 

@@ -30,6 +30,7 @@ pub use physical::{
     ArchiveInfo, BadPage, FileEntry, FileKind, FrameTable, PackInfo, PageChecks, PhysicalInfo,
     PhysicalKind, TablespaceInfo, WalMethod, WalRange,
 };
+pub use physical::{ClusterRestoreOptions, ClusterRestoreReport, Reached, Recovery, RestoreTarget};
 pub use report::BackupReport;
 pub use repository::{
     BackupId, CatalogueEntry, CompressionInfo, Manifest, ManifestObject, ObjectRole, SourceInfo,

@@ -8,3 +8,4 @@ pub use format::{
     ArchiveInfo, BadPage, FileEntry, FileKind, FrameTable, PackInfo, PageChecks, PhysicalInfo,
     PhysicalKind, TablespaceInfo, WalMethod, WalRange,
 };
+pub use restore::{ClusterRestoreOptions, ClusterRestoreReport, Reached, Recovery, RestoreTarget};

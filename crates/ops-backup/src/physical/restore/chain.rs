@@ -17,8 +17,8 @@ use crate::restore::check_objects;
 /// The longest chain that is followed.
 const MAX_LEVELS: usize = 1000;
 
-/// The largest `backup_label` that is read.
-const MAX_LABEL_BYTES: u64 = 1 << 20;
+/// The largest file that is read into memory.
+const MAX_SMALL_BYTES: u64 = 1 << 20;
 
 /// One backup of a chain.
 #[derive(Clone, Debug)]
@@ -133,15 +133,29 @@ pub(crate) fn broken(operation: &'static str, level: &Level, what: &str) -> Erro
 
 /// Reads the `backup_label` of a backup, which is the first file of its main archive.
 async fn read_label(source: &Source, backup: &OpenBackup, packs: &Arc<Packs>) -> Result<BackupLabel> {
+    let text = read_named(source, backup, packs, "backup_label").await?;
+    BackupLabel::parse(source.operation, &String::from_utf8_lossy(&text))
+}
+
+/// Reads a small file of the main archive of a backup.
+pub(crate) async fn read_file(source: &Source, level: &Level, path: &'static str) -> Result<Vec<u8>> {
+    read_named(source, &level.backup, &level.packs, path).await
+}
+
+async fn read_named(
+    source: &Source,
+    backup: &OpenBackup,
+    packs: &Arc<Packs>,
+    path: &'static str,
+) -> Result<Vec<u8>> {
     let operation = source.operation;
-    let entry = find(source, backup, b"backup_label").await?.ok_or_else(|| {
-        let message = format!("{} has no backup_label", backup.manifest.id);
+    let entry = find(source, backup, path.as_bytes()).await?.ok_or_else(|| {
+        let message = format!("{} has no {path}", backup.manifest.id);
         Error::new(ErrorKind::Integrity, operation, message)
     })?;
     let (source, packs) = (source.clone(), Arc::clone(packs));
-    let text = tokio::task::spawn_blocking(move || read_small(&source, &packs, &entry)).await;
-    let text = text.unwrap_or_else(|source| Err(task_failed(operation, source)))?;
-    BackupLabel::parse(operation, &String::from_utf8_lossy(&text))
+    let read = tokio::task::spawn_blocking(move || read_small(&source, &packs, &entry)).await;
+    read.unwrap_or_else(|source| Err(task_failed(operation, source)))
 }
 
 /// A reading or writing task that panicked.
@@ -153,7 +167,7 @@ pub(crate) fn task_failed(operation: &'static str, source: tokio::task::JoinErro
 fn read_small(source: &Source, packs: &Arc<Packs>, entry: &FileEntry) -> Result<Vec<u8>> {
     let path = String::from_utf8_lossy(&entry.path);
     let mut content = Vec::new();
-    if entry.size > MAX_LABEL_BYTES {
+    if entry.size > MAX_SMALL_BYTES {
         let message = format!("{path} is larger than it may be");
         return Err(Error::new(ErrorKind::Integrity, source.operation, message));
     }
@@ -171,7 +185,7 @@ fn read_small(source: &Source, packs: &Arc<Packs>, entry: &FileEntry) -> Result<
 }
 
 /// The entry of a file of the main archive.
-pub(crate) async fn find(source: &Source, backup: &OpenBackup, path: &'static [u8]) -> Result<Option<FileEntry>> {
+async fn find(source: &Source, backup: &OpenBackup, path: &'static [u8]) -> Result<Option<FileEntry>> {
     let info = backup.manifest.require_physical(source.operation)?;
     let main = info.archives.iter().position(|it| it.tablespace.is_none());
     let take = move |found: &mut Option<FileEntry>, entry: FileEntry| {

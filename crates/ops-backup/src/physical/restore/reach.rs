@@ -155,7 +155,7 @@ impl Stock<'_> {
 
     /// The history of a timeline. One that is missing, of a timeline that WAL is archived
     /// of, would let recovery end early.
-    fn history(&self, timeline: Timeline) -> Result<TimelineHistory> {
+    pub(crate) fn history(&self, timeline: Timeline) -> Result<TimelineHistory> {
         let found = self.coverage.histories.iter().find(|it| it.timeline() == timeline);
         if let Some(history) = found {
             return Ok(history.clone());
@@ -298,6 +298,3 @@ fn run_of(
         _ => Some((run.end, run.newest_commit)),
     }
 }
-
-#[cfg(test)]
-mod tests;

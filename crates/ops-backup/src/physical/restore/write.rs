@@ -77,7 +77,7 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.files += other.files;
         self.kept += other.kept;
         self.blocks += other.blocks;
@@ -216,6 +216,7 @@ impl Worker {
         for piece in run.0 {
             if self.is_there(&piece)? {
                 written.kept += 1;
+                self.source.counters.add_in(piece.entry.size);
                 continue;
             }
             if part.is_full_for(&piece.entry) {
