@@ -1,13 +1,11 @@
 //! Replaying WAL in a private server, and seeing to it that the target is reached.
 
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ops_core::{Report, Timestamp};
-use ops_pg::binaries::Binaries;
 use ops_pg::connect::{ConnectOptions, connect};
-use ops_pg::server::{Shutdown, ThrowawayServer, ThrowawayServerBuilder};
+use ops_pg::server::{Shutdown, ThrowawayServer};
 use ops_pg_replication::{Lsn, Timeline, TimelineHistory};
 use tokio_postgres::Client;
 
@@ -49,28 +47,25 @@ const SETTINGS: [(&str, &str); 17] = [
     ("synchronous_commit", "on"),
 ];
 
-/// What a server of this cluster is to be like, with what it must not inherit.
-pub(crate) fn describe(
-    mut builder: ThrowawayServerBuilder,
+/// The settings, on the command line, of a server that recovers this cluster: what it needs
+/// at least, what it must not inherit, where it is to go.
+pub(crate) fn settings(
     control: &ControlData,
     major: u32,
+    aim: &Aim,
+    command: &str,
     extra: &[(String, String)],
-) -> ThrowawayServerBuilder {
-    for (name, value) in SETTINGS {
-        builder = builder.overriding_setting(name, value);
-    }
-    for (name, value) in INHERITED {
-        if exists(name, major) && name != "restore_command" {
-            builder = builder.overriding_setting(name, value);
-        }
-    }
-    for (name, value) in &control.minima {
-        builder = builder.overriding_setting(name, value);
-    }
-    for (name, value) in extra {
-        builder = builder.overriding_setting(name, value);
-    }
-    builder.start_timeout(START_TIMEOUT)
+) -> Vec<(String, String)> {
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let mut all: Vec<_> = SETTINGS.iter().map(own).collect();
+    all.extend(INHERITED.iter().filter(|(name, _)| exists(name, major)).map(own));
+    all.extend(control.minima.iter().cloned());
+    all.extend(extra.iter().cloned());
+    all.extend(aim.settings().iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    all.push(own(&("restore_command", command)));
+    // Where the target is reached the server waits, and is looked at.
+    all.push(own(&("recovery_target_action", "pause")));
+    all
 }
 
 /// Whether a major has a setting: the server does not start with one that it does not know.
@@ -82,17 +77,6 @@ pub(crate) fn exists(name: &str, major: u32) -> bool {
         "trigger_file" => false,
         _ => true,
     }
-}
-
-/// The overriding settings of one recovery.
-pub(crate) fn aim(mut builder: ThrowawayServerBuilder, aim: &Aim, command: &str) -> ThrowawayServerBuilder {
-    for (name, value) in aim.settings() {
-        builder = builder.overriding_setting(name, value);
-    }
-    builder
-        .overriding_setting("restore_command", command)
-        // Where the target is reached the server waits, and is looked at.
-        .overriding_setting("recovery_target_action", "pause")
 }
 
 /// A recovery.
@@ -337,24 +321,9 @@ fn from_micros(micros: i64) -> Timestamp {
     }
 }
 
-/// A server over a data folder that is the caller's.
-pub(crate) async fn over(
-    binaries: &Binaries,
-    folder: PathBuf,
-    data_dir: PathBuf,
-    configure: impl FnOnce(ThrowawayServerBuilder) -> ThrowawayServerBuilder,
-) -> Result<ThrowawayServer> {
-    let builder = ThrowawayServer::builder(binaries.clone(), folder).data_dir(data_dir);
-    let made = configure(builder).create_empty().await;
-    made.map_err(|err| {
-        let message = format!("the private server cannot be made: {}", Report(&err));
-        Error::new(ErrorKind::Server, "restore", message).with_source(err)
-    })
-}
-
 /// Stops a server in order, so that its cluster needs no recovery.
-pub(crate) async fn stop(server: &mut ThrowawayServer) -> Result<()> {
+pub(crate) async fn stop(operation: &'static str, server: &mut ThrowawayServer) -> Result<()> {
     server.stop(Shutdown::Fast).await.map_err(|err| {
-        Error::new(ErrorKind::Server, "restore", "the private server did not stop").with_source(err)
+        Error::new(ErrorKind::Server, operation, "the private server did not stop").with_source(err)
     })
 }

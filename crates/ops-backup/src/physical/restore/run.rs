@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ops_pg::binaries::{Binaries, Major};
 use ops_pg::process::User;
+use ops_pg::server::ThrowawayServer;
 use ops_pg_replication::{SystemId, TimelineHistory};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -182,6 +183,13 @@ impl Prepared {
     }
 }
 
+/// A private server that cannot be made.
+#[cold]
+pub(crate) fn no_server(operation: &'static str, err: ops_core::Error) -> Error {
+    let message = format!("the private server cannot be made: {}", ops_core::Report(&err));
+    Error::new(ErrorKind::Server, operation, message).with_source(err)
+}
+
 /// The user who owns the files of a cluster.
 pub(crate) fn owner(name: Option<&str>) -> Result<Option<User>> {
     User::unprivileged(name).map_err(|err| {
@@ -320,22 +328,23 @@ async fn replay(
 ) -> Result<Reached> {
     let spool = Spool::create(directory, owner.clone())?;
     let folder = server_folder(options.server_folder.as_ref());
-    let configure = |mut builder: ops_pg::server::ThrowawayServerBuilder| {
-        if let Some(owner) = &options.owner {
-            builder = builder.run_as(owner);
-        }
-        if let Some(superuser) = &options.superuser {
-            builder = builder.superuser(superuser);
-        }
-        let builder = recover::describe(builder, control, prepared.major(), &options.server_settings);
-        recover::aim(builder, &prepared.choice.aim, &spool.command())
-    };
-    let mut server = recover::over(prepared.binaries()?, folder, directory.to_owned(), configure).await?;
+    let mut builder = ThrowawayServer::builder(prepared.binaries()?.clone(), folder).data_dir(directory);
+    if let Some(owner) = &options.owner {
+        builder = builder.run_as(owner);
+    }
+    if let Some(superuser) = &options.superuser {
+        builder = builder.superuser(superuser);
+    }
+    let (aim, extra) = (&prepared.choice.aim, &options.server_settings);
+    for (name, value) in recover::settings(control, prepared.major(), aim, &spool.command(), extra) {
+        builder = builder.overriding_setting(name, value);
+    }
+    let mut server = builder.create_empty().await.map_err(|err| no_server("restore", err))?;
     let recovery = prepared.recover(inner);
     let (client, mut reached) = recovery.run(&mut server, &spool).await?;
     recovery.promote(&client, &spool, &mut reached).await?;
     drop(client);
-    recover::stop(&mut server).await?;
+    recover::stop("restore", &mut server).await?;
     spool.remove()?;
     Ok(reached)
 }
