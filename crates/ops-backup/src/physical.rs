@@ -2,6 +2,7 @@
 
 pub(crate) mod format;
 mod pages;
+mod server_manifest;
 mod tar;
 
 pub use format::{
