@@ -26,8 +26,9 @@ pub use job::Job;
 pub use keys::{Encryption, EncryptionInfo, Unlock};
 pub use ops_pg_replication::{Lsn, SystemId, Timeline, WalSegmentSize};
 pub use physical::{
-    ArchiveInfo, BadPage, FileEntry, FileKind, FrameTable, PackInfo, PageChecks, PhysicalInfo,
-    PhysicalKind, TablespaceInfo, WalMethod, WalRange,
+    ArchiveInfo, BadPage, BaseBackupReport, BaseBackupRequest, FileEntry, FileKind, FrameTable,
+    FullReason, PackInfo, PageChecks, PagePolicy, PhysicalInfo, PhysicalKind, PhysicalOptions,
+    StoreOutcome, TablespaceInfo, WalMethod, WalRange,
 };
 pub use report::BackupReport;
 pub use repository::{
