@@ -137,6 +137,12 @@ impl Uploaders {
         }
     }
 
+    /// Leaves a store out from now on; fails where it was the last.
+    pub(crate) fn exclude(&self, store: usize, err: Error) -> Result<()> {
+        self.fail(store, err);
+        self.require_one()
+    }
+
     /// Fails where no store is left, with what the first of them failed with.
     fn require_one(&self) -> Result<()> {
         if self.0.iter().any(|slot| !slot.failed()) {

@@ -103,7 +103,9 @@ impl SentMembers {
             paths.extend(piece.into_iter().map(|sent| sent.path));
         }
         paths.sort_unstable();
-        let twice = paths.windows(2).any(|pair| matches!(pair, [a, b] if a == b));
+        let twice = paths
+            .windows(2)
+            .any(|pair| matches!(pair, [a, b] if a == b));
         if twice { Err(Mismatch::Twice) } else { Ok(()) }
     }
 }
@@ -150,13 +152,25 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_too_many_or_differs_is_named() {
-        assert!(matches!(compare(sent(), 5000), Err(Mismatch::Missing(path)) if path == "base/5/5001"));
+        assert!(
+            matches!(compare(sent(), 5000), Err(Mismatch::Missing(path)) if path == "base/5/5001")
+        );
         assert_eq!(compare(sent(), 9999), Err(Mismatch::Unlisted(1)));
         let mut more = sent();
         more.push(b"extra", true, 0, 0);
         assert_eq!(compare(more, u64::MAX), Err(Mismatch::Unlisted(1)));
-        for other in [file("base/5/0", 1, 7), file("base/5/0", 0, 8), ManifestFile { crc32c: None, ..file("base/5/0", 0, 7) }] {
-            assert_eq!(sent().compare(&other), Err(Mismatch::Content("base/5/0".to_owned())));
+        for other in [
+            file("base/5/0", 1, 7),
+            file("base/5/0", 0, 8),
+            ManifestFile {
+                crc32c: None,
+                ..file("base/5/0", 0, 7)
+            },
+        ] {
+            assert_eq!(
+                sent().compare(&other),
+                Err(Mismatch::Content("base/5/0".to_owned()))
+            );
         }
         let mut twice = sent();
         twice.push(b"base", false, 0, 0);
@@ -166,7 +180,11 @@ mod tests {
     #[test]
     fn segments_of_wal_are_known_by_their_names() {
         assert!(is_wal_segment(b"pg_wal/0000000100000000000000AB"));
-        for other in ["pg_wal/00000002.history", "pg_wal/archive_status/0000000100000000000000AB", "x"] {
+        for other in [
+            "pg_wal/00000002.history",
+            "pg_wal/archive_status/0000000100000000000000AB",
+            "x",
+        ] {
             assert!(!is_wal_segment(other.as_bytes()), "{other}");
         }
     }

@@ -175,7 +175,8 @@ impl Cutter {
 
     pub(super) async fn zeros(&mut self, outlet: &mut Outlet, len: usize) -> Result<()> {
         const ZEROS: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
-        self.append(outlet, ZEROS.get(..len).unwrap_or(&ZEROS)).await
+        self.append(outlet, ZEROS.get(..len).unwrap_or(&ZEROS))
+            .await
     }
 
     async fn append(&mut self, outlet: &mut Outlet, mut bytes: &[u8]) -> Result<()> {

@@ -2,8 +2,8 @@
 //! into a comparison with them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use ops_pg_replication::{SystemId, Tablespace};
 
 use super::compare::{SentMembers, is_wal_segment};
@@ -127,11 +127,11 @@ impl Receiver {
     }
 
     /// Takes bytes of the archive.
-    pub(super) async fn data(&mut self, data: Bytes) -> Result<()> {
+    pub(super) async fn data(&mut self, data: &[u8]) -> Result<()> {
         let Some(mut archive) = self.archive.take() else {
             return Err(broken("data of no archive"));
         };
-        let mut rest: &[u8] = &data;
+        let mut rest = data;
         while let Some(piece) = archive.splitter.next(&mut rest).map_err(broken)? {
             match piece {
                 Piece::Member(member) => self.begin_member(&mut archive, member).await?,
@@ -258,12 +258,12 @@ impl Receiver {
     }
 
     /// Takes bytes of the manifest, and compares what it lists with what was sent.
-    pub(super) async fn manifest(&mut self, data: Bytes) -> Result<()> {
+    pub(super) async fn manifest(&mut self, data: &[u8]) -> Result<()> {
         let (sent, Some(reader)) = (&mut self.sent, &mut self.manifest) else {
             return Err(broken("a manifest that did not begin"));
         };
-        reader.feed(&data, |file| sent.compare(&file).map_err(broken))?;
-        let mut rest: &[u8] = &data;
+        reader.feed(data, |file| sent.compare(&file).map_err(broken))?;
+        let mut rest = data;
         while !rest.is_empty() {
             let mut buffer = match self.manifest_buffer.take() {
                 Some(buffer) => buffer,
@@ -282,9 +282,14 @@ impl Receiver {
         Ok(())
     }
 
-    /// The end of the backup: everything must be whole, and be what the manifest says.
-    pub(super) fn finish(mut self) -> Result<Received> {
-        if self.archives.last().is_none_or(|last| last.tablespace.is_some()) {
+    /// The end of the backup: everything must be whole, and be what the manifest says. Tells
+    /// so before the last frame is taken for the last.
+    pub(super) fn finish(mut self, whole: &AtomicBool) -> Result<Received> {
+        if self
+            .archives
+            .last()
+            .is_none_or(|last| last.tablespace.is_some())
+        {
             return Err(broken("the main archive did not come last"));
         }
         let manifest = self.manifest.take();
@@ -297,6 +302,7 @@ impl Receiver {
         if let Some(buffer) = self.manifest_buffer.take() {
             self.send(buffer, Target::ServerManifest)?;
         }
+        whole.store(true, Ordering::Release);
         Ok(Received {
             archives: self.archives,
             tablespaces: self.tablespaces,

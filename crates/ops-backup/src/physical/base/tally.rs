@@ -92,7 +92,10 @@ impl Tally {
     #[cold]
     fn found_bad(&self, page: BadPage) {
         self.bad.fetch_add(1, Ordering::Relaxed);
-        let mut pages = self.bad_pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pages = self
+            .bad_pages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if pages.len() < NAMED {
             pages.push(page);
         }
@@ -105,7 +108,10 @@ impl Tally {
 
     /// What was found, now that every frame has been looked at.
     pub(super) fn result(&self) -> PageChecks {
-        let mut pages = self.bad_pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pages = self
+            .bad_pages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut bad_pages = std::mem::take(&mut *pages);
         bad_pages.sort_by(|a, b| (&a.path, a.block).cmp(&(&b.path, b.block)));
         PageChecks::Checked {
