@@ -16,7 +16,10 @@ use crate::dump;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Job;
 use crate::keys::{Encryption, Unlock};
-use crate::physical::{self, ClusterRestoreOptions, ClusterRestoreReport, RestoreTarget};
+use crate::physical::{
+    self, BaseBackupReport, BaseBackupRequest, ClusterDrillOptions, ClusterDrillReport,
+    ClusterRestoreOptions, ClusterRestoreReport, PhysicalOptions, RestoreTarget,
+};
 use crate::report::BackupReport;
 use crate::repository::{BackupId, CatalogueEntry, Repository, SweepReport};
 use crate::restore::{self, RestoreOptions, RestoreReport};
@@ -33,12 +36,14 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) frame_bytes: usize,
     pub(crate) queue_depth: usize,
+    pub(crate) buffers: usize,
     pub(crate) max_object_bytes: u64,
     pub(crate) sweep_grace: Duration,
     pub(crate) stall_timeout: Duration,
     pub(crate) lock_wait_timeout: Duration,
     pub(crate) source_check: SourceCheck,
     pub(crate) selection: Selection,
+    pub(crate) physical: PhysicalOptions,
     pub(crate) finder: Finder,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -46,7 +51,10 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) database: Arc<dyn Database>,
+    pub(crate) replication: Arc<dyn Database>,
     pub(crate) repository: Repository,
+    /// Where physical backups are stored a second time.
+    pub(crate) second: Option<Repository>,
     pub(crate) settings: Settings,
 }
 
@@ -74,6 +82,27 @@ impl Backup {
     pub fn dump(&self) -> Job<BackupReport> {
         let inner = Arc::clone(&self.0);
         Job::spawn("dump", |events, cancel| dump::run(inner, events, cancel))
+    }
+
+    /// Takes a base backup: the files of the whole cluster, over the replication protocol.
+    ///
+    /// It is stored in the second store, too, where there is one. A store that fails does
+    /// not end the job while the other goes on: the report says in which stores the backup
+    /// was committed.
+    ///
+    /// # Errors
+    /// The job ends with `InvalidInput`, `Unauthenticated`, `PermissionDenied`,
+    /// `SourceSettings`, `SourceBusy`, `SourceUnavailable`, `SourceLost`, `SourceChanged`,
+    /// `Archive`, `DamagedPages`, `WalMissing`, `StoreFull`, `StoreDenied`, `Store`,
+    /// `Fenced` or `Timeout`. Nothing is listed then.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn base_backup(&self, request: BaseBackupRequest) -> Job<BaseBackupReport> {
+        let inner = Arc::clone(&self.0);
+        Job::spawn("base_backup", |events, cancel| {
+            physical::base_backup(inner, request, events, cancel)
+        })
     }
 
     /// Loads a backup into a database, which must be empty unless the options say else.
@@ -184,7 +213,47 @@ impl Backup {
         Ok(self.catalogue().await?.pop())
     }
 
-    /// The stored results of a backup's drills, oldest first.
+    /// Proves a physical backup and the WAL that leads from it to a target: restores them
+    /// into a throwaway server of the same major, compares the files with the server's
+    /// manifest (`pg_verifybackup`), recovers, asks the caller's questions, looks at every
+    /// table and index (`pg_amcheck`) and at every page's checksum (`pg_checksums`), measures
+    /// the time, and stores the result beside the backup.
+    ///
+    /// A copy that is not sound is a report with [`ClusterDrillReport::passed`] false, not
+    /// an error.
+    ///
+    /// # Errors
+    /// As [`restore_cluster`](Self::restore_cluster).
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn drill_cluster(
+        &self,
+        target: RestoreTarget,
+        options: ClusterDrillOptions,
+    ) -> Job<ClusterDrillReport> {
+        let inner = Arc::clone(&self.0);
+        Job::spawn("drill", |events, cancel| async move {
+            let run = physical::drill::run(inner, target, options, events);
+            cancel.run_until_cancelled(run).await.unwrap_or_else(|| {
+                let message = "the job was canceled";
+                Err(Error::new(ErrorKind::Canceled, "drill", message))
+            })
+        })
+    }
+
+    /// The stored results of a physical backup's drills, oldest first.
+    ///
+    /// # Errors
+    /// `Store`, `StoreDenied`; `Integrity` for a result that cannot be read.
+    ///
+    /// # Cancel safety
+    /// Reading changes nothing.
+    pub async fn cluster_drills(&self, id: &BackupId) -> Result<Vec<ClusterDrillReport>> {
+        physical::drill::stored(&self.0.repository, id).await
+    }
+
+    /// The stored results of a dump's drills, oldest first.
     ///
     /// # Errors
     /// `Store`, `StoreDenied`; `Integrity` for a result that cannot be read.

@@ -27,10 +27,12 @@ pub use job::Job;
 pub use keys::{Encryption, EncryptionInfo, Unlock};
 pub use ops_pg_replication::{Lsn, SystemId, Timeline, WalSegmentSize};
 pub use physical::{
-    ArchiveInfo, BadPage, FileEntry, FileKind, FrameTable, PackInfo, PageChecks, PhysicalInfo,
-    PhysicalKind, TablespaceInfo, WalMethod, WalRange,
+    ClusterDrillOptions, ClusterDrillReport, ClusterRestoreOptions, ClusterRestoreReport, DrillLevel,
+    Reached, Recovery, RestoreTarget,
+    ArchiveInfo, BadPage, BaseBackupReport, BaseBackupRequest, FileEntry, FileKind, FrameTable,
+    FullReason, PackInfo, PageChecks, PagePolicy, PhysicalInfo, PhysicalKind, PhysicalOptions,
+    StoreOutcome, TablespaceInfo, WalMethod, WalRange,
 };
-pub use physical::{ClusterRestoreOptions, ClusterRestoreReport, Reached, Recovery, RestoreTarget};
 pub use report::BackupReport;
 pub use repository::{
     BackupId, CatalogueEntry, CompressionInfo, Manifest, ManifestObject, ObjectRole, SourceInfo,

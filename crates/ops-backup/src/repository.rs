@@ -34,4 +34,4 @@ pub use sweep::SweepReport;
 pub(crate) use catalogue::{OpenBackup, Repository};
 pub(crate) use layout::Layout;
 pub(crate) use lease::Lease;
-pub(crate) use manifest::{DUMP, FORMAT};
+pub(crate) use manifest::{DUMP, FORMAT, PHYSICAL, PHYSICAL_FORMAT};

@@ -30,6 +30,7 @@ use ops_pg_replication::{Lsn, SystemId, Timeline, WalSegmentSize};
 
 use crate::repository::BackupId;
 
+pub(crate) use file::unhex;
 pub use file::{FileEntry, FileKind};
 pub use pages::{BadPage, PageChecks};
 
