@@ -14,7 +14,7 @@ mod objects;
 mod open;
 mod seal;
 
-pub(crate) use compress::{Block, CompressorSettings, Compressors, Frame, Frames};
+pub(crate) use compress::{Block, CompressorSettings, Compressors, Frames};
 pub(crate) use objects::{StoredObject, Uploaders, upload};
 pub(crate) use open::{Opened, cause_of, open_object, read_small};
 pub(crate) use seal::{Sealer, seal_small};

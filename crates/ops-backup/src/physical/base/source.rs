@@ -177,6 +177,9 @@ pub(super) async fn begin(
         .with_label(label)
         .with_checkpoint(checkpoint)
         .with_wal(request.wal == WalMethod::Included)
+        // The links themselves are sent instead: what is restored elsewhere has other links
+        // then, and every file is still as the server's manifest says.
+        .with_tablespace_map(false)
         .with_incremental(incremental)
         .with_start_timeout(inner.settings.physical.start_timeout)
         .with_end_timeout(inner.settings.stall_timeout);

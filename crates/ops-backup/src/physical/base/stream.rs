@@ -1,7 +1,7 @@
 //! One base backup on its way from the server into the stores.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use ops_pg_replication::{BackupEnd, BackupEvent, BaseBackup, Notice};
 use tokio::sync::mpsc;
