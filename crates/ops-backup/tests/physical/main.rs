@@ -8,6 +8,7 @@
 )]
 
 mod base;
+mod restore;
 mod support;
 
 #[path = "../suite/support.rs"]
