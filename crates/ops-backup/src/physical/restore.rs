@@ -7,6 +7,7 @@ mod end;
 mod files;
 mod label;
 mod lines;
+mod manifest;
 mod options;
 mod outline;
 mod packs;

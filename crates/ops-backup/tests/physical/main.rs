@@ -8,6 +8,7 @@
 )]
 
 mod base;
+mod chain;
 mod restore;
 mod support;
 

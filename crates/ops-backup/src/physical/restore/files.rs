@@ -14,7 +14,7 @@ use super::outline::{Outline, PathKey, path_key};
 use super::ranged::Source;
 use super::settings::{AUTO_CONF, without_inherited};
 use super::write::{Written, write_level};
-use super::{chain, control, label};
+use super::{chain, control, label, manifest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::ObjectRole;
 
@@ -249,12 +249,17 @@ impl FilePlan {
         Ok(dropped)
     }
 
-    /// Puts the server's own manifest beside the files, for `pg_verifybackup`. That of an
-    /// incremental backup is not one of the reconstructed files.
+    /// Puts a manifest beside the files, for `pg_verifybackup`: the server's own, byte for
+    /// byte, or one of the files that were reconstructed.
     async fn write_manifest(&self, source: &Source) -> Result<()> {
-        let name = Path::new("backup_manifest");
-        let [level] = self.levels.as_slice() else {
-            return Ok(());
+        let name = Path::new(manifest::NAME);
+        let level = match self.levels.as_slice() {
+            [level] => level,
+            [.., newest] => {
+                let file = self.directory.write(name, 0o600, b"")?;
+                return manifest::write(source, newest, &self.directory.path, file).await;
+            }
+            [] => return Ok(()),
         };
         let role = ObjectRole::BackupManifest;
         let Some(object) = level.backup.manifest.objects_of(role).next() else {

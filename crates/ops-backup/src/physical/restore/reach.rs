@@ -174,7 +174,8 @@ impl Stock<'_> {
     fn candidates(&self, history: &TimelineHistory, named: Option<&BackupId>) -> Vec<Candidate<'_>> {
         let system_id = self.system_id();
         let candidate = |manifest: &&'_ Manifest| named.is_none_or(|id| manifest.id == *id);
-        self.backups
+        let mut candidates: Vec<_> = self
+            .backups
             .iter()
             .filter(|manifest| candidate(manifest))
             .filter_map(|manifest| {
@@ -187,7 +188,10 @@ impl Stock<'_> {
                     reach,
                 })
             })
-            .collect()
+            .collect();
+        // Ids tell seconds apart, and a small backup takes less.
+        candidates.sort_by_key(|it| it.info.end_lsn);
+        candidates
     }
 
     /// The newest backup from which recovery stops at a restore point of that name.
