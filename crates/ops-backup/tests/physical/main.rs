@@ -9,6 +9,7 @@
 
 mod base;
 mod chain;
+mod drill;
 mod restore;
 mod support;
 
