@@ -1,297 +1,123 @@
 //! Base backups.
+//!
+//! Facts: PostgreSQL's manual, section "Streaming Replication Protocol", `BASE_BACKUP`; of
+//! 14 for the stream before 15, in which each archive and the manifest is a copy of its own
+//! and archives lack their last two blocks, which the client adds (`pg_basebackup.c` of 14).
 
-use std::path::PathBuf;
+mod command;
+mod event;
+mod options;
+mod start;
+mod stream;
+
 use std::time::Duration;
 
-use bytes::Bytes;
-use ops_core::{Error, Result};
+use ops_core::{Error, ErrorKind, Result};
+
+pub use event::{BackupEnd, BackupEvent, BackupStart, Tablespace};
+pub use options::{BaseBackupOptions, Checkpoint, Manifest, ManifestChecksums};
 
 use crate::client::ReplicationClient;
-use crate::lsn::Lsn;
-use crate::notice::Notice;
-use crate::timeline::Timeline;
+use crate::connection::Connection;
+use crate::error::{error, invalid_input, nothing_applied, protocol};
+use crate::failure::Failure;
+use crate::wire::Message;
+use start::Tables;
+use stream::{Demux, Piece};
 
-/// How a base backup begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Checkpoint {
-    /// At once, with as much I/O as the checkpoint takes.
-    #[default]
-    Fast,
-    /// When a checkpoint that is spread over time is done.
-    Spread,
-}
-
-/// Whether the server sends a backup manifest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Manifest {
-    /// It does not.
-    No,
-    /// It does.
-    #[default]
-    Yes,
-    /// It does, and writes every file name in hexadecimal: for tests.
-    ForceEncode,
-}
-
-/// The checksums of files in the backup manifest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ManifestChecksums {
-    /// None.
-    None,
-    /// CRC-32C.
-    #[default]
-    Crc32c,
-    /// SHA-224.
-    Sha224,
-    /// SHA-256.
-    Sha256,
-    /// SHA-384.
-    Sha384,
-    /// SHA-512.
-    Sha512,
-}
-
-/// What base backup to take.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "they are the options of the command, and independent"
-)]
-pub struct BaseBackupOptions {
-    /// The label in `backup_label`. Defaults to `ops`.
-    pub label: String,
-    /// How the backup begins. Defaults to at once.
-    pub checkpoint: Checkpoint,
-    /// Whether the WAL that the backup needs is in `pg_wal/` of the main archive. A slot
-    /// should hold it back meanwhile. Defaults to no.
-    pub wal: bool,
-    /// Whether the server waits at the end until its own archiver has the WAL that the
-    /// backup needs. It does nothing on a server without `archive_mode`. Defaults to no.
-    pub wait_for_archive: bool,
-    /// Whether the server sums up sizes before it begins, and reports progress; before
-    /// PostgreSQL 15 it sends no progress. Defaults to no.
-    pub progress: bool,
-    /// The most that the server sends per second, in kB, from 32 to 1048576. Defaults to
-    /// as much as it can.
-    pub max_rate_kb: Option<u32>,
-    /// Whether the main archive has a `tablespace_map`. Defaults to yes.
-    pub tablespace_map: bool,
-    /// Whether the server checks the checksums of pages, where it has them. Defaults to yes.
-    pub verify_checksums: bool,
-    /// Whether the server sends a backup manifest. Defaults to yes.
-    pub manifest: Manifest,
-    /// The checksums in the manifest. Defaults to CRC-32C.
-    pub manifest_checksums: ManifestChecksums,
-    /// Whether to send only what changed since the backup whose manifest was uploaded
-    /// (PostgreSQL 17). Defaults to no.
-    pub incremental: bool,
-    /// How long the server may be silent before it begins: it takes a checkpoint, and with
-    /// `progress` looks at every file. Defaults to 30 min.
-    pub start_timeout: Duration,
-    /// How long the server may be silent at the end, when it may wait for its archiver.
-    /// Defaults to 30 min.
-    pub end_timeout: Duration,
-}
-
-impl Default for BaseBackupOptions {
-    fn default() -> Self {
-        Self {
-            label: "ops".to_owned(),
-            checkpoint: Checkpoint::default(),
-            wal: false,
-            wait_for_archive: false,
-            progress: false,
-            max_rate_kb: None,
-            tablespace_map: true,
-            verify_checksums: true,
-            manifest: Manifest::default(),
-            manifest_checksums: ManifestChecksums::default(),
-            incremental: false,
-            start_timeout: Duration::from_secs(1800),
-            end_timeout: Duration::from_secs(1800),
-        }
-    }
-}
-
-impl BaseBackupOptions {
-    /// Sets the label in `backup_label`.
-    #[must_use]
-    pub fn with_label(mut self, label: impl Into<String>) -> Self {
-        self.label = label.into();
-        self
-    }
-
-    /// Sets how the backup begins.
-    #[must_use]
-    pub fn with_checkpoint(mut self, checkpoint: Checkpoint) -> Self {
-        self.checkpoint = checkpoint;
-        self
-    }
-
-    /// Sets whether the WAL that the backup needs is in the main archive.
-    #[must_use]
-    pub fn with_wal(mut self, wal: bool) -> Self {
-        self.wal = wal;
-        self
-    }
-
-    /// Sets whether the server waits at the end until its own archiver has the WAL.
-    #[must_use]
-    pub fn with_wait_for_archive(mut self, wait_for_archive: bool) -> Self {
-        self.wait_for_archive = wait_for_archive;
-        self
-    }
-
-    /// Sets whether the server sums up sizes and reports progress.
-    #[must_use]
-    pub fn with_progress(mut self, progress: bool) -> Self {
-        self.progress = progress;
-        self
-    }
-
-    /// Sets the most that the server sends per second, in kB.
-    #[must_use]
-    pub fn with_max_rate_kb(mut self, max_rate_kb: u32) -> Self {
-        self.max_rate_kb = Some(max_rate_kb);
-        self
-    }
-
-    /// Sets whether the main archive has a `tablespace_map`.
-    #[must_use]
-    pub fn with_tablespace_map(mut self, tablespace_map: bool) -> Self {
-        self.tablespace_map = tablespace_map;
-        self
-    }
-
-    /// Sets whether the server checks the checksums of pages.
-    #[must_use]
-    pub fn with_verify_checksums(mut self, verify_checksums: bool) -> Self {
-        self.verify_checksums = verify_checksums;
-        self
-    }
-
-    /// Sets whether the server sends a backup manifest.
-    #[must_use]
-    pub fn with_manifest(mut self, manifest: Manifest) -> Self {
-        self.manifest = manifest;
-        self
-    }
-
-    /// Sets the checksums in the manifest.
-    #[must_use]
-    pub fn with_manifest_checksums(mut self, manifest_checksums: ManifestChecksums) -> Self {
-        self.manifest_checksums = manifest_checksums;
-        self
-    }
-
-    /// Sets whether to send only what changed since the backup whose manifest was uploaded.
-    #[must_use]
-    pub fn with_incremental(mut self, incremental: bool) -> Self {
-        self.incremental = incremental;
-        self
-    }
-
-    /// Sets how long the server may be silent before it begins.
-    #[must_use]
-    pub fn with_start_timeout(mut self, start_timeout: Duration) -> Self {
-        self.start_timeout = start_timeout;
-        self
-    }
-
-    /// Sets how long the server may be silent at the end.
-    #[must_use]
-    pub fn with_end_timeout(mut self, end_timeout: Duration) -> Self {
-        self.end_timeout = end_timeout;
-        self
-    }
-}
-
-/// A tablespace besides the main data directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Tablespace {
-    /// Its object id, which names its archive and its link in `pg_tblspc`.
-    pub oid: u32,
-    /// Where it lies on the server.
-    pub path: PathBuf,
-    /// About how large it is, in bytes, where progress was asked for.
-    pub size: Option<u64>,
-}
-
-/// How a base backup begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BackupStart {
-    /// Where the WAL begins that the backup needs.
-    pub lsn: Lsn,
-    /// The timeline of that position.
-    pub timeline: Timeline,
-    /// The tablespaces besides the main data directory.
-    pub tablespaces: Vec<Tablespace>,
-    /// About how large the main data directory is, in bytes, where progress was asked for.
-    pub main_size: Option<u64>,
-}
-
-/// How a base backup ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BackupEnd {
-    /// Where the WAL ends that the backup needs.
-    pub lsn: Lsn,
-    /// The timeline of that position.
-    pub timeline: Timeline,
-    /// What the server said of pages with a wrong checksum, of which it sent a warning per
-    /// file. The backup is complete, but it has these pages in it.
-    pub checksum_failure: Option<Notice>,
-}
-
-/// A piece of a base backup.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BackupEvent {
-    /// A tar archive begins; the one before it is whole.
-    Archive {
-        /// Its name: `base.tar`, or `<oid>.tar`.
-        name: String,
-        /// The tablespace in it; `None` for the main data directory.
-        tablespace: Option<Tablespace>,
-    },
-    /// Bytes of the archive.
-    Data(Bytes),
-    /// So many bytes have been read by the server.
-    Progress(u64),
-    /// The manifest begins; the last archive is whole.
-    ManifestBegin,
-    /// Bytes of the manifest.
-    Manifest(Bytes),
-    /// The server has something to say.
-    Notice(Notice),
-    /// The backup is complete. Nothing before was valid without it.
-    End(BackupEnd),
-}
+const STEP: &str = "receiving a base backup";
 
 /// A base backup that is being received.
+///
+/// Dropping it closes the connection, and the server gives the backup up.
 #[derive(Debug)]
-pub struct BaseBackup {}
+pub struct BaseBackup {
+    connection: Connection,
+    start: BackupStart,
+    demux: Demux,
+    tables: Tables,
+    /// How long the server may be silent.
+    limit: Duration,
+    state: State,
+}
 
-#[expect(clippy::unused_async, reason = "the signatures come first")]
+#[derive(Debug)]
+enum State {
+    /// Archives and the manifest come, or what is between them.
+    Streaming,
+    /// The server has told where the backup ends, and maybe what is wrong with it.
+    Ending(BackupEnd),
+    Done,
+    Failed,
+}
+
 impl BaseBackup {
+    pub(crate) async fn begin(
+        client: ReplicationClient,
+        options: &BaseBackupOptions,
+    ) -> Result<Self> {
+        const STEP: &str = "beginning a base backup";
+        let major = client.server_major();
+        let mut connection = client.connection;
+        let command = command::command(options, major)?;
+        connection.command(&command, STEP).await?;
+        let limit = options.start_timeout;
+        let mut tables = Tables::default();
+        loop {
+            let message = connection.message(limit, STEP).await;
+            match message.map_err(nothing_applied)? {
+                Message::Columns(_) | Message::CommandComplete => {}
+                Message::Row(body) => tables.push(body)?,
+                Message::CopyOut => break,
+                Message::Error(notice) => {
+                    return Err(nothing_applied(notice.into_error()));
+                }
+                other => return Err(other.unexpected(STEP)),
+            }
+        }
+        let start = tables.start()?;
+        let demux = Demux::new(major, &start, options.manifest != Manifest::No);
+        let limit = if options.wait_for_archive {
+            options.end_timeout.max(connection.silence_timeout)
+        } else {
+            connection.silence_timeout
+        };
+        let mut backup = Self {
+            connection,
+            start,
+            demux,
+            tables: Tables::default(),
+            limit,
+            state: State::Streaming,
+        };
+        backup.demux.copy_begins()?;
+        Ok(backup)
+    }
+
     /// How the backup began.
-    #[expect(clippy::panic, reason = "the signatures come first")]
     pub fn start(&self) -> &BackupStart {
-        panic!("not yet")
+        &self.start
     }
 
     /// The next piece; `None` after [`BackupEvent::End`].
     ///
+    /// Data comes as slices of a read buffer of 512 KiB, at most 32 KiB each: whoever keeps
+    /// one for long keeps its whole buffer.
+    ///
     /// # Errors
-    /// See [`Failure`](crate::Failure). Nothing of the backup is valid then.
+    /// `Timeout` with [`Failure::Silent`], `Unavailable` where the connection broke,
+    /// `Decode` with [`Failure::Protocol`] for a stream that is not what the protocol says,
+    /// and what the server says, such as [`Failure::PromotedDuringBackup`], also after all
+    /// of the data. Nothing of the backup is valid then; a backup may be taken again.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost where the future is dropped.
     pub async fn next(&mut self) -> Result<Option<BackupEvent>> {
-        Err(Error::unsupported("replication"))
+        let outcome = self.advance().await;
+        if outcome.is_err() {
+            self.state = State::Failed;
+        }
+        outcome.map_err(nothing_applied)
     }
 
     /// Gives the connection back after [`BackupEvent::End`].
@@ -299,6 +125,96 @@ impl BaseBackup {
     /// # Errors
     /// `InvalidInput` before it.
     pub fn into_client(self) -> Result<ReplicationClient> {
-        Err(Error::unsupported("replication"))
+        match self.state {
+            State::Done => Ok(ReplicationClient {
+                connection: self.connection,
+            }),
+            _ => Err(invalid_input("the base backup has not come to its end")),
+        }
     }
+
+    async fn advance(&mut self) -> Result<Option<BackupEvent>> {
+        match self.state {
+            State::Done => return Ok(None),
+            State::Failed => return Err(invalid_input("the base backup has failed")),
+            State::Streaming | State::Ending(_) => {}
+        }
+        loop {
+            if let Some(notice) = self.connection.notices.pop_front() {
+                return Ok(Some(BackupEvent::Notice(notice)));
+            }
+            if let Some(event) = self.demux.pending() {
+                return Ok(Some(event));
+            }
+            let frame = self.connection.reader.next(self.limit, STEP).await?;
+            let Some(message) = self.connection.understand(frame)? else {
+                continue;
+            };
+            if let Some(event) = self.take(message)? {
+                return Ok(Some(event));
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message) -> Result<Option<BackupEvent>> {
+        match message {
+            Message::CopyData(body) => match self.demux.data(body)? {
+                Piece::Event(event) => return Ok(Some(event)),
+                Piece::Nothing => {}
+            },
+            Message::CopyDone => self.demux.copy_ends()?,
+            Message::CopyOut => self.demux.copy_begins()?,
+            Message::Columns(_) => self.demux.check_complete()?,
+            Message::Row(body) => {
+                self.demux.check_complete()?;
+                self.tables.push(body)?;
+            }
+            Message::CommandComplete => self.command_complete()?,
+            Message::Error(notice) => {
+                let (State::Ending(end), Some(Failure::ChecksumFailed)) =
+                    (&mut self.state, notice.failure)
+                else {
+                    return Err(notice.into_error());
+                };
+                end.checksum_failure = Some(notice);
+            }
+            Message::Ready => return self.ready().map(Some),
+            other => return Err(other.unexpected(STEP)),
+        }
+        Ok(None)
+    }
+
+    /// After the row with the end of the backup one `CommandComplete` comes, and after that
+    /// either another one or an error about checksums.
+    fn command_complete(&mut self) -> Result<()> {
+        if let State::Streaming = self.state {
+            self.demux.check_complete()?;
+            let (lsn, timeline) = self.tables.end()?;
+            if lsn < self.start.lsn {
+                return Err(protocol("the base backup ends before it begins"));
+            }
+            self.state = State::Ending(BackupEnd {
+                lsn,
+                timeline,
+                checksum_failure: None,
+            });
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self) -> Result<BackupEvent> {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Ending(end) => Ok(BackupEvent::End(end)),
+            _ => Err(incomplete()),
+        }
+    }
+}
+
+#[cold]
+fn incomplete() -> Error {
+    error(
+        ErrorKind::Decode,
+        "the server ended the base backup without saying where it ends",
+    )
+    .with_source(Failure::Protocol)
 }

@@ -2,6 +2,9 @@
 
 mod backup;
 mod client;
+mod connection;
+mod error;
+mod failure;
 mod lsn;
 mod notice;
 mod options;
@@ -11,14 +14,16 @@ mod stream;
 mod system;
 mod text;
 mod timeline;
+mod wire;
 
 pub use backup::{
     BackupEnd, BackupEvent, BackupStart, BaseBackup, BaseBackupOptions, Checkpoint, Manifest,
     ManifestChecksums, Tablespace,
 };
 pub use client::{ReplicationClient, Row, SystemIdentity};
+pub use failure::Failure;
 pub use lsn::Lsn;
-pub use notice::{Failure, Notice};
+pub use notice::Notice;
 pub use options::{Mode, ReplicationOptions};
 pub use segment::{SegmentName, WalSegmentSize};
 pub use slot::{SlotName, SlotOptions, SlotPosition};

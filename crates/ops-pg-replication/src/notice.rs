@@ -1,9 +1,18 @@
-//! What a server says of itself: notices, and errors with what they mean here.
+//! What a server says beside its answers: notices, warnings and errors.
 
 use std::error::Error as StdError;
 use std::fmt;
 
-use ops_core::Error;
+use bytes::Bytes;
+use ops_core::{Error, Result};
+use ops_pg::error::classify;
+
+use crate::error::error;
+use crate::failure::Failure;
+use crate::wire::Fields;
+
+/// The longest text of a server that is kept, in characters.
+const MAX_TEXT: usize = 500;
 
 /// A notice, warning or error in a server's words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,112 +32,6 @@ pub struct Notice {
     pub failure: Option<Failure>,
 }
 
-/// What went wrong, in more detail than [`ops_core::ErrorKind`] has.
-///
-/// Where PostgreSQL has one SQLSTATE for several of these, they are told apart by names of
-/// settings and files in the message, which survive translation, else by its English text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Failure {
-    /// `pg_hba.conf` does not admit the user to replication from here.
-    RefusedByHba,
-    /// The role lacks `REPLICATION`, or a right that the command needs.
-    NotPermitted,
-    /// All of `max_wal_senders` are in use.
-    TooManySenders,
-    /// `max_wal_senders` is 0, as it must be where `wal_level` is `minimal`.
-    ReplicationOff,
-    /// `wal_level` is `minimal`.
-    WalLevelMinimal,
-    /// The replication slot does not exist.
-    SlotMissing,
-    /// The replication slot exists already.
-    SlotExists,
-    /// Another connection uses the replication slot.
-    SlotActive,
-    /// The replication slot was invalidated: the WAL it held back is gone.
-    SlotLost,
-    /// All of `max_replication_slots` are in use, or it is 0.
-    TooManySlots,
-    /// The server no longer has the WAL that was asked for.
-    WalRemoved,
-    /// The position or the timeline that was asked for is not in the server's history.
-    NotInHistory,
-    /// The position that was asked for lies past the end of the server's WAL.
-    AheadOfServer,
-    /// The server has no history file of the timeline.
-    HistoryMissing,
-    /// It is another cluster than the one that was expected.
-    WrongSystem,
-    /// The standby was promoted while it was backed up.
-    PromotedDuringBackup,
-    /// No incremental backup can be taken: WAL summaries are off or missing, or the
-    /// manifest of the previous backup does not fit. A full one can.
-    NoIncremental,
-    /// Pages whose checksum is wrong were found in a base backup.
-    ChecksumFailed,
-    /// WAL came that does not follow on what came before.
-    OutOfSequence,
-    /// Nothing came from the server for as long as it may be silent.
-    Silent,
-    /// What came is not what the protocol says.
-    Protocol,
-}
-
-impl Failure {
-    /// What went wrong in an error of this crate, where it is more than its kind says.
-    ///
-    /// ```
-    /// use ops_core::{Error, ErrorKind};
-    /// use ops_pg_replication::Failure;
-    ///
-    /// assert_eq!(Failure::of(&Error::new(ErrorKind::Timeout, "too late")), None);
-    /// ```
-    pub fn of(error: &Error) -> Option<Self> {
-        let mut next: Option<&(dyn StdError + 'static)> = Some(error);
-        while let Some(err) = next {
-            if let Some(failure) = err.downcast_ref::<Self>() {
-                return Some(*failure);
-            }
-            if let Some(notice) = err.downcast_ref::<Notice>() {
-                return notice.failure;
-            }
-            next = err.source();
-        }
-        None
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::RefusedByHba => "pg_hba.conf does not admit this user to replication from here",
-            Self::NotPermitted => "the role lacks REPLICATION or a right that the command needs",
-            Self::TooManySenders => "all of max_wal_senders are in use",
-            Self::ReplicationOff => "max_wal_senders is 0; wal_level=minimal demands that",
-            Self::WalLevelMinimal => "wal_level is minimal",
-            Self::SlotMissing => "the replication slot does not exist",
-            Self::SlotExists => "the replication slot exists already",
-            Self::SlotActive => "another connection uses the replication slot",
-            Self::SlotLost => "the replication slot was invalidated",
-            Self::TooManySlots => "all of max_replication_slots are in use",
-            Self::WalRemoved => "the server no longer has the WAL that was asked for",
-            Self::NotInHistory => "what was asked for is not in the server's history",
-            Self::AheadOfServer => "the server's WAL ends before what was asked for",
-            Self::HistoryMissing => "the server has no history of that timeline",
-            Self::WrongSystem => "it is another cluster than the one that was expected",
-            Self::PromotedDuringBackup => "the standby was promoted while it was backed up",
-            Self::NoIncremental => "no incremental backup can be taken, but a full one can",
-            Self::ChecksumFailed => "pages with a wrong checksum were found",
-            Self::OutOfSequence => "the WAL does not follow on what came before",
-            Self::Silent => "nothing came for as long as the server may be silent",
-            Self::Protocol => "it is not what the protocol says",
-        })
-    }
-}
-
-impl StdError for Failure {}
-
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -146,3 +49,196 @@ impl fmt::Display for Notice {
 }
 
 impl StdError for Notice {}
+
+impl Notice {
+    /// Reads the fields of an `ErrorResponse` or a `NoticeResponse`.
+    pub(crate) fn read(body: Bytes) -> Result<Self> {
+        let mut fields = Fields::new(body);
+        let mut notice = Self::default();
+        let mut translated = String::new();
+        loop {
+            match fields.u8()? {
+                0 => break,
+                b'S' => translated = one_line(&fields.cstr()?),
+                b'V' => notice.severity = one_line(&fields.cstr()?),
+                b'C' => notice.code = one_line(&fields.cstr()?),
+                b'M' => notice.message = one_line(&fields.cstr()?),
+                b'D' => notice.detail = Some(one_line(&fields.cstr()?)),
+                b'H' => notice.hint = Some(one_line(&fields.cstr()?)),
+                _ => drop(fields.cstr()?),
+            }
+        }
+        fields.end()?;
+        if notice.severity.is_empty() {
+            notice.severity = translated;
+        }
+        // These quote rows.
+        if notice.code.starts_with("22") || notice.code.starts_with("23") {
+            notice.detail = None;
+        }
+        notice.failure = Failure::detect(&notice);
+        Ok(notice)
+    }
+
+    /// Whether the connection ends with it.
+    pub(crate) fn is_fatal(&self) -> bool {
+        matches!(self.severity.as_str(), "FATAL" | "PANIC")
+    }
+
+    /// Whether a text names a setting.
+    pub(crate) fn names(&self, setting: &str) -> bool {
+        let more = self.detail.iter().chain(&self.hint);
+        [&self.message]
+            .into_iter()
+            .chain(more)
+            .any(|it| it.contains(setting))
+    }
+
+    /// The error that it is. The notice becomes the source, so that [`Failure::of`] finds
+    /// what it means.
+    #[cold]
+    pub(crate) fn into_error(self) -> Error {
+        let (kind, retry) = self
+            .failure
+            .and_then(Failure::classify)
+            .unwrap_or_else(|| classify(&self.code));
+        let mut err = error(kind, self.message.clone()).with_retry(retry);
+        if !self.code.is_empty() {
+            err = err.with_code(self.code.clone());
+        }
+        err.with_source(self)
+    }
+}
+
+fn one_line(text: &[u8]) -> String {
+    String::from_utf8_lossy(text)
+        .chars()
+        .take(MAX_TEXT)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ops_core::{ErrorKind, Report, Retry};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn body(fields: &[(u8, &str)]) -> Bytes {
+        let mut body = Vec::new();
+        for (field, text) in fields {
+            body.push(*field);
+            body.extend_from_slice(text.as_bytes());
+            body.push(0);
+        }
+        body.push(0);
+        body.into()
+    }
+
+    #[track_caller]
+    fn assert_failure(
+        code: &str,
+        message: &str,
+        failure: Option<Failure>,
+        kind: ErrorKind,
+    ) -> Error {
+        let fields = [
+            (b'S', "FEHLER"),
+            (b'V', "ERROR"),
+            (b'C', code),
+            (b'M', message),
+        ];
+        let err = Notice::read(body(&fields)).unwrap().into_error();
+        assert_eq!(
+            (Failure::of(&err), err.kind()),
+            (failure, kind),
+            "{message}"
+        );
+        assert_eq!(err.code(), Some(code));
+        err
+    }
+
+    #[test]
+    fn one_sqlstate_with_several_meanings_is_told_apart() {
+        use Failure::{ReplicationOff, TooManySenders, TooManySlots, WalRemoved};
+        let senders = |max| {
+            format!(
+                "number of requested standby connections exceeds \"max_wal_senders\" (currently {max})"
+            )
+        };
+        assert_failure(
+            "53300",
+            &senders(10),
+            Some(TooManySenders),
+            ErrorKind::QuotaExceeded,
+        );
+        assert_failure(
+            "53300",
+            &senders(0),
+            Some(ReplicationOff),
+            ErrorKind::Unsupported,
+        );
+        assert_failure(
+            "53300",
+            "sorry, too many clients already",
+            None,
+            ErrorKind::QuotaExceeded,
+        );
+        let hba = "no pg_hba.conf entry for replication connection from host \"[local]\"";
+        assert_failure(
+            "28000",
+            hba,
+            Some(Failure::RefusedByHba),
+            ErrorKind::Unauthenticated,
+        );
+        let role = "role \"x\" does not exist";
+        assert_failure("28000", role, None, ErrorKind::Unauthenticated);
+        let slots = "all replication slots are in use";
+        assert_failure("53400", slots, Some(TooManySlots), ErrorKind::QuotaExceeded);
+        let removed = "requested WAL segment 000000010000000000000001 has already been removed";
+        assert_failure("58P01", removed, Some(WalRemoved), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_may_pass_may_be_tried_again() {
+        let active = "replication slot \"x\" is active for PID 1";
+        let err = assert_failure(
+            "55006",
+            active,
+            Some(Failure::SlotActive),
+            ErrorKind::Conflict,
+        );
+        assert_eq!(err.retry(), Retry::Safe);
+        let promoted = "the standby was promoted during online backup";
+        let failure = Some(Failure::PromotedDuringBackup);
+        let err = assert_failure("55000", promoted, failure, ErrorKind::Conflict);
+        assert_eq!(err.retry(), Retry::Safe);
+    }
+
+    #[test]
+    fn a_hint_and_a_detail_are_in_the_report_and_rows_are_not() {
+        let fields = |code| {
+            let texts = [
+                (b'C', code),
+                (b'M', "no\nroom"),
+                (b'D', "Key (1)"),
+                (b'H', "Make room."),
+            ];
+            let err = Notice::read(body(&texts)).unwrap().into_error();
+            Report(&err).to_string()
+        };
+        let report = "postgres: no room:  53100: no room Key (1) Make room.";
+        assert_eq!(fields("53100"), report);
+        assert!(!fields("23505").contains("Key"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            if let Ok(notice) = Notice::read(bytes.into()) {
+                let _ = notice.into_error().to_string();
+            }
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_core::time::{Clock, SystemClock};
+use ops_core::{Clock, Error, Result, SystemClock};
 use ops_pg::connect::ConnectOptions;
 
 /// What a connection can do.
@@ -84,5 +84,19 @@ impl ReplicationOptions {
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let mut problems = Vec::new();
+        if self.command_timeout.is_zero() {
+            problems.push("the command timeout is zero");
+        }
+        if self.silence_timeout.is_zero() {
+            problems.push("the silence timeout is zero");
+        }
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Error::invalid_config(problems))
     }
 }

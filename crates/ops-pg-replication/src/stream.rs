@@ -1,161 +1,215 @@
 //! Streams of WAL.
+//!
+//! Facts: PostgreSQL's manual, section "Streaming Replication Protocol", and
+//! `walsender.c`: the end of a timeline is a `CopyDone`, a row and two `CommandComplete`;
+//! an orderly shutdown is a `CommandComplete` within the stream, when all has been sent.
 
+mod event;
+mod message;
+mod receive;
+mod status;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use ops_core::{Error, Result, Timestamp};
+use ops_core::{Error, Result};
+
+pub use event::{NextTimeline, StartReplication, StatusUpdate, WalEvent};
+pub use status::StatusReporter;
 
 use crate::client::ReplicationClient;
+use crate::connection::Connection;
+use crate::error::{invalid_input, nothing_applied, protocol};
 use crate::lsn::Lsn;
-use crate::slot::SlotName;
-use crate::timeline::Timeline;
+use crate::wire::Message;
+use status::Reports;
 
-/// Where to begin to stream.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct StartReplication {
-    /// The slot that holds WAL back. Defaults to none.
-    pub slot: Option<SlotName>,
-    /// The first position to send.
-    pub position: Lsn,
-    /// The timeline to send. Defaults to the server's current one.
-    pub timeline: Option<Timeline>,
-    /// How often to report at least; more often where the server's `wal_sender_timeout`
-    /// is less than three times that. Defaults to 10 s.
-    pub status_interval: Duration,
-}
+const STEP: &str = "streaming WAL";
 
-impl StartReplication {
-    /// Begins at a position of the server's current timeline, without a slot.
-    pub fn new(position: Lsn) -> Self {
-        Self {
-            slot: None,
-            position,
-            timeline: None,
-            status_interval: Duration::from_secs(10),
-        }
-    }
-
-    /// Sets the slot.
-    #[must_use]
-    pub fn with_slot(mut self, slot: SlotName) -> Self {
-        self.slot = Some(slot);
-        self
-    }
-
-    /// Sets the timeline.
-    #[must_use]
-    pub fn with_timeline(mut self, timeline: Timeline) -> Self {
-        self.timeline = Some(timeline);
-        self
-    }
-
-    /// Sets how often to report at least.
-    #[must_use]
-    pub fn with_status_interval(mut self, interval: Duration) -> Self {
-        self.status_interval = interval;
-        self
-    }
-}
-
-/// How far the receiver is. Positions never go back: a lower one is ignored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StatusUpdate {
-    /// Up to where it has received and taken the WAL.
-    pub write: Lsn,
-    /// Up to where the WAL is durable. The server may then remove it, and a synchronous
-    /// commit that waits for it returns.
-    pub flush: Lsn,
-}
-
-/// Where a timeline goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NextTimeline {
-    /// The next timeline.
-    pub timeline: Timeline,
-    /// The first position that belongs to it.
-    pub switch: Lsn,
-}
-
-/// What comes out of a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WalEvent {
-    /// WAL, which begins exactly where the WAL before it ended.
-    Wal {
-        /// The position of the first byte.
-        start: Lsn,
-        /// Up to where the server has WAL to send.
-        server_end: Lsn,
-        /// When it was sent, by the server's clock.
-        sent_at: Timestamp,
-        /// The bytes: a slice of the read buffer.
-        data: Bytes,
-    },
-    /// A sign of life.
-    Keepalive {
-        /// Up to where the server has sent WAL.
-        server_end: Lsn,
-        /// When it was sent, by the server's clock.
-        sent_at: Timestamp,
-    },
-    /// The timeline has ended, and all of it has been sent. The stream is over.
-    TimelineEnded(NextTimeline),
-    /// The server is shutting down, and has sent all of its WAL. The stream is over.
-    ServerStopped,
-}
+/// The least time between reports that nobody asked for.
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A stream of WAL.
+///
+/// A task of its own reports to the server: as often as it expects, at once where it asks
+/// for it, and at once on [`report`](Self::report), however busy the caller is. It runs on
+/// the runtime that [`ReplicationClient::start_replication`] was called on; on a runtime of
+/// one thread it cannot run while that thread computes.
+///
+/// The task ends when this is dropped, and the connection is closed. Connecting again is
+/// for the caller: from the end of what it has, on the timeline of that position.
 #[derive(Debug)]
-pub struct WalStream {}
-
-/// Reports for a [`WalStream`] from another task. Clones report for the same stream.
-#[derive(Clone, Debug)]
-pub struct StatusReporter {}
-
-impl StatusReporter {
-    /// As [`WalStream::report`].
-    ///
-    /// # Errors
-    /// As [`WalStream::report`].
-    pub fn report(&self, _status: StatusUpdate) -> Result<()> {
-        Err(Error::unsupported("replication"))
-    }
+pub struct WalStream {
+    connection: Connection,
+    /// `None` once our side of the stream has ended.
+    reports: Option<Reports>,
+    reporter: StatusReporter,
+    /// The end of what was handed out.
+    position: Lsn,
+    phase: Phase,
+    /// Whether the server has been asked for a sign of life since the last one.
+    has_asked: bool,
+    next: Option<NextTimeline>,
 }
 
-#[expect(clippy::unused_async, reason = "the signatures come first")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Streaming,
+    /// One side has ended the stream, or both.
+    Closing {
+        server_done: bool,
+    },
+    /// The stream is over, and the connection can be used again.
+    Over,
+    /// So it is, and it cannot.
+    Dead,
+}
+
 impl WalStream {
-    /// What comes next. Once the stream is over it fails with `InvalidInput`.
-    ///
-    /// # Errors
-    /// See [`Failure`](crate::Failure).
-    pub async fn next(&mut self) -> Result<WalEvent> {
-        Err(Error::unsupported("replication"))
+    pub(crate) async fn begin(
+        mut client: ReplicationClient,
+        start: StartReplication,
+    ) -> Result<Self> {
+        const STEP: &str = "beginning to stream WAL";
+        let interval = interval(&mut client, start.status_interval).await?;
+        let mut connection = client.connection;
+        connection
+            .command(&command(&start), STEP)
+            .await
+            .map_err(nothing_applied)?;
+        let limit = connection.command_timeout;
+        let message = connection.expect(limit, STEP).await;
+        let phase = match message.map_err(nothing_applied)? {
+            Message::CopyBoth => Phase::Streaming,
+            // The position is the end of a timeline that the server has left: there is
+            // nothing to send but where it goes on.
+            Message::Columns(_) => Phase::Closing { server_done: true },
+            other => return Err(other.unexpected(STEP)),
+        };
+        let reporter = StatusReporter::new(start.position);
+        let writer = connection.writer.take_if(|_| phase == Phase::Streaming);
+        let clock = Arc::clone(&connection.clock);
+        let reports = writer.map(|writer| Reports::start(writer, &reporter, interval, clock));
+        Ok(Self {
+            connection,
+            reports,
+            reporter,
+            position: start.position,
+            phase,
+            has_asked: false,
+            next: None,
+        })
     }
 
-    /// Tells the server at once how far the receiver is.
+    /// What comes next. After [`WalEvent::TimelineEnded`], [`WalEvent::ServerStopped`] or an
+    /// error it fails with `InvalidInput`.
+    ///
+    /// WAL comes as slices of a read buffer of 512 KiB, at most 128 KiB each: whoever keeps
+    /// one for long keeps its whole buffer.
     ///
     /// # Errors
-    /// `InvalidInput` for a position that the stream has not come to.
-    pub fn report(&self, _status: StatusUpdate) -> Result<()> {
-        Err(Error::unsupported("replication"))
+    /// `Timeout` with [`Failure::Silent`](crate::Failure::Silent) where the server says
+    /// nothing for the silence timeout, although it was asked to after half of it;
+    /// `Unavailable` where the connection broke; `NotFound` with
+    /// [`Failure::WalRemoved`](crate::Failure::WalRemoved); `Integrity` with
+    /// [`Failure::OutOfSequence`](crate::Failure::OutOfSequence) for WAL that does not
+    /// follow on what came before; `Decode` with
+    /// [`Failure::Protocol`](crate::Failure::Protocol) for what is not the protocol.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost where the future is dropped.
+    pub async fn next(&mut self) -> Result<WalEvent> {
+        if matches!(self.phase, Phase::Over | Phase::Dead) {
+            return Err(invalid_input("the stream of WAL is over"));
+        }
+        let outcome = self.advance().await;
+        if outcome.is_err() {
+            self.phase = Phase::Dead;
+            self.reports = None;
+        }
+        outcome.map_err(nothing_applied)
+    }
+
+    /// Tells the server at once how far the receiver is. A position that is lower than one
+    /// that was reported before is ignored.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a position that the stream has not handed out.
+    pub fn report(&self, status: StatusUpdate) -> Result<()> {
+        self.reporter.report(status)
     }
 
     /// What can report from another task.
     pub fn reporter(&self) -> StatusReporter {
-        StatusReporter {}
+        self.reporter.clone()
     }
 
     /// The position after the last byte that was handed out.
     pub fn position(&self) -> Lsn {
-        Lsn::INVALID
+        self.position
     }
 
-    /// Ends the stream, and gives the connection back for the next command.
+    /// Ends the stream after a last report, and gives the connection back for the next
+    /// command. WAL that is on its way is dropped.
+    ///
+    /// After [`WalEvent::TimelineEnded`] this is how to go on: ask for the
+    /// [history](ReplicationClient::timeline_history), then start on the next timeline.
     ///
     /// # Errors
-    /// See [`Failure`](crate::Failure).
-    pub async fn stop(self) -> Result<ReplicationClient> {
-        Err(Error::unsupported("replication"))
+    /// As [`next`](Self::next); `InvalidInput` after an error or after
+    /// [`WalEvent::ServerStopped`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub async fn stop(mut self) -> Result<ReplicationClient> {
+        if self.phase == Phase::Streaming {
+            self.end_reports();
+            self.phase = Phase::Closing { server_done: false };
+        }
+        while let Phase::Closing { .. } = self.phase {
+            self.close().await.map_err(nothing_applied)?;
+        }
+        match self.phase {
+            Phase::Over => Ok(ReplicationClient {
+                connection: self.connection,
+            }),
+            _ => Err(invalid_input("the connection has ended with the stream")),
+        }
     }
+
+    fn end_reports(&self) {
+        if let Some(reports) = &self.reports {
+            reports.end();
+        }
+    }
+}
+
+/// How often to report: as often as the caller wants, and three times within the time
+/// after which the server gives a silent receiver up.
+async fn interval(client: &mut ReplicationClient, wanted: Duration) -> Result<Duration> {
+    let setting = client.show("wal_sender_timeout").await?;
+    let timeout = message::duration(&setting)
+        .ok_or_else(|| protocol("wal_sender_timeout is not understood"))?;
+    let most = if timeout.is_zero() {
+        wanted
+    } else {
+        timeout / 3
+    };
+    Ok(wanted.min(most).max(MIN_INTERVAL))
+}
+
+fn command(start: &StartReplication) -> String {
+    let slot = start.slot.as_ref();
+    let slot = slot.map_or_else(String::new, |slot| format!("SLOT \"{slot}\" "));
+    let timeline = start.timeline;
+    let timeline = timeline.map_or_else(String::new, |timeline| format!(" TIMELINE {timeline}"));
+    format!(
+        "START_REPLICATION {slot}PHYSICAL {}{timeline}",
+        start.position
+    )
+}
+
+#[cold]
+fn unfinished() -> Error {
+    protocol("the server ended the stream without saying where the log goes on")
 }
