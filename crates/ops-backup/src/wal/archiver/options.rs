@@ -61,8 +61,8 @@ pub struct ArchiverOptions {
     pub part_interval: Duration,
     /// How much received WAL waits at most, in bytes. Defaults to 4 MiB.
     pub part_bytes: u64,
-    /// How much memory data in flight may take, in bytes. Defaults to 96 MiB; needed are
-    /// four times the size of a segment, and 8 MiB.
+    /// How much memory data in flight may take, in bytes. Defaults to 64 MiB; needed are
+    /// twice the size of a segment, and 12 MiB.
     pub memory_bytes: u64,
     /// How many uploads may be under way at once. Defaults to 4.
     pub max_uploads: usize,
@@ -102,7 +102,7 @@ impl Default for ArchiverOptions {
             commits: CommitMode::default(),
             part_interval: Duration::from_secs(10),
             part_bytes: 4 * MIB,
-            memory_bytes: 96 * MIB,
+            memory_bytes: 64 * MIB,
             max_uploads: 4,
             upload_timeout: Duration::from_secs(60),
             spool: None,
@@ -234,8 +234,7 @@ impl ArchiverOptions {
     pub(crate) fn upload_budget(&self, size: WalSegmentSize) -> Result<u32> {
         let unsealed = size.bytes() + 4 * FRAME_BYTES as u64 + 4 * MIB;
         let left = self.memory_bytes.saturating_sub(unsealed);
-        // While one object is sealed, its frames are still there.
-        let needed = 3 * size.bytes();
+        let needed = size.bytes() + 4 * MIB;
         if left < needed {
             let message = format!(
                 "segments of {size} bytes need memory_bytes of at least {}",
@@ -243,6 +242,6 @@ impl ArchiverOptions {
             );
             return Err(Error::new(ErrorKind::InvalidConfig, OPERATION, message));
         }
-        Ok(u32::try_from(left - size.bytes()).unwrap_or(u32::MAX))
+        Ok(u32::try_from(left).unwrap_or(u32::MAX))
     }
 }
