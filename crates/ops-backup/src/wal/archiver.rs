@@ -138,7 +138,19 @@ impl Engine {
         loop {
             self.shared.set_state(ArchiverState::Connecting);
             let begun = Instant::now();
-            let session = self.session(stop).await;
+            let guard = slot::guard(
+                Arc::clone(&self.inner.database),
+                Arc::clone(&self.options),
+                Arc::clone(&self.shared),
+            );
+            // The slot is watched also while the store keeps a session from beginning.
+            let session = tokio::select! {
+                session = self.session(stop) => session,
+                () = guard => {
+                    self.drop_slot().await;
+                    continue;
+                }
+            };
             if begun.elapsed() > self.options.max_backoff {
                 backoff.reset();
             }
@@ -146,20 +158,24 @@ impl Engine {
                 Ok(End::Shutdown) => return Ok(()),
                 Ok(End::TimelineEnded) => continue,
                 Ok(End::ServerStopped) => {}
-                Ok(End::DropSlot) => {
-                    slot::drop(&*self.inner.database, &self.options).await?;
-                    self.skip = Some(GapReason::DroppedByPolicy);
-                    continue;
-                }
                 Err(_) if stop.is_cancelled() => return Ok(()),
                 Err(err) if is_fatal(&err, self.has_streamed) => return Err(err),
                 Err(err) => self.shared.failed(&err),
             }
-            let pause = backoff.wait();
-            if stop.run_until_cancelled(pause).await.is_none() {
+            if stop.run_until_cancelled(backoff.wait()).await.is_none() {
                 return Ok(());
             }
         }
+    }
+
+    async fn drop_slot(&mut self) {
+        tracing::error!(slot = %self.options.slot, "the slot keeps too much WAL and is dropped");
+        match slot::drop(&*self.inner.database, &self.options).await {
+            Ok(()) => self.skip = Some(GapReason::DroppedByPolicy),
+            // The guard finds it again.
+            Err(err) => self.shared.failed(&err),
+        }
+        self.shared.update(|status| status.slot = None);
     }
 
     /// Waits until no other process archives this cluster.

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::super::gap::{GapReason, GapRecord};
 use super::super::objects::read_header;
@@ -38,15 +39,14 @@ pub(crate) enum End {
     TimelineEnded,
     /// The server stops.
     ServerStopped,
-    /// The slot must go.
-    DropSlot,
 }
 
-/// The two workers behind a stream.
+/// The two workers behind a stream. Dropped, it leaves what is not stored yet: the thread
+/// ends for want of the uploader.
 struct Pipeline {
     work: mpsc::Sender<Work>,
     packer: JoinHandle<Result<()>>,
-    uploader: JoinHandle<Result<()>>,
+    uploader: AbortOnDropHandle<Result<()>>,
     durable: watch::Receiver<Durable>,
     written: watch::Receiver<Lsn>,
 }
@@ -91,7 +91,12 @@ impl Engine {
         let history = self.follow_history(&mut client, &archive, identity.timeline).await?;
         self.refuse_old_timeline(&archive, &history).await?;
         self.archive_spool(&archive, &history).await?;
-        let slot = slot::ensure(&mut client, sql.as_mut(), &self.options).await?;
+        let mut slot = slot::ensure(&mut client, sql.as_mut(), &self.options).await?;
+        if self.skip.is_some() && !self.slot_is_ahead(&archive, &history, slot).await? {
+            // It keeps WAL that the server says it has removed.
+            client.drop_slot(&self.options.slot, true).await.map_err(replication)?;
+            slot = slot::ensure(&mut client, sql.as_mut(), &self.options).await?;
+        }
         let point = self.point(&archive, &history, &identity, slot).await?;
         drop(sql);
         let start = point.position.segment_start(size);
@@ -222,6 +227,21 @@ impl Engine {
         Ok(())
     }
 
+    async fn slot_is_ahead(
+        &self,
+        archive: &WalArchive,
+        history: &TimelineHistory,
+        slot: SlotState,
+    ) -> Result<bool> {
+        let point = resume_point(archive, history).await?;
+        Ok(match (point, slot.restart) {
+            (Some(point), Some(restart)) => {
+                restart.segment_start(archive.segment_size()) > point.position
+            }
+            _ => true,
+        })
+    }
+
     /// Where to stream from. Where WAL is lost for good, a gap is written down first.
     async fn point(
         &mut self,
@@ -287,19 +307,7 @@ impl Engine {
         let mut pipeline = self.pipeline(archive, point).await?;
         self.shared.begin_stream(point.timeline, point.position, point.newest_commit);
         self.has_streamed = true;
-        let guard = slot::guard(
-            Arc::clone(&self.inner.database),
-            Arc::clone(&self.options),
-            Arc::clone(&self.shared),
-        );
-        let ended = {
-            tokio::pin!(guard);
-            let receive = self.receive(&mut stream, &mut pipeline, stop);
-            tokio::select! {
-                ended = receive => ended,
-                () = guard => Ok(End::DropSlot),
-            }
-        };
+        let ended = self.receive(&mut stream, &mut pipeline, stop).await;
         // What was received is stored whatever ended the stream, and reported where the
         // server still listens.
         let mut durable = pipeline.durable.clone();
@@ -375,7 +383,7 @@ impl Engine {
         Ok(Pipeline {
             work,
             packer: tokio::task::spawn_blocking(move || packer.run(orders)),
-            uploader: tokio::spawn(uploader.run(uploading)),
+            uploader: AbortOnDropHandle::new(tokio::spawn(uploader.run(uploading))),
             durable,
             written,
         })

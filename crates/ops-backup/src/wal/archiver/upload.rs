@@ -169,6 +169,8 @@ impl Uploader {
             if backoff.has_waited() {
                 shared.update(|status| status.last_error = None);
             }
+            // The memory is given back with the object.
+            drop(upload.permit);
             Ok(Stored {
                 number,
                 durable: Durable {
