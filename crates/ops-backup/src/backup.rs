@@ -15,6 +15,7 @@ use crate::dump;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Job;
 use crate::keys::{Encryption, Unlock};
+use crate::physical::{self, BaseBackupReport, BaseBackupRequest, PhysicalOptions};
 use crate::report::BackupReport;
 use crate::repository::{BackupId, CatalogueEntry, Repository, SweepReport};
 use crate::restore::{self, RestoreOptions, RestoreReport};
@@ -32,12 +33,14 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) frame_bytes: usize,
     pub(crate) queue_depth: usize,
+    pub(crate) buffers: usize,
     pub(crate) max_object_bytes: u64,
     pub(crate) sweep_grace: Duration,
     pub(crate) stall_timeout: Duration,
     pub(crate) lock_wait_timeout: Duration,
     pub(crate) source_check: SourceCheck,
     pub(crate) selection: Selection,
+    pub(crate) physical: PhysicalOptions,
     pub(crate) finder: Finder,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -45,7 +48,10 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) database: Arc<dyn Database>,
+    pub(crate) replication: Arc<dyn Database>,
     pub(crate) repository: Repository,
+    /// Where physical backups are stored a second time.
+    pub(crate) second: Option<Repository>,
     pub(crate) settings: Settings,
 }
 
@@ -73,6 +79,27 @@ impl Backup {
     pub fn dump(&self) -> Job<BackupReport> {
         let inner = Arc::clone(&self.0);
         Job::spawn("dump", |events, cancel| dump::run(inner, events, cancel))
+    }
+
+    /// Takes a base backup: the files of the whole cluster, over the replication protocol.
+    ///
+    /// It is stored in the second store, too, where there is one. A store that fails does
+    /// not end the job while the other goes on: the report says in which stores the backup
+    /// was committed.
+    ///
+    /// # Errors
+    /// The job ends with `InvalidInput`, `Unauthenticated`, `PermissionDenied`,
+    /// `SourceSettings`, `SourceBusy`, `SourceUnavailable`, `SourceLost`, `SourceChanged`,
+    /// `Archive`, `DamagedPages`, `WalMissing`, `StoreFull`, `StoreDenied`, `Store`,
+    /// `Fenced` or `Timeout`. Nothing is listed then.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn base_backup(&self, request: BaseBackupRequest) -> Job<BaseBackupReport> {
+        let inner = Arc::clone(&self.0);
+        Job::spawn("base_backup", |events, cancel| {
+            physical::base_backup(inner, request, events, cancel)
+        })
     }
 
     /// Loads a backup into a database, which must be empty unless the options say else.

@@ -18,7 +18,8 @@ use crate::keys::BackupIdentity;
 use crate::pipeline::seal_small;
 use crate::report::{BackupReport, Stopwatch};
 use crate::repository::{
-    BackupId, CompressionInfo, FORMAT, Lease, Manifest, ManifestObject, ObjectRole, SweepReport,
+    BackupId, CompressionInfo, DUMP, FORMAT, Lease, Manifest, ManifestObject, ObjectRole,
+    SweepReport,
 };
 use source::Source;
 
@@ -261,7 +262,7 @@ impl Run<'_> {
         let manifest = Manifest {
             format: FORMAT,
             id: self.id.clone(),
-            kind: "dump".to_owned(),
+            kind: DUMP.to_owned(),
             started_at: self.started_at,
             snapshot_at: stored.snapshot_at,
             completed_at,
@@ -275,6 +276,7 @@ impl Run<'_> {
             selection: settings.selection.arguments(),
             bytes_in: stored.bytes_in,
             bytes_stored,
+            physical: None,
             objects: stored.objects,
         };
         let bytes = manifest.to_bytes(self.object_identity())?;
