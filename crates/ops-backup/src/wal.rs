@@ -20,7 +20,7 @@
 //! Without encryption names end without `.age`.
 
 mod archive;
-
+mod archiver;
 mod epoch;
 mod gap;
 mod header;
@@ -36,6 +36,10 @@ mod windows;
 
 pub use archive::{
     Absent, Coverage, FetchOptions, Fetched, Frontier, Pushed, WalArchive, WalFile, WalRun,
+};
+pub use archiver::{
+    Archiver, ArchiverOptions, ArchiverState, ArchiverStatus, CommitMode, FreeDisk, OnGap, SlotHealth,
+    SlotPolicy,
 };
 pub use gap::{GapReason, GapRecord};
 pub use restore_point::RestorePoint;

@@ -21,13 +21,14 @@ use super::layout::WalLayout;
 use super::objects::{Put, Store, blocking_reader, put_once, read_header, read_small};
 use super::restore_point::{self, RestorePoint};
 use super::seal::{self, EpochKey};
-use super::{OPERATION, objects};
+use super::OPERATION;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{BackupIdentity, Encryption, Unlock};
 
 pub use coverage::{Coverage, WalRun};
 pub use fetch::{Absent, FetchOptions, Fetched, WalFile};
 pub use frontier::Frontier;
+pub(crate) use push::check_first_page;
 pub use push::Pushed;
 
 /// The largest identity object that is read.

@@ -9,8 +9,6 @@ use crate::error::{Error, Result};
 /// Where the WAL of one cluster lies.
 #[derive(Clone, Debug)]
 pub(crate) struct WalLayout {
-    /// Ends with `wal/`.
-    root: String,
     /// Ends with `/`.
     folder: String,
     encrypted: bool,
@@ -19,13 +17,8 @@ pub(crate) struct WalLayout {
 impl WalLayout {
     /// `prefix` is empty or ends with `/`.
     pub(crate) fn new(prefix: &str, system_id: SystemId, encrypted: bool) -> Self {
-        let root = Self::root_of(prefix);
-        let folder = format!("{root}{system_id}/");
-        Self {
-            root,
-            folder,
-            encrypted,
-        }
+        let folder = format!("{}{system_id}/", Self::root_of(prefix));
+        Self { folder, encrypted }
     }
 
     fn root_of(prefix: &str) -> String {
@@ -46,14 +39,6 @@ impl WalLayout {
     pub(crate) fn with_encrypted(mut self, encrypted: bool) -> Self {
         self.encrypted = encrypted;
         self
-    }
-
-    pub(crate) fn is_encrypted(&self) -> bool {
-        self.encrypted
-    }
-
-    pub(crate) fn root(&self) -> &str {
-        &self.root
     }
 
     pub(crate) fn info(&self) -> Result<ObjectKey> {

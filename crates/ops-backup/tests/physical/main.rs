@@ -12,6 +12,7 @@ mod chain;
 mod drill;
 mod restore;
 mod support;
+mod wal;
 
 #[path = "../suite/support.rs"]
 #[expect(dead_code, reason = "the other tests use the rest of it")]

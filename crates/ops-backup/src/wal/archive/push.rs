@@ -10,7 +10,7 @@ use ops_pg_replication::{SegmentName, SystemId, Timeline, TimelineHistory, WalSe
 
 use super::super::header::Header;
 use super::super::info::foreign;
-use super::super::objects::{Put, put_once, read_header};
+use super::super::objects::{Put, put_once};
 use super::super::scan::{LongHeader, Scanner};
 use super::super::seal::{self, EpochKey};
 use super::super::{FRAME_BYTES, OPERATION};
@@ -112,13 +112,6 @@ impl WalArchive {
         read.await.map_err(|source| {
             Error::new(ErrorKind::Internal, OPERATION, "reading a segment ended early").with_source(source)
         })?
-    }
-
-    /// Whether a segment is archived with a certain content; `None` where it is not archived.
-    pub(crate) async fn holds(&self, name: SegmentName, blake3: blake3::Hash) -> Result<Option<bool>> {
-        let key = self.layout().segment(name, self.segment_size())?;
-        let header = read_header(&**self.store(), &key).await?;
-        Ok(header.map(|header| header.blake3 == blake3))
     }
 }
 

@@ -117,7 +117,7 @@ prop_compose! {
 
 prop_compose! {
     fn backups()(
-        backups in proptest::collection::vec((1_u32..=3, 0_u64..60, 0_u64..15, any::<bool>()), 0..4)
+        backups in proptest::collection::vec((1_u32..=3, 0_u64..60, 1_u64..15, any::<bool>()), 0..4)
     ) -> Vec<BaseBackupSpan> {
         (0..).zip(backups)
             .map(|(number, (on, start, len, included))| {

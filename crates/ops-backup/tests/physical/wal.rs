@@ -1,0 +1,4 @@
+//! The WAL archive, against real servers.
+
+mod archiver;
+mod scene;
