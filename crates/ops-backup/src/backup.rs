@@ -19,6 +19,7 @@ use crate::physical::{self, BaseBackupReport, BaseBackupRequest, PhysicalOptions
 use crate::report::BackupReport;
 use crate::repository::{BackupId, CatalogueEntry, Repository, SweepReport};
 use crate::restore::{self, RestoreOptions, RestoreReport};
+use crate::wal::{Archiver, ArchiverOptions, WalArchive};
 
 pub use builder::BackupBuilder;
 pub use selection::{Selection, SourceCheck};
@@ -190,6 +191,34 @@ impl Backup {
     /// Reading changes nothing.
     pub async fn drills(&self, id: &BackupId) -> Result<Vec<DrillReport>> {
         drill::stored(&self.0.repository, id).await
+    }
+
+    /// Sets up the archiving of the cluster's WAL into the store; see [`Archiver::run`].
+    ///
+    /// # Errors
+    /// `InvalidConfig` with every problem that was found.
+    pub fn archiver(&self, options: ArchiverOptions) -> Result<Archiver> {
+        Archiver::new(Arc::clone(&self.0), options)
+    }
+
+    /// Opens the WAL archive of the cluster that the prefix belongs to; `None` where there
+    /// is none.
+    ///
+    /// # Errors
+    /// As [`WalArchive::open`].
+    ///
+    /// # Cancel safety
+    /// Reading changes nothing.
+    pub async fn wal_archive(&self) -> Result<Option<WalArchive>> {
+        let (repository, settings) = (&self.0.repository, &self.0.settings);
+        let store = Arc::clone(&repository.store);
+        WalArchive::open(
+            store,
+            repository.layout.prefix(),
+            None,
+            settings.unlock.clone(),
+        )
+        .await
     }
 
     /// Removes what jobs left that were begun and never committed, and have shown no sign

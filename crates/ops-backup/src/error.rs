@@ -43,8 +43,6 @@ pub enum ErrorKind {
     SourceChanged,
     /// The cluster has damaged pages.
     DamagedPages,
-    /// The WAL that a backup needs is not to be had.
-    WalMissing,
     /// The object store is full.
     StoreFull,
     /// The object store is read-only, or does not allow the operation.
@@ -69,6 +67,10 @@ pub enum ErrorKind {
     RestoreFailed,
     /// A throwaway server could not be run.
     Server,
+    /// The WAL is that of another cluster than the archive's.
+    WrongSystem,
+    /// WAL that should be archived is not.
+    WalMissing,
     /// The job was canceled.
     Canceled,
     /// A deadline passed.

@@ -15,6 +15,7 @@ mod pipeline;
 mod report;
 mod repository;
 mod restore;
+pub mod wal;
 
 pub use archive::RowsDigest;
 pub use backup::{Backup, BackupBuilder, Selection, SourceCheck};

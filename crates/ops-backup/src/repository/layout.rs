@@ -97,6 +97,11 @@ impl Layout {
         Self { prefix }
     }
 
+    /// Empty, or ends with `/`.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     pub(crate) fn manifests(&self) -> String {
         format!("{}manifests/", self.prefix)
     }
