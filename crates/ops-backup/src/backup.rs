@@ -284,7 +284,13 @@ impl Backup {
     pub async fn wal_archive(&self) -> Result<Option<WalArchive>> {
         let (repository, settings) = (&self.0.repository, &self.0.settings);
         let store = Arc::clone(&repository.store);
-        WalArchive::open(store, repository.layout.prefix(), None, settings.unlock.clone()).await
+        WalArchive::open(
+            store,
+            repository.layout.prefix(),
+            None,
+            settings.unlock.clone(),
+        )
+        .await
     }
 
     /// Removes what jobs left that were begun and never committed, and have shown no sign

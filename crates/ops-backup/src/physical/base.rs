@@ -14,6 +14,7 @@ mod source;
 mod stores;
 mod stream;
 mod tally;
+mod wal;
 
 use std::sync::Arc;
 
@@ -231,6 +232,9 @@ impl Run<'_> {
         repositories: &[Repository],
         uploaders: Uploaders,
     ) -> Result<(ServerInfo, Begun, Streamed)> {
+        if self.request.wal == WalMethod::Archive {
+            wal::open(self.inner, &source.server).await?;
+        }
         self.phase(Phase::Checkpoint);
         let (server, mut begun) = self.begin(source, repositories).await?;
         let backup = begun.backup.take();
@@ -252,6 +256,10 @@ impl Run<'_> {
             self.warn(format!("the server says: {notice}"));
         }
         self.judge_pages(&streamed.pages)?;
+        if self.request.wal == WalMethod::Archive {
+            self.phase(Phase::Wal);
+            wal::wait(self.inner, &server, &streamed.received.manifest.wal_ranges).await?;
+        }
         Ok((server, begun, streamed))
     }
 

@@ -1,5 +1,7 @@
 //! Taking base backups.
 
+mod failures;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -10,6 +10,7 @@
 mod base;
 mod chain;
 mod drill;
+mod pitr;
 mod restore;
 mod support;
 mod wal;

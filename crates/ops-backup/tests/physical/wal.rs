@@ -1,4 +1,4 @@
 //! The WAL archive, against real servers.
 
 mod archiver;
-mod scene;
+pub(crate) mod scene;
