@@ -43,6 +43,8 @@ pub enum ErrorKind {
     SourceChanged,
     /// The cluster has damaged pages.
     DamagedPages,
+    /// The WAL that a backup needs is not to be had, or WAL that should be archived is not.
+    WalMissing,
     /// The object store is full.
     StoreFull,
     /// The object store is read-only, or does not allow the operation.
