@@ -1,6 +1,7 @@
 //! Taking base backups.
 
 mod failures;
+mod shapes;
 
 use std::collections::BTreeMap;
 use std::fs;
