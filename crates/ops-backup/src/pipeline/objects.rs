@@ -258,7 +258,7 @@ impl ObjectSink {
     pub(crate) fn finish(mut self) -> io::Result<StoredObject> {
         if !self.buffer.is_empty() {
             let rest = self.buffer.split().freeze();
-            self.send(rest)?;
+            self.send(&rest)?;
         }
         self.bodies.clear();
         let blake3 = self.hasher.finalize();
@@ -269,8 +269,8 @@ impl ObjectSink {
         })
     }
 
-    fn send(&mut self, chunk: Bytes) -> io::Result<()> {
-        self.hasher.update(&chunk);
+    fn send(&mut self, chunk: &Bytes) -> io::Result<()> {
+        self.hasher.update(chunk);
         self.size_bytes += chunk.len() as u64;
         for body in &mut self.bodies {
             body.take_if(|body| body.blocking_send(Ok(chunk.clone())).is_err());
@@ -299,7 +299,7 @@ impl io::Write for ObjectSink {
         self.buffer.extend_from_slice(data);
         if self.buffer.len() >= CHUNK_BYTES {
             let chunk = self.buffer.split().freeze();
-            self.send(chunk)?;
+            self.send(&chunk)?;
             self.buffer.reserve(CHUNK_BYTES);
         }
         Ok(data.len())
