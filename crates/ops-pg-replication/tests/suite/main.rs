@@ -1,0 +1,13 @@
+//! The client against real servers of every installed major, and against a scripted one.
+
+mod backup;
+mod commands;
+mod damage;
+mod fake;
+mod faults;
+mod login;
+mod scripted;
+mod support;
+mod tar;
+mod timelines;
+mod wal;
