@@ -2,9 +2,7 @@
 
 mod backup;
 mod commands;
-mod damage;
 mod fake;
-mod faults;
 mod login;
 mod scripted;
 mod support;
