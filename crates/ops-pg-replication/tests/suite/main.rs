@@ -3,8 +3,11 @@
 mod backup;
 mod commands;
 mod fake;
+mod faults;
 mod login;
 mod scripted;
+mod scripted_login;
+mod scripted_wal;
 mod support;
 mod tar;
 mod timelines;
