@@ -39,7 +39,10 @@ async fn main() -> Result<()> {
 }
 
 #[expect(clippy::print_stdout, reason = "this is a program")]
-#[expect(clippy::cast_precision_loss, reason = "a figure of three digits is told")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a figure of three digits is told"
+)]
 fn tell(took: Duration, bytes: u64, pieces: u64) {
     let seconds = took.as_secs_f64();
     let rate = bytes as f64 / 1e9 / seconds;

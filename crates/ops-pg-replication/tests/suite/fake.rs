@@ -129,7 +129,7 @@ async fn message(socket: &mut TcpStream) -> std::io::Result<(u8, Vec<u8>)> {
 
 pub(crate) fn msg(tag: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
-    out.extend((body.len() as u32 + 4).to_be_bytes());
+    out.extend((u32::try_from(body.len()).unwrap() + 4).to_be_bytes());
     out.extend(body);
     out
 }
@@ -172,12 +172,12 @@ pub(crate) fn columns(count: u16) -> Vec<u8> {
 }
 
 pub(crate) fn row(values: &[Option<&str>]) -> Vec<u8> {
-    let mut body = (values.len() as u16).to_be_bytes().to_vec();
+    let mut body = count(values).to_be_bytes().to_vec();
     for value in values {
         match value {
             None => body.extend((-1_i32).to_be_bytes()),
             Some(value) => {
-                body.extend((value.len() as u32).to_be_bytes());
+                body.extend(u32::try_from(value.len()).unwrap().to_be_bytes());
                 body.extend(value.as_bytes());
             }
         }
@@ -185,9 +185,13 @@ pub(crate) fn row(values: &[Option<&str>]) -> Vec<u8> {
     msg(b'D', &body)
 }
 
+fn count(values: &[Option<&str>]) -> u16 {
+    u16::try_from(values.len()).unwrap()
+}
+
 /// A table of one row and its end.
 pub(crate) fn table(values: &[Option<&str>]) -> Vec<u8> {
-    [columns(values.len() as u16), row(values), complete()].concat()
+    [columns(count(values)), row(values), complete()].concat()
 }
 
 pub(crate) fn copy(data: &[u8]) -> Vec<u8> {

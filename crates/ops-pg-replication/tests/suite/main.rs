@@ -1,5 +1,13 @@
 //! The client against real servers of every installed major, and against a scripted one.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests fail by panicking"
+)]
+
 mod backup;
 mod commands;
 mod fake;

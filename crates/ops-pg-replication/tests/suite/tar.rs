@@ -72,8 +72,7 @@ pub(crate) fn verify(backup: &Received) -> usize {
             .get(path)
             .unwrap_or_else(|| panic!("{path} is missing"));
         assert_eq!(entry["Size"].as_u64(), Some(content.len() as u64), "{path}");
-        let crc = crc32c::crc32c(content).to_le_bytes();
-        let crc: String = crc.iter().map(|byte| format!("{byte:02x}")).collect();
+        let crc = format!("{:08x}", crc32c::crc32c(content).swap_bytes());
         assert_eq!(entry["Checksum"].as_str(), Some(crc.as_str()), "{path}");
     }
     let range = &manifest["WAL-Ranges"][0];

@@ -244,8 +244,7 @@ async fn an_idle_server_is_asked_for_a_sign_of_life() {
     for major in majors().await {
         let pg = server(major).start().await.unwrap();
         let info = pg.connect_info("postgres");
-        let options =
-            ReplicationOptions::default().with_silence_timeout(Duration::from_millis(1000));
+        let options = ReplicationOptions::default().with_silence_timeout(Duration::from_secs(1));
         let mut client = ReplicationClient::connect(&info, &options).await.unwrap();
         let flushed = client.identify_system().await.unwrap().flushed;
         let request = StartReplication::new(flushed);
