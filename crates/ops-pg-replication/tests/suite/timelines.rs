@@ -1,20 +1,23 @@
 //! Promotions, on every major.
 
 use ops_pg_replication::{
-    Failure, NextTimeline, StartReplication, Timeline, WalEvent, WalSegmentSize,
+    BaseBackupOptions, Failure, NextTimeline, StartReplication, Timeline, WalEvent, WalSegmentSize,
 };
 use ops_testkit::{Pg, wait_until};
 
-use crate::support::{PATIENCE, majors, physical, server};
+use crate::support::{PATIENCE, majors, physical, receive, server};
 use crate::wal::read_to;
 
 const SIZE: WalSegmentSize = WalSegmentSize::DEFAULT;
 
-/// Starts a server again as a standby of nobody, and promotes it.
-async fn promote(pg: &mut Pg) {
+/// Starts a server again as a standby of nobody.
+async fn become_standby(pg: &mut Pg) {
     pg.stop(ops_pg::server::Shutdown::Fast).await;
     std::fs::write(pg.data_dir().join("standby.signal"), "").unwrap();
     pg.start_again().await;
+}
+
+async fn promote(pg: &Pg) {
     let admin = pg.client("postgres").await;
     admin.batch_execute("SELECT pg_promote()").await.unwrap();
     wait_until("the promotion", PATIENCE, async || {
@@ -48,7 +51,8 @@ async fn a_promotion_is_followed_on_the_same_connection() {
             .flushed
             .segment_start(SIZE);
         drop(client);
-        promote(&mut pg).await;
+        become_standby(&mut pg).await;
+        promote(&pg).await;
 
         let mut client = physical(&pg.connect_info("postgres")).await;
         let identity = client.identify_system().await.unwrap();
@@ -114,5 +118,26 @@ async fn a_stream_that_is_stopped_gives_its_connection_back() {
             client = stream.stop().await.unwrap();
             client.identify_system().await.unwrap();
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_is_promoted_in_the_middle_has_no_backup() {
+    for major in majors().await {
+        let builder = server(major).setting("full_page_writes", "on");
+        let mut pg = builder.start().await.unwrap();
+        become_standby(&mut pg).await;
+        let client = physical(&pg.connect_info("postgres")).await;
+        let slow = BaseBackupOptions::default().with_max_rate_kb(16 << 10);
+        let mut backup = client.base_backup(&slow).await.unwrap();
+        promote(&pg).await;
+        let err = receive(&mut backup).await.unwrap_err();
+        let failure = Failure::of(&err);
+        assert_eq!(
+            failure,
+            Some(Failure::PromotedDuringBackup),
+            "PostgreSQL {major}: {err:?}"
+        );
+        assert!(err.is_retryable());
     }
 }
