@@ -43,6 +43,8 @@ pub enum ErrorKind {
     SourceChanged,
     /// The cluster has damaged pages.
     DamagedPages,
+    /// The WAL that a backup needs is not to be had, or WAL that should be archived is not.
+    WalMissing,
     /// The object store is full.
     StoreFull,
     /// The object store is read-only, or does not allow the operation.
@@ -69,8 +71,6 @@ pub enum ErrorKind {
     Server,
     /// The WAL is that of another cluster than the archive's.
     WrongSystem,
-    /// WAL that should be archived is not.
-    WalMissing,
     /// The job was canceled.
     Canceled,
     /// A deadline passed.

@@ -25,7 +25,7 @@ use super::{OPERATION, WalArchive};
 use crate::backup::Inner;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::BackupIdentity;
-use backoff::Backoff;
+pub(crate) use backoff::Backoff;
 use lease::WalLease;
 use session::End;
 use status::{Shared, is_fatal};
@@ -76,7 +76,7 @@ impl Archiver {
     /// What trying again does not help against: `InvalidConfig`, `WrongSystem` for another
     /// cluster than the archive's, `Integrity` where the archive holds other bytes than the
     /// server sends, `Fenced` where another archiver took over; and at the first connection
-    /// `Unauthenticated`, `PermissionDenied` and `StoreDenied`.
+    /// `Unauthenticated`, `PermissionDenied`, `SourceSettings` and `StoreDenied`.
     ///
     /// # Cancel safety
     /// Dropping the future stops it at once. What the store had not acknowledged was not

@@ -9,6 +9,7 @@
 
 mod base;
 mod support;
+mod wal;
 
 #[path = "../suite/support.rs"]
 #[expect(dead_code, reason = "the other tests use the rest of it")]

@@ -232,8 +232,8 @@ pub(crate) fn replication(source: ops_core::Error) -> Error {
             "the server does not admit this role to replication",
         ),
         Some(Failure::ReplicationOff | Failure::WalLevelMinimal | Failure::TooManySlots) => (
-            ErrorKind::InvalidConfig,
-            "the server is not set up for replication",
+            ErrorKind::SourceSettings,
+            "the server is not set up for replication, or has no room for another slot",
         ),
         Some(Failure::WrongSystem) => (ErrorKind::WrongSystem, "the server is another cluster"),
         Some(Failure::WalRemoved | Failure::SlotLost | Failure::SlotMissing) => (
@@ -241,7 +241,7 @@ pub(crate) fn replication(source: ops_core::Error) -> Error {
             "the server no longer has the WAL that comes next",
         ),
         Some(Failure::TooManySenders | Failure::SlotActive) => (
-            ErrorKind::SourceUnavailable,
+            ErrorKind::SourceBusy,
             "the server has no room for another receiver now",
         ),
         Some(

@@ -202,9 +202,10 @@ pub(crate) fn is_fatal(error: &Error, has_streamed: bool) -> bool {
         | ErrorKind::Fenced
         | ErrorKind::Internal => true,
         // A new primary may not admit us yet, and a credential may be rotated.
-        ErrorKind::PermissionDenied | ErrorKind::Unauthenticated | ErrorKind::StoreDenied => {
-            !has_streamed
-        }
+        ErrorKind::PermissionDenied
+        | ErrorKind::Unauthenticated
+        | ErrorKind::SourceSettings
+        | ErrorKind::StoreDenied => !has_streamed,
         _ => false,
     }
 }
