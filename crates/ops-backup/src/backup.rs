@@ -151,7 +151,7 @@ impl Backup {
         let (inner, id) = (Arc::clone(&self.0), id.clone());
         Job::spawn("drill", |events, cancel| async move {
             cancel
-                .run_until_cancelled(drill::run(inner, id, options, events))
+                .run_until_cancelled(Box::pin(drill::run(inner, id, options, events)))
                 .await
                 .unwrap_or_else(|| {
                     Err(Error::new(

@@ -21,6 +21,7 @@
 
 mod archive;
 mod archiver;
+mod command;
 mod epoch;
 mod gap;
 mod header;
@@ -41,6 +42,7 @@ pub use archiver::{
     Archiver, ArchiverOptions, ArchiverState, ArchiverStatus, CommitMode, FreeDisk, OnGap, SlotHealth,
     SlotPolicy,
 };
+pub use command::{ArchiveCommand, RestoreCommand, restore_exit_code};
 pub use gap::{GapReason, GapRecord};
 pub use restore_point::RestorePoint;
 pub use windows::{BaseBackupSpan, RecoverableWindow, plan_windows};

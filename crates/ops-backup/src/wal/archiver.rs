@@ -25,7 +25,7 @@ use super::{OPERATION, WalArchive};
 use crate::backup::Inner;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::BackupIdentity;
-use backoff::Backoff;
+pub(crate) use backoff::Backoff;
 use lease::WalLease;
 use session::End;
 use status::{Shared, is_fatal};

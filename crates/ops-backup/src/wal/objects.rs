@@ -84,11 +84,25 @@ pub(crate) async fn put_once(
 }
 
 #[cold]
-fn different(key: &ObjectKey) -> Error {
+pub(crate) fn different(key: &ObjectKey) -> Error {
     let message = format!("{key} holds other bytes than the server has now");
     Error::new(ErrorKind::Integrity, OPERATION, message)
         .with_left_behind("what is in the archive was not overwritten")
         .with_hint("find out which server wrote it: two servers with one system identifier and one timeline have diverged")
+}
+
+/// The BLAKE3 of a file. For blocking threads.
+pub(crate) fn hash_file(path: &std::path::Path) -> io::Result<blake3::Hash> {
+    let mut file = std::fs::File::open(path)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut block = vec![0; 256 * 1024];
+    loop {
+        let len = file.read(&mut block)?;
+        match block.get(..len).filter(|read| !read.is_empty()) {
+            Some(read) => hasher.update(read),
+            None => return Ok(hasher.finalize()),
+        };
+    }
 }
 
 /// Chunks of a body for a blocking reader.

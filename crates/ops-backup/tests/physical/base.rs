@@ -1,6 +1,9 @@
 //! Taking base backups.
 
 mod failures;
+mod incremental;
+mod shapes;
+mod stores;
 
 use std::collections::BTreeMap;
 use std::fs;

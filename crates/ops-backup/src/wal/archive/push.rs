@@ -10,7 +10,7 @@ use ops_pg_replication::{SegmentName, SystemId, Timeline, TimelineHistory, WalSe
 
 use super::super::header::Header;
 use super::super::info::foreign;
-use super::super::objects::{Put, put_once};
+use super::super::objects::{Put, different, hash_file, put_once, read_header};
 use super::super::scan::{LongHeader, Scanner};
 use super::super::seal::{self, EpochKey};
 use super::super::{FRAME_BYTES, OPERATION};
@@ -60,6 +60,31 @@ impl WalArchive {
             WalFile::History(timeline) => self.push_history(*timeline, from, epoch).await,
             WalFile::Segment(name) => self.push_segment(*name, from, epoch).await,
             WalFile::Partial(name) => self.push_partial(*name, from, epoch).await,
+        }
+    }
+
+    /// Whether a whole segment is in the archive as a file has it, without compressing and
+    /// sealing it first.
+    ///
+    /// # Errors
+    /// `Integrity` where the archive holds other bytes under its name.
+    pub(crate) async fn is_same(&self, file: &WalFile, from: &Path) -> Result<bool> {
+        let &WalFile::Segment(name) = file else {
+            return Ok(false);
+        };
+        let key = self.layout().segment(name, self.segment_size())?;
+        let Some(there) = read_header(&**self.store(), &key).await? else {
+            return Ok(false);
+        };
+        let from = from.to_owned();
+        let hash = tokio::task::spawn_blocking(move || hash_file(&from).map_err(unreadable));
+        let hash = hash.await.map_err(|source| {
+            Error::new(ErrorKind::Internal, OPERATION, "reading a segment ended early").with_source(source)
+        })??;
+        if hash == there.blake3 {
+            Ok(true)
+        } else {
+            Err(different(&key))
         }
     }
 

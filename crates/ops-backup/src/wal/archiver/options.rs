@@ -158,7 +158,7 @@ setters! {
     /// Sets the replication slot.
     with_slot(slot: SlotName);
     /// Sets what the connection calls itself.
-    with_application_name(application_name: String);
+    with_application_name(application_name: impl Into<String>);
     /// Sets whether commits wait for the archive.
     with_commits(commits: CommitMode);
     /// Sets how long received WAL waits at most.

@@ -390,7 +390,8 @@ async fn standby_of(pg: &Pg, bench: &Bench) -> Option<Pg> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_is_backed_up_unless_it_is_promoted_in_the_middle() {
-    let Some(pg) = quiet().start().await else {
+    let pg = quiet().setting("full_page_writes", "on").start().await;
+    let Some(pg) = pg else {
         return;
     };
     let (bench, other) = (Bench::new(), Bench::new());
@@ -425,7 +426,8 @@ async fn a_standby_is_backed_up_unless_it_is_promoted_in_the_middle() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_of_a_standby_says_so_and_verifies() {
-    let Some(pg) = quiet().start().await else {
+    let pg = quiet().setting("full_page_writes", "on").start().await;
+    let Some(pg) = pg else {
         return;
     };
     let (bench, other) = (Bench::new(), Bench::new());
@@ -448,6 +450,28 @@ async fn a_backup_of_a_standby_says_so_and_verifies() {
     let latest = backup.latest().await.unwrap().unwrap();
     let unpacked = crate::support::unpack(&bench, &latest.manifest, "ours");
     crate::support::verify(&standby, &unpacked.folder).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_whose_primary_writes_no_full_pages_is_told_to() {
+    // The tests' servers do without them unless they are told else.
+    let Some(pg) = quiet().start().await else {
+        return;
+    };
+    let (bench, other) = (Bench::new(), Bench::new());
+    let Some(standby) = standby_of(&pg, &other).await else {
+        return;
+    };
+    let sql = "CREATE TABLE more AS SELECT i FROM generate_series(1, 10000) i; CHECKPOINT";
+    pg.client("postgres")
+        .await
+        .batch_execute(sql)
+        .await
+        .unwrap();
+    let backup = bench.backup(standby.connect_info("postgres"));
+    let err = fails(&backup, &bench).await;
+    assert_eq!(err.kind(), ErrorKind::SourceSettings, "{err:?}");
+    assert!(err.hint().unwrap().contains("full_page_writes"), "{err}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_backup::wal::{Archiver, ArchiverOptions, FetchOptions, Fetched, WalArchive, WalFile};
+use ops_backup::wal::{Archiver, ArchiverOptions, ArchiverState, FetchOptions, Fetched, WalArchive, WalFile};
 use ops_backup::{Backup, ErrorKind, Lsn, Result};
 use ops_core::ObjectStore;
 use ops_testkit::pg::PgBuilder;
@@ -69,6 +69,15 @@ impl Running {
     pub(crate) async fn abort(self) {
         self.task.abort();
         let _ = self.task.await;
+    }
+
+    /// Waits until it streams.
+    pub(crate) async fn streaming(&self) {
+        wait_until("the stream", SOON, async || {
+            assert!(!self.task.is_finished(), "it has ended: {:?}", self.archiver.status());
+            self.archiver.status().state == ArchiverState::Streaming
+        })
+        .await;
     }
 
     /// Waits for the error that ends it.
