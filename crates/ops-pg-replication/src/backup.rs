@@ -69,7 +69,12 @@ impl BaseBackup {
                 Message::Columns(_) | Message::CommandComplete => {}
                 Message::Row(body) => tables.push(body)?,
                 Message::CopyOut => break,
-                Message::Error(notice) => {
+                Message::Error(mut notice) => {
+                    // What it lacks to begin, it would not lack for a full backup.
+                    let not_ready = options.incremental && notice.code == "55000";
+                    if not_ready && notice.failure.is_none() {
+                        notice.failure = Some(Failure::NoIncremental);
+                    }
                     return Err(nothing_applied(notice.into_error()));
                 }
                 other => return Err(other.unexpected(STEP)),
