@@ -147,7 +147,7 @@ impl Backup {
         let (inner, id) = (Arc::clone(&self.0), id.clone());
         Job::spawn("drill", |events, cancel| async move {
             cancel
-                .run_until_cancelled(drill::run(inner, id, options, events))
+                .run_until_cancelled(Box::pin(drill::run(inner, id, options, events)))
                 .await
                 .unwrap_or_else(|| {
                     Err(Error::new(
@@ -212,7 +212,13 @@ impl Backup {
     pub async fn wal_archive(&self) -> Result<Option<WalArchive>> {
         let (repository, settings) = (&self.0.repository, &self.0.settings);
         let store = Arc::clone(&repository.store);
-        WalArchive::open(store, repository.layout.prefix(), None, settings.unlock.clone()).await
+        WalArchive::open(
+            store,
+            repository.layout.prefix(),
+            None,
+            settings.unlock.clone(),
+        )
+        .await
     }
 
     /// Removes what jobs left that were begun and never committed, and have shown no sign

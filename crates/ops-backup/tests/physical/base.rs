@@ -1,5 +1,10 @@
 //! Taking base backups.
 
+mod failures;
+mod incremental;
+mod shapes;
+mod stores;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

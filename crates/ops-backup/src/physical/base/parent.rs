@@ -59,10 +59,13 @@ pub(super) async fn find(
         .iter()
         .map(|entry| (&entry.manifest.id, entry))
         .collect();
-    let newest = entries.values().rev().find(|entry| {
+    let fits = |entry: &&&CatalogueEntry| {
         let physical = entry.manifest.physical.as_ref();
         physical.is_some_and(|it| it.system_id == server.identity.system_id && !it.degraded)
-    });
+    };
+    // Ids tell seconds apart, and no less.
+    let newest = entries.values().filter(fits);
+    let newest = newest.max_by_key(|entry| entry.manifest.started_at);
     let Some(newest) = newest else {
         return Ok(Err(FullReason::NoParent));
     };
@@ -100,7 +103,7 @@ fn full_of<'a>(
     // A parent is older than its child, so that this comes to an end.
     while let Some(parent) = entry.manifest.physical.as_ref()?.kind.parent() {
         let parent = entries.get(parent)?;
-        if parent.manifest.id >= entry.manifest.id {
+        if parent.manifest.started_at >= entry.manifest.started_at {
             return None;
         }
         entry = parent;
