@@ -379,6 +379,7 @@ impl Engine {
             clock: Arc::clone(&self.inner.settings.clock),
             durable: durable_sender,
             last_hint: None,
+            unwritten: None,
         };
         Ok(Pipeline {
             work,
