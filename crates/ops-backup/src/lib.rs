@@ -15,6 +15,7 @@ mod pipeline;
 mod report;
 mod repository;
 mod restore;
+mod status;
 pub mod wal;
 
 pub use archive::RowsDigest;
@@ -37,5 +38,9 @@ pub use report::BackupReport;
 pub use repository::{
     BackupId, CatalogueEntry, CompressionInfo, Manifest, ManifestObject, ObjectRole, SourceInfo,
     SweepReport,
+};
+pub use status::{
+    ArchiveStatus, BackupKind, BackupSummary, DrillSummary, ListedBackup, Listing, Managed,
+    RecoverablePoint, Source, Status,
 };
 pub use restore::{RestoreOptions, RestoreReport};

@@ -38,6 +38,8 @@ mod windows;
 pub use archive::{
     Absent, Coverage, FetchOptions, Fetched, Frontier, Pushed, WalArchive, WalFile, WalRun,
 };
+pub(crate) use archive::WalObject;
+pub(crate) use archiver::Archiving;
 pub use archiver::{
     Archiver, ArchiverOptions, ArchiverState, ArchiverStatus, CommitMode, FreeDisk, OnGap, SlotHealth,
     SlotPolicy,
