@@ -40,6 +40,7 @@ pub use archive::{
 };
 pub(crate) use archive::WalObject;
 pub(crate) use archiver::Archiving;
+pub(crate) use objects::blocking_reader;
 pub use archiver::{
     Archiver, ArchiverOptions, ArchiverState, ArchiverStatus, CommitMode, FreeDisk, OnGap, SlotHealth,
     SlotPolicy,

@@ -9,7 +9,7 @@ use crate::drill::DrillReport;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fingerprint::CheckOutcome;
 use crate::physical::{ClusterDrillReport, DrillLevel};
-use crate::repository::{CatalogueEntry, Repository};
+use crate::repository::{BackupId, CatalogueEntry, Repository};
 
 /// How many of the newest backups are looked at.
 const BACKUPS: usize = 16;
@@ -26,24 +26,26 @@ pub(super) async fn newest(
     entries: &[CatalogueEntry],
 ) -> Result<Vec<DrillSummary>> {
     let newest = entries.iter().rev().take(BACKUPS);
-    let mut found: Vec<DrillSummary> = stream::iter(newest)
-        .map(|entry| last_of(repository, entry))
-        .buffer_unordered(AT_ONCE)
-        .try_filter_map(async |found| Ok(found))
-        .try_collect()
-        .await?;
+    let asked: Vec<_> = newest
+        .map(|entry| {
+            let (id, physical) = (entry.manifest.id.clone(), entry.manifest.physical.is_some());
+            last_of(repository.clone(), id, physical)
+        })
+        .collect();
+    let asked: Vec<_> = stream::iter(asked).buffer_unordered(AT_ONCE).try_collect().await?;
+    let mut found: Vec<DrillSummary> = asked.into_iter().flatten().collect();
     found.sort_by_key(|drill| drill.completed_at);
     Ok(found)
 }
 
-async fn last_of(repository: &Repository, entry: &CatalogueEntry) -> Result<Option<DrillSummary>> {
-    let prefix = format!("{}drills/", repository.layout.folder(&entry.manifest.id));
+async fn last_of(repository: Repository, id: BackupId, physical: bool) -> Result<Option<DrillSummary>> {
+    let prefix = format!("{}drills/", repository.layout.folder(&id));
     // Names are times.
     let Some(last) = repository.list("status", prefix).await?.pop() else {
         return Ok(None);
     };
     let json = repository.read("status", &last.key, MAX_BYTES).await?;
-    let read = if entry.manifest.physical.is_some() {
+    let read = if physical {
         serde_json::from_slice(&json).map(of_cluster)
     } else {
         serde_json::from_slice(&json).map(of_dump)

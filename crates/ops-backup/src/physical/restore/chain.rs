@@ -132,7 +132,7 @@ pub(crate) fn broken(operation: &'static str, level: &Level, what: &str) -> Erro
 }
 
 /// Reads the `backup_label` of a backup, which is the first file of its main archive.
-async fn read_label(source: &Source, backup: &OpenBackup, packs: &Arc<Packs>) -> Result<BackupLabel> {
+pub(crate) async fn read_label(source: &Source, backup: &OpenBackup, packs: &Arc<Packs>) -> Result<BackupLabel> {
     let text = read_named(source, backup, packs, "backup_label").await?;
     BackupLabel::parse(source.operation, &String::from_utf8_lossy(&text))
 }

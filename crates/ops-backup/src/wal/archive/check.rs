@@ -89,8 +89,8 @@ impl WalArchive {
     }
 
     /// Sees to it that an object's line in the open says what its key says. `NotFound`
-    /// where there is no such object.
-    pub(crate) async fn check_header(&self, key: &ObjectKey, object: WalObject) -> Result<()> {
+    /// where there is no such object. Gives the epoch whose identity opens it.
+    pub(crate) async fn check_header(&self, key: &ObjectKey, object: WalObject) -> Result<Option<u32>> {
         let header = self.header_of(key).await?.ok_or_else(|| gone(key))?;
         let (name, from, bytes) = self.promise(object);
         let fits = header.name == name
@@ -106,13 +106,32 @@ impl WalArchive {
             let message = format!("{key} {word} encrypted, and nothing else in this archive");
             return Err(Error::new(ErrorKind::Integrity, OPERATION, message));
         }
-        Ok(())
+        Ok(header.epoch)
+    }
+
+    /// Where the identity of an epoch lies, and whether it is there.
+    pub(crate) async fn has_epoch(&self, number: u32) -> Result<(ObjectKey, bool)> {
+        let key = self.layout().epoch(number)?;
+        match self.store().head(&key).await {
+            Ok(_) => Ok((key, true)),
+            Err(err) if err.kind() == CoreKind::NotFound => Ok((key, false)),
+            Err(err) => Err(Error::store(OPERATION, err)),
+        }
+    }
+
+    /// Where a segment belongs.
+    pub(crate) fn segment_key(&self, name: SegmentName) -> Result<ObjectKey> {
+        self.layout().segment(name, self.segment_size())
+    }
+
+    /// Where the history of a timeline belongs.
+    pub(crate) fn history_key(&self, timeline: Timeline) -> Result<ObjectKey> {
+        self.layout().history(timeline)
     }
 
     /// Reads all of an object and compares it with what it says of itself; that a segment is
     /// this cluster's, its first page tells.
     pub(crate) async fn check_content(&self, key: &ObjectKey, object: WalObject) -> Result<()> {
-        self.check_header(key, object).await?;
         let (name, from, _) = self.promise(object);
         let opened = self.open_object(key, &name, from, Head::default()).await?;
         let (_, Head(head)) = opened.ok_or_else(|| gone(key))?;
