@@ -139,9 +139,8 @@ impl Drill<'_> {
             server.set_overriding(name, value);
         }
         let recovery = prepared.recover(self.inner);
-        let (client, mut reached) = recovery.run(server, &spool).await?;
-        recovery.promote(&client, &spool, &mut reached).await?;
-        spool.remove()?;
+        let (client, reached) = recovery.run(server, &spool).await?;
+            spool.remove()?;
         let expected = prepared.info.end_lsn;
         let difference = (reached.lsn < expected)
             .then(|| Difference::new("replay", expected.to_string(), reached.lsn.to_string()));

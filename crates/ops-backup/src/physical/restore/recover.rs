@@ -103,15 +103,18 @@ pub(crate) fn signal_file(aim: &Aim, recovery: &Recovery) -> &'static str {
 }
 
 impl Recover<'_> {
-    /// Starts the server, and waits until it has reached the target. It is still in
-    /// recovery then.
+    /// Starts the server, waits until it has reached the target, and ends recovery there: the
+    /// cluster is on a timeline of its own then.
     pub(crate) async fn run(&self, server: &mut ThrowawayServer, spool: &Spool) -> Result<(Client, Reached)> {
         let served = Mutex::new(Served::default());
         let recovery = async {
             let started = server.start().await;
             started.map_err(|err| self.not_started(err))?;
             let client = self.connect(server).await?;
-            self.wait(server, client).await
+            let (client, mut reached) = self.wait(server, client).await?;
+            // Which timelines there are already is asked of the archive.
+            reached.timeline = self.promote(&client).await?;
+            Ok::<_, Error>((client, reached))
         };
         let (client, mut reached) = tokio::select! {
             biased;
@@ -243,41 +246,31 @@ impl Recover<'_> {
         })
     }
 
-    /// Ends recovery: the cluster goes on along a timeline of its own.
-    pub(crate) async fn promote(&self, client: &Client, spool: &Spool, reached: &mut Reached) -> Result<()> {
+    /// Ends recovery: the cluster goes on along a timeline of its own, which this gives.
+    async fn promote(&self, client: &Client) -> Result<Timeline> {
         let failed = |err: tokio_postgres::Error| {
             let err = ops_pg::error::from_driver(err);
             let message = format!("the cluster cannot be promoted: {}", Report(&err));
             Error::new(ErrorKind::Server, self.operation, message).with_source(err)
         };
-        let served = Mutex::new(Served::default());
-        let promotion = async {
-            let seconds = i32::try_from(PROMOTE_TIMEOUT.as_secs()).unwrap_or(i32::MAX);
-            let row = client
-                .query_one("SELECT pg_promote(true, $1)", &[&seconds])
-                .await
-                .map_err(failed)?;
-            if !row.get::<_, bool>(0) {
-                let message = "the cluster was not promoted in time";
-                return Err(Error::new(ErrorKind::Timeout, self.operation, message));
-            }
-            client.batch_execute("CHECKPOINT").await.map_err(failed)?;
-            let row = client
-                .query_one("SELECT timeline_id FROM pg_control_checkpoint()", &[])
-                .await
-                .map_err(failed)?;
-            let timeline = u32::try_from(row.get::<_, i32>(0)).ok();
-            timeline
-                .and_then(|it| Timeline::new(it).ok())
-                .ok_or_else(|| Error::new(ErrorKind::Server, self.operation, "the cluster has no timeline"))
-        };
-        // Which timelines there are already is asked of the archive.
-        reached.timeline = tokio::select! {
-            biased;
-            err = serve(spool, self.archive, self.history, &served) => return Err(err),
-            outcome = promotion => outcome?,
-        };
-        Ok(())
+        let seconds = i32::try_from(PROMOTE_TIMEOUT.as_secs()).unwrap_or(i32::MAX);
+        let row = client
+            .query_one("SELECT pg_promote(true, $1)", &[&seconds])
+            .await
+            .map_err(failed)?;
+        if !row.get::<_, bool>(0) {
+            let message = "the cluster was not promoted in time";
+            return Err(Error::new(ErrorKind::Timeout, self.operation, message));
+        }
+        client.batch_execute("CHECKPOINT").await.map_err(failed)?;
+        let row = client
+            .query_one("SELECT timeline_id FROM pg_control_checkpoint()", &[])
+            .await
+            .map_err(failed)?;
+        let timeline = u32::try_from(row.get::<_, i32>(0)).ok();
+        timeline
+            .and_then(|it| Timeline::new(it).ok())
+            .ok_or_else(|| Error::new(ErrorKind::Server, self.operation, "the cluster has no timeline"))
     }
 }
 

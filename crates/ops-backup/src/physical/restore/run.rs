@@ -341,8 +341,7 @@ async fn replay(
     }
     let mut server = builder.create_empty().await.map_err(|err| no_server("restore", err))?;
     let recovery = prepared.recover(inner);
-    let (client, mut reached) = recovery.run(&mut server, &spool).await?;
-    recovery.promote(&client, &spool, &mut reached).await?;
+    let (client, reached) = recovery.run(&mut server, &spool).await?;
     drop(client);
     recover::stop("restore", &mut server).await?;
     spool.remove()?;

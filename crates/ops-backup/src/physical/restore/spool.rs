@@ -46,8 +46,9 @@ const SCRIPT: &str = r#"#!/bin/sh
 cd "$(dirname "$0")" || exit 255
 case $2 in /*) to=$2 ;; *) to=../../$2 ;; esac
 steps=STEPS
-: > "want/$1" || exit 255
 while [ "$steps" -gt 0 ]; do
+  # Once a second, since whoever has heard it may be gone.
+  if [ $((steps % 50)) -eq 0 ]; then : > "want/$1" || exit 255; fi
   if [ -e stop ]; then exit 255; fi
   if [ -e "have/$1" ]; then
     mv -f "have/$1" "$to" || exit 255
@@ -176,6 +177,7 @@ pub(crate) async fn serve(spool: &Spool, archive: Option<&WalArchive>, history: 
         history,
         fetching: JoinSet::new(),
         underway: BTreeSet::new(),
+        wanted: BTreeSet::new(),
         window: WINDOW.0,
         next: None,
         last_wanted: None,
@@ -191,6 +193,8 @@ struct Server<'a> {
     history: &'a TimelineHistory,
     fetching: JoinSet<(String, Result<Fetched>)>,
     underway: BTreeSet<String>,
+    /// What the server waits for.
+    wanted: BTreeSet<String>,
     window: usize,
     /// The segment that is fetched next without being asked for.
     next: Option<SegmentName>,
@@ -253,7 +257,7 @@ impl Server<'_> {
             return self.spool.deny(name).map_err(denied);
         };
         if let Ok(WalFile::Segment(segment)) = WalFile::parse(name, archive.segment_size()) {
-            let was_there = self.spool.has("have", name);
+            let was_there = self.spool.has("have", name) || self.wanted.contains(name);
             // A server that waits for what is not there yet gets more ahead next time.
             if self.last_wanted.is_some() && !was_there {
                 self.window = (self.window * 2).min(WINDOW.1);
@@ -268,7 +272,8 @@ impl Server<'_> {
             }
             self.last_wanted = Some(segment);
         }
-        if !self.spool.has("have", name) && !self.underway.contains(name) {
+        if !self.spool.has("have", name) {
+            self.wanted.insert(name.to_owned());
             self.begin(name.to_owned());
         }
         Ok(())
@@ -290,13 +295,16 @@ impl Server<'_> {
 
     fn fetched(&mut self, name: &str, fetched: Result<Fetched>, served: &std::sync::Mutex<Served>) -> Result<()> {
         self.underway.remove(name);
-        let written = match fetched? {
-            Fetched::Absent(_) => {
-                // Nothing is beyond what is absent.
+        let wanted = self.wanted.remove(name);
+        let written = match fetched {
+            // What nobody has asked for is nobody's trouble: recovery may end before it.
+            Err(_) | Ok(Fetched::Absent(_)) if !wanted => {
                 self.next = None;
-                self.spool.deny(name)
+                return Ok(());
             }
-            _ => {
+            Err(err) => return Err(err),
+            Ok(Fetched::Absent(_)) => self.spool.deny(name),
+            Ok(_) => {
                 if !name.ends_with(".history") {
                     let mut served = served.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     served.segments += 1;
