@@ -1,5 +1,6 @@
 //! Taking base backups.
 
+mod archive;
 mod failures;
 mod incremental;
 mod shapes;

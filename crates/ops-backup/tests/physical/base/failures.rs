@@ -347,7 +347,7 @@ async fn a_job_tells_its_phases_and_how_far_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_whose_encryption_was_not_chosen_or_whose_packs_are_tiny_is_refused() {
+async fn settings_and_labels_that_cannot_work_are_refused() {
     let Some(pg) = Pg::start().await else { return };
     let bench = Bench::new();
     let options = ops_backup::PhysicalOptions::new().with_pack_bytes(1);
@@ -355,6 +355,18 @@ async fn a_cluster_whose_encryption_was_not_chosen_or_whose_packs_are_tiny_is_re
     let err = builder.encryption(Encryption::none()).build().unwrap_err();
     assert_eq!(err.kind(), ErrorKind::InvalidConfig);
     assert!(err.to_string().contains("pack_bytes"), "{err}");
+
+    // A label of two lines would add a line to backup_label.
+    let backup = bench.backup(pg.connect_info("postgres"));
+    for label in ["x\nSTART TIMELINE: 9", &"x".repeat(1001)] {
+        let request = BaseBackupRequest::full().with_label(label);
+        let result = backup.base_backup(request).finish().await;
+        let err = assert_failed(&backup, &bench, result).await;
+        assert_eq!(err.kind(), ErrorKind::InvalidInput, "{err:?}");
+    }
+    let request = BaseBackupRequest::full().with_label("it's \\ \"the\" label");
+    let report = backup.base_backup(request).finish().await.unwrap();
+    assert_eq!(report.physical.label, "it's \\ \"the\" label");
 }
 
 /// Makes a standby of a server out of a backup.
