@@ -147,7 +147,10 @@ impl Scanner {
             return;
         }
         let Some(page) = PageHeader::parse(&self.page, start) else {
-            let is_zero = self.page.get(..header).is_some_and(|page| page.iter().all(|&byte| byte == 0));
+            let is_zero = self
+                .page
+                .get(..header)
+                .is_some_and(|page| page.iter().all(|&byte| byte == 0));
             self.problems += u64::from(!is_zero);
             self.state = if is_zero { State::Ended } else { State::Lost };
             return;
@@ -191,7 +194,11 @@ impl Scanner {
                 State::Skip(left) => {
                     let len = data.len().min(left as usize);
                     let left = left - u32::try_from(len).unwrap_or(left);
-                    self.state = if left == 0 { State::Header } else { State::Skip(left) };
+                    self.state = if left == 0 {
+                        State::Header
+                    } else {
+                        State::Skip(left)
+                    };
                     len
                 }
             };

@@ -8,7 +8,10 @@ use super::OPERATION;
 use crate::error::{Error, Result};
 
 /// The first object of a listing.
-pub(crate) async fn first(store: &dyn ObjectStore, options: ListOptions) -> Result<Option<ObjectKey>> {
+pub(crate) async fn first(
+    store: &dyn ObjectStore,
+    options: ListOptions,
+) -> Result<Option<ObjectKey>> {
     let mut listing = store.list(options);
     match listing.next().await {
         None => Ok(None),
@@ -88,14 +91,22 @@ mod tests {
 
     fn found(numbers: &[u64]) -> Option<u64> {
         let store = MemoryObjectStore::new();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             for &number in numbers {
                 let key = key(number).unwrap();
-                store.put(&key, "x".into(), PutOptions::default()).await.unwrap();
+                store
+                    .put(&key, "x".into(), PutOptions::default())
+                    .await
+                    .unwrap();
             }
             let other = ObjectKey::new("n/00000000000000000000.tmp").unwrap();
-            store.put(&other, "x".into(), PutOptions::default()).await.unwrap();
+            store
+                .put(&other, "x".into(), PutOptions::default())
+                .await
+                .unwrap();
             let options = |after| {
                 let mut options = ListOptions::prefix("n/");
                 options.start_after = after;
