@@ -4,6 +4,7 @@ mod archive;
 mod failures;
 mod incremental;
 mod shapes;
+mod standby;
 mod stores;
 
 use std::collections::BTreeMap;
