@@ -3,6 +3,7 @@
 mod archive;
 mod failures;
 mod incremental;
+mod kill;
 mod shapes;
 mod standby;
 mod stores;
