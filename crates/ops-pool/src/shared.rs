@@ -40,6 +40,8 @@ use stats::Period;
 
 pub(crate) use state::{Holding, State};
 
+/// After how long those who wait are woken once, to set timers of their own.
+pub(crate) const REMINDER: Duration = Duration::from_millis(5);
 /// The least time between two ticks.
 const GRAIN: Duration = Duration::from_millis(1);
 
@@ -121,6 +123,14 @@ impl Shared {
         let now = self.now();
         let mut deferred = Deferred::default();
         self.lock().step(event, now, &mut deferred);
+        self.finish(deferred);
+    }
+
+    /// Does what is due.
+    fn tick(self: &Arc<Self>) {
+        let now = self.now();
+        let mut deferred = Deferred::default();
+        self.lock().tick(now, &mut deferred);
         self.finish(deferred);
     }
 
@@ -217,7 +227,7 @@ impl Shared {
         deferred: &mut Deferred,
     ) -> Option<AcquireError> {
         let caller = state.caller(holding, now);
-        state.note_waiter(waiter, caller);
+        state.note_waiter(waiter, caller, now, deferred);
         let holds = |task| state.is_holder(task);
         if !self.config.refuse_nested || !holding.task.is_some_and(holds) || !state.is_deadlocked()
         {
@@ -466,7 +476,7 @@ async fn keep_time(shared: Arc<Shared>) {
         tokio::select! {
             biased;
             () = shared.rearm.notified() => {}
-            () = tick => shared.step(Event::Tick),
+            () = tick => shared.tick(),
         }
     }
 }
