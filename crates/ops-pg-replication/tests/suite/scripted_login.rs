@@ -20,7 +20,15 @@ async fn log_in(
     finish: Finish,
     timeout: Duration,
 ) -> Result<ReplicationClient, Error> {
-    let fake = Fake::raw(vec![Step::Send(bytes)], finish).await;
+    log_in_by(vec![Step::Send(bytes)], finish, timeout).await
+}
+
+async fn log_in_by(
+    steps: Vec<Step>,
+    finish: Finish,
+    timeout: Duration,
+) -> Result<ReplicationClient, Error> {
+    let fake = Fake::raw(steps, finish).await;
     let connect = ConnectOptions::default().with_connect_timeout(timeout);
     let options = ReplicationOptions::default().with_connect(connect);
     let info = fake.info.clone().with_password(Secret::from("canary"));
@@ -86,6 +94,24 @@ async fn what_is_no_login_is_refused() {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let err = log_in(bytes, Finish::Silence, PATIENCE).await.unwrap_err();
         assert_eq!(err.kind(), kind, "{text:?}: {err:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_know_the_password_is_not_trusted() {
+    let proof = format!("v={}=", "A".repeat(43));
+    let message = "the server does not prove that it knows the password";
+    for last in [proof.as_str(), ""] {
+        let end = [ask(12, last.as_bytes()), welcome("18.4")].concat();
+        let offer = Step::Send(ask(10, b"SCRAM-SHA-256\0\0"));
+        let steps = vec![offer, Step::Scram, Step::Send(end)];
+        let err = log_in_by(steps, Finish::Silence, PATIENCE)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (err.kind(), err.message()),
+            (ErrorKind::Unauthenticated, message)
+        );
     }
 }
 
