@@ -6,6 +6,8 @@ use ops_core::{Error, ErrorKind};
 use ops_pg_replication::{
     Failure, Lsn, NextTimeline, StartReplication, StatusUpdate, Timeline, WalEvent, WalStream,
 };
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 
 use crate::fake::{Fake, Finish, Step, complete, copy, copy_done, error, msg, ready, table};
 use crate::support::PATIENCE;
@@ -258,6 +260,63 @@ async fn an_error_or_nonsense_anywhere_is_an_error() {
             assert_eq!(err.kind(), ErrorKind::Decode, "{count}: {err:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_caller_that_looks_away_loses_nothing() {
+    let mut steps = script(&[copy_both()]);
+    steps.push(Step::Drip(whole()[1..].concat(), 3));
+    let fake = Fake::start("18.4", steps, Finish::Silence).await;
+    let mut stream = start(&fake, LONG).await.unwrap();
+    let (mut bytes, mut given_up) = (0, 0);
+    loop {
+        // The future is dropped as soon as it has to wait.
+        tokio::select! {
+            biased;
+            event = stream.next() => match event.unwrap() {
+                WalEvent::Wal { data, .. } => bytes += data.len(),
+                WalEvent::TimelineEnded(_) => break,
+                _ => {}
+            },
+            () = tokio::task::yield_now() => given_up += 1,
+        }
+    }
+    assert_eq!(bytes, 40);
+    assert!(given_up > 10, "{given_up}");
+    stream.stop().await.unwrap();
+}
+
+#[test]
+fn no_change_of_a_stream_makes_it_panic_or_hang() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let bytes = whole().concat();
+    let changes = (any::<prop::sample::Index>(), any::<u8>(), 0..4_usize);
+    let mut runner = TestRunner::new(Config::with_cases(300));
+    let outcome = runner.run(&changes, |(at, byte, removed)| {
+        let mut bytes = bytes.clone();
+        let at = at.index(bytes.len());
+        bytes.splice(at..(at + removed).min(bytes.len()), [byte]);
+        let _ = runtime.block_on(look(&[bytes]));
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+/// Reads to the end of whatever it is.
+async fn look(messages: &[Vec<u8>]) -> Result<(), Error> {
+    let fake = Fake::start("18.4", script(messages), Finish::Close).await;
+    let reading = async {
+        let mut stream = start(&fake, LONG).await?;
+        loop {
+            stream.next().await?;
+        }
+    };
+    tokio::time::timeout(PATIENCE, reading)
+        .await
+        .expect("it must not hang")
 }
 
 #[tokio::test]
