@@ -7,7 +7,7 @@ use ops_pg::connect::ConnectOptions;
 use ops_pg_replication::{Failure, ReplicationClient, ReplicationOptions};
 
 use crate::fake::{Fake, Finish, Step, error, msg, ready, table, welcome};
-use crate::support::PATIENCE;
+use crate::support::{A_WHILE, PATIENCE};
 
 const SHORT: Duration = Duration::from_millis(150);
 
@@ -148,7 +148,7 @@ async fn an_answer_of_the_wrong_shape_is_not_understood() {
 #[tokio::test]
 async fn a_command_without_an_answer_is_a_timeout_and_the_connection_is_not_used_again() {
     let fake = Fake::start("18.4", Vec::new(), Finish::Silence).await;
-    let mut client = fake.client(SHORT).await.unwrap();
+    let mut client = fake.client(A_WHILE).await.unwrap();
     let err = client.identify_system().await.unwrap_err();
     assert_eq!(
         (err.kind(), Failure::of(&err)),

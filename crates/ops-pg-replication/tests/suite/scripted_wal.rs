@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::fake::{Fake, Finish, Step, complete, copy, copy_done, error, msg, ready, table};
-use crate::support::PATIENCE;
+use crate::support::{A_WHILE, PATIENCE};
 
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(150);
@@ -122,7 +122,7 @@ async fn what_is_reported_goes_to_the_server_and_never_back() {
 async fn a_server_that_stays_silent_when_asked_is_given_up() {
     let messages = [copy_both(), wal(START, &[1; 100])];
     let mut fake = Fake::start("18.4", script(&messages), Finish::Silence).await;
-    let mut stream = start(&fake, SHORT).await.unwrap();
+    let mut stream = start(&fake, A_WHILE).await.unwrap();
     assert!(matches!(stream.next().await.unwrap(), WalEvent::Wal { .. }));
     let err = stream.next().await.unwrap_err();
     assert_eq!(
