@@ -110,6 +110,10 @@ async fn prefetch(config: &Path, here: &Path, name: &str) -> Result<(), Failure>
 
 /// Starts a process that fetches what comes after a segment, and outlives this one. Where
 /// that fails, recovery is slower and nothing else.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is meant to outlive this process"
+)]
 fn start_prefetch(config: &Path, name: &str) {
     let Ok(program) = std::env::current_exe() else {
         return;

@@ -368,11 +368,11 @@ impl WalArchive {
 
 /// What a header tells of a history, as a history without reasons.
 fn history_of(key: &ObjectKey, timeline: Timeline, header: &Header) -> Result<TimelineHistory> {
-    let text: String = header
-        .lines
-        .iter()
+    let lines = header.lines.iter();
+    let lines: Vec<String> = lines
         .map(|(timeline, switch)| format!("{timeline}\t{switch}\t\n"))
         .collect();
+    let text = lines.concat();
     TimelineHistory::parse(timeline, text.into())
         .map_err(|source| unreadable(key).with_source(source))
 }

@@ -13,7 +13,7 @@ use ops_pg_replication::{Lsn, WalSegmentSize};
 
 pub(crate) use page::LongHeader;
 use page::{LONG_BYTES, PAGE_BYTES, PageHeader, SHORT_BYTES};
-use record::{CAPTURE, HEADER_BYTES, Record};
+use record::{CAPTURE, HEADER_BYTES, HEADER_LEN, Record};
 
 /// What follows at a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,7 +229,7 @@ impl Scanner {
             } else if self.header_len == HEADER_BYTES {
                 self.captured.clear();
                 self.crc = 0;
-                self.state = State::Payload(total - HEADER_BYTES as u32);
+                self.state = State::Payload(total - HEADER_LEN);
             }
         }
         len

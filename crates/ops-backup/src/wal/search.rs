@@ -29,9 +29,9 @@ pub(crate) async fn first(
 /// Objects with other names are stepped over.
 pub(crate) async fn last_under(
     store: &dyn ObjectStore,
-    options: impl Fn(Option<ObjectKey>) -> ListOptions,
-    number: impl Fn(&ObjectKey) -> Option<u64>,
-    key: impl Fn(u64) -> Result<ObjectKey>,
+    options: impl Fn(Option<ObjectKey>) -> ListOptions + Send + Sync,
+    number: impl Fn(&ObjectKey) -> Option<u64> + Send + Sync,
+    key: impl Fn(u64) -> Result<ObjectKey> + Send + Sync,
 ) -> Result<Option<u64>> {
     let after = async |after: Option<ObjectKey>| -> Result<Option<u64>> {
         let mut after = after;
@@ -85,8 +85,8 @@ mod tests {
 
     use super::*;
 
-    fn key(number: u64) -> Result<ObjectKey> {
-        Ok(ObjectKey::new(format!("n/{number:020}")).unwrap())
+    fn key(number: u64) -> ObjectKey {
+        ObjectKey::new(format!("n/{number:020}")).unwrap()
     }
 
     fn found(numbers: &[u64]) -> Option<u64> {
@@ -96,7 +96,7 @@ mod tests {
             .unwrap();
         runtime.block_on(async {
             for &number in numbers {
-                let key = key(number).unwrap();
+                let key = key(number);
                 store
                     .put(&key, "x".into(), PutOptions::default())
                     .await
@@ -113,7 +113,9 @@ mod tests {
                 options
             };
             let number = |key: &ObjectKey| key.as_str().strip_prefix("n/")?.parse().ok();
-            last_under(&store, options, number, key).await.unwrap()
+            last_under(&store, options, number, |it| Ok(key(it)))
+                .await
+                .unwrap()
         })
     }
 

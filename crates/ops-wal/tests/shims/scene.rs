@@ -96,7 +96,7 @@ impl Scene {
 
     /// Runs the program as a server would: in a data folder.
     pub(crate) fn run(&self, config: &Path, data: &Path, args: &[&str]) -> Output {
-        Command::new(self.path("ops-wal"))
+        program(self.path("ops-wal"))
             .arg("--config")
             .arg(config)
             .args(args)
@@ -126,7 +126,7 @@ impl Scene {
 
     /// Lets the server's user use what this process has stored.
     pub(crate) fn share(&self) {
-        let shared = Command::new("chmod")
+        let shared = program("chmod")
             .args(["-fR", "a+rwX"])
             .arg(self.path("store"))
             .status();
@@ -159,7 +159,7 @@ impl Scene {
             .create_empty()
             .await
             .unwrap();
-        let copied = Command::new("cp")
+        let copied = program("cp")
             .arg("-a")
             .arg(copy.join("."))
             .arg(pg.data_dir())
@@ -171,6 +171,15 @@ impl Scene {
         pg.adopt_data_dir().await.unwrap();
         pg
     }
+}
+
+/// A program that runs to its end at once.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it needs no supervision: the test waits for its end"
+)]
+fn program(path: impl AsRef<std::ffi::OsStr>) -> Command {
+    Command::new(path)
 }
 
 /// A server with segments of 1 MB.
@@ -186,7 +195,7 @@ pub(crate) async fn server_and_copy(scene: &Scene, builder: PgBuilder) -> Option
     let mut pg = builder.start().await?;
     pg.stop(Shutdown::Fast).await;
     let copy = scene.path("copy");
-    let copied = Command::new("cp")
+    let copied = program("cp")
         .arg("-a")
         .arg(pg.data_dir())
         .arg(&copy)

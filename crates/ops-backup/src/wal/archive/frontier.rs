@@ -227,7 +227,8 @@ mod tests {
 
     #[test]
     fn parts_are_followed_from_the_first_byte_up_to_the_first_hole() {
-        let cases: [(&[(u32, u32)], &[(u32, u32)]); 6] = [
+        type Ranges = &'static [(u32, u32)];
+        let cases: [(Ranges, Ranges); 6] = [
             (&[], &[]),
             (&[(4, 8)], &[]),
             (&[(0, 4), (4, 8), (12, 16)], &[(0, 4), (4, 8)]),

@@ -200,7 +200,7 @@ async fn look(
     };
     let number = |column| {
         text(row, column)?
-            .map(|it| it.parse::<i64>())
+            .map(str::parse::<i64>)
             .transpose()
             .map_err(|source| {
                 Error::new(

@@ -214,10 +214,7 @@ async fn store_once(archive: &WalArchive, upload: &Upload) -> Result<()> {
 pub(crate) async fn remove_parts(archive: &WalArchive, parts: Vec<ObjectKey>) {
     match archive.store().delete_many(parts).await {
         Ok(results) => {
-            let failed = results
-                .into_iter()
-                .filter_map(std::result::Result::err)
-                .next();
+            let failed = results.into_iter().find_map(std::result::Result::err);
             if let Some(err) = failed {
                 tracing::debug!(error = %ops_core::Report(&err), "a part stays behind");
             }

@@ -7,7 +7,8 @@ use ops_core::Timestamp;
 use super::page::array;
 
 /// The size of `XLogRecord`.
-pub(super) const HEADER_BYTES: usize = 24;
+pub(super) const HEADER_LEN: u32 = 24;
+pub(super) const HEADER_BYTES: usize = HEADER_LEN as usize;
 /// How much of a payload is kept: a restore point is the longest of what is read.
 pub(super) const CAPTURE: usize = 96;
 

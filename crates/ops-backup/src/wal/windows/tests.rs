@@ -25,11 +25,11 @@ fn run(on: u32, start: u64, end: u64) -> WalRun {
 
 /// The history of a timeline that left others where told.
 fn history(of: u32, left: &[(u32, u64)]) -> TimelineHistory {
-    let text: String = left
+    let lines: Vec<String> = left
         .iter()
         .map(|(timeline, at)| format!("{timeline}\t{}\twhy\n", Lsn::new(*at)))
         .collect();
-    TimelineHistory::parse(timeline(of), text.into()).unwrap()
+    TimelineHistory::parse(timeline(of), lines.concat().into()).unwrap()
 }
 
 fn plan(

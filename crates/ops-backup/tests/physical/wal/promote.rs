@@ -1,7 +1,6 @@
 //! Promotions.
 
 use std::fs;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +48,7 @@ async fn standby_of(primary: &mut Pg) -> Pg {
         .await
         .unwrap();
     let data = standby.data_dir();
-    run(Command::new("cp")
+    run(scene::program("cp")
         .arg("-a")
         .arg(primary.data_dir().join("."))
         .arg(data));

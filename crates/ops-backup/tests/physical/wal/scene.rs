@@ -214,6 +214,15 @@ pub(crate) async fn assert_complete(
     count
 }
 
+/// A program that runs to its end at once.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it needs no supervision: the test waits for its end"
+)]
+pub(crate) fn program(path: impl AsRef<std::ffi::OsStr>) -> Command {
+    Command::new(path)
+}
+
 /// Reads all segments of a folder by `pg_waldump`, from the first to the last record; what
 /// follows on the last segment is missing, which it says.
 pub(crate) fn dump(pg: &Pg, folder: &Path) -> String {
@@ -224,7 +233,7 @@ pub(crate) fn dump(pg: &Pg, folder: &Path) -> String {
     names.sort();
     let mut text = String::new();
     for name in names {
-        text.push_str(&run(Command::new(pg.bin("pg_waldump"))
+        text.push_str(&run(program(pg.bin("pg_waldump"))
             .arg("--path")
             .arg(folder)
             .arg(&name)));
