@@ -29,6 +29,7 @@ mod hint;
 mod info;
 mod layout;
 mod objects;
+mod recoverable;
 mod restore_point;
 mod scan;
 mod seal;
@@ -42,11 +43,12 @@ pub(crate) use archive::WalObject;
 pub(crate) use archiver::Archiving;
 pub(crate) use objects::blocking_reader;
 pub use archiver::{
-    Archiver, ArchiverOptions, ArchiverState, ArchiverStatus, CommitMode, FreeDisk, OnGap, SlotHealth,
-    SlotPolicy,
+    Archiver, ArchiverOptions, ArchiverState, ArchiverStatus, CommitMode, FreeDisk, OnGap,
+    SlotHealth, SlotPolicy,
 };
 pub use command::{ArchiveCommand, RestoreCommand, restore_exit_code};
 pub use gap::{GapReason, GapRecord};
+pub(crate) use recoverable::recoverable_windows;
 pub use restore_point::RestorePoint;
 pub use windows::{BaseBackupSpan, RecoverableWindow, plan_windows};
 

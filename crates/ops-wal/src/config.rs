@@ -75,7 +75,9 @@ impl Config {
 
     async fn store(&self) -> Result<Arc<dyn ObjectStore>, Failure> {
         let Store { provider, settings } = &self.store;
-        Ok(Registry::from_env().open_object_store(provider, settings).await?)
+        Ok(Registry::from_env()
+            .open_object_store(provider, settings)
+            .await?)
     }
 
     pub(crate) async fn archive(&self) -> Result<ArchiveCommand, Failure> {
@@ -89,7 +91,10 @@ impl Config {
     }
 
     async fn encryption(&self) -> Result<Encryption, Failure> {
-        let config = self.encryption.as_ref().ok_or("encryption is not configured")?;
+        let config = self
+            .encryption
+            .as_ref()
+            .ok_or("encryption is not configured")?;
         let ways = usize::from(!config.recipients.is_empty())
             + usize::from(config.passphrase.is_some())
             + usize::from(config.none);

@@ -35,7 +35,10 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-#[expect(clippy::print_stderr, reason = "the server's log is where this belongs")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the server's log is where this belongs"
+)]
 fn complain(failure: &Failure) {
     eprintln!("ops-wal: {}", ops_core::Report(&**failure));
 }
@@ -70,7 +73,10 @@ fn run(mut args: Vec<OsString>) -> Result<(u8, Option<Failure>), Failure> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one variable of this program")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one variable of this program"
+)]
 fn config_from_env() -> Option<PathBuf> {
     std::env::var_os("OPS_WAL_CONFIG").map(PathBuf::from)
 }
@@ -104,6 +110,10 @@ async fn prefetch(config: &Path, here: &Path, name: &str) -> Result<(), Failure>
 
 /// Starts a process that fetches what comes after a segment, and outlives this one. Where
 /// that fails, recovery is slower and nothing else.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is meant to outlive this process"
+)]
 fn start_prefetch(config: &Path, name: &str) {
     let Ok(program) = std::env::current_exe() else {
         return;

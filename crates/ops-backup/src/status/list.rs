@@ -171,9 +171,7 @@ pub(super) fn missing_parents(entry: &CatalogueEntry, entries: &[CatalogueEntry]
 }
 
 fn find<'a>(id: &BackupId, entries: &'a [CatalogueEntry]) -> Option<&'a CatalogueEntry> {
-    // The catalogue sorts as its keys do.
-    let at = entries.binary_search_by(|entry| entry.manifest.id.cmp(id)).ok()?;
-    entries.get(at)
+    entries.iter().find(|entry| entry.manifest.id == *id)
 }
 
 fn parent(entry: &CatalogueEntry) -> Option<BackupId> {

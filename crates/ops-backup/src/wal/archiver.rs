@@ -97,7 +97,7 @@ impl Archiver {
             has_streamed: false,
             lease: None,
             stop: stop.clone(),
-            _locked: None,
+            spool_lock: None,
         };
         let outcome = engine.supervise(&stop).await;
         let fenced = engine.release_lease().await;
@@ -119,7 +119,8 @@ pub(crate) struct Engine {
     has_streamed: bool,
     lease: Option<LeaseTask>,
     stop: CancellationToken,
-    _locked: Option<std::fs::File>,
+    /// Held for as long as this process uses the spool folder.
+    spool_lock: Option<std::fs::File>,
 }
 
 /// The task that keeps the lease, and how to end it.
@@ -187,7 +188,7 @@ impl Engine {
         let holder = match &self.options.spool {
             Some(spool) => {
                 let (locked, holder) = lock_spool(spool, &instance)?;
-                self._locked = Some(locked);
+                self.spool_lock = Some(locked);
                 holder
             }
             None => instance.clone(),

@@ -75,7 +75,8 @@ fn segment_size_near(file: &Path) -> Option<WalSegmentSize> {
     size_of(file).or_else(|| {
         let entries = std::fs::read_dir(folder).ok()?;
         let paths = entries.flatten().map(|entry| entry.path());
-        let mut segments = paths.filter(|path| path.file_name().is_some_and(|name| name.len() == 24));
+        let mut segments =
+            paths.filter(|path| path.file_name().is_some_and(|name| name.len() == 24));
         segments.find_map(|path| size_of(&path))
     })
 }

@@ -40,7 +40,10 @@ pub(crate) async fn read_small(
 }
 
 /// Reads the header of an object; `None` where there is no such object.
-pub(crate) async fn read_header(store: &dyn ObjectStore, key: &ObjectKey) -> Result<Option<Header>> {
+pub(crate) async fn read_header(
+    store: &dyn ObjectStore,
+    key: &ObjectKey,
+) -> Result<Option<Header>> {
     let head = ByteRange::Bounded {
         offset: 0,
         length: HEAD_BYTES,
@@ -111,7 +114,10 @@ const CHUNKS: usize = 8;
 /// Splits a body into a future that fetches it and a reader for a blocking thread.
 pub(crate) fn blocking_reader(
     mut body: ByteStream,
-) -> (impl Future<Output = Result<()>> + Send, impl Read + Send + 'static) {
+) -> (
+    impl Future<Output = Result<()>> + Send,
+    impl Read + Send + 'static,
+) {
     let (sender, receiver) = mpsc::channel(CHUNKS);
     let fetch = async move {
         while let Some(chunk) = body.next().await {
@@ -149,7 +155,8 @@ impl Read for Chunked {
             }
         }
         let len = out.len().min(self.current.len());
-        self.current.copy_to_slice(out.get_mut(..len).unwrap_or_default());
+        self.current
+            .copy_to_slice(out.get_mut(..len).unwrap_or_default());
         Ok(len)
     }
 }

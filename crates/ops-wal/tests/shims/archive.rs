@@ -41,10 +41,15 @@ async fn a_server_archives_by_the_command_and_every_segment_is_its_own() {
     let builder = server()
         .setting("archive_mode", "on")
         .setting("archive_command", &scene.command(&config, "archive %p %f"));
-    let Some(pg) = builder.start().await else { return };
+    let Some(pg) = builder.start().await else {
+        return;
+    };
     write(&pg, 3).await;
     let last = switched(&pg).await;
-    wait_until("the last segment", SOON, async || archiver(&pg).await.2 >= Some(last.clone())).await;
+    wait_until("the last segment", SOON, async || {
+        archiver(&pg).await.2 >= Some(last.clone())
+    })
+    .await;
     let (archived, failed, _) = archiver(&pg).await;
     assert_eq!(failed, 0, "{}", pg.log_tail());
     assert!(archived >= 3);
@@ -52,7 +57,9 @@ async fn a_server_archives_by_the_command_and_every_segment_is_its_own() {
     let archive = scene.archive().await;
     let coverage = archive.coverage(None).await.unwrap();
     assert_eq!(coverage.runs.len(), 1);
-    let epochs = scene.store_folder().join(format!("wal/{}/epochs", archive.system_id()));
+    let epochs = scene
+        .store_folder()
+        .join(format!("wal/{}/epochs", archive.system_id()));
     assert_eq!(fs::read_dir(epochs).unwrap().count(), 1);
     let data = pg.data_dir();
     let to = scene.path("to");
@@ -69,7 +76,12 @@ async fn a_server_archives_by_the_command_and_every_segment_is_its_own() {
     other[end] ^= 1;
     fs::write(scene.path("other"), other).unwrap();
     let changed = scene.path("other");
-    let text = scene.expect(1, &config, data, &["archive", changed.to_str().unwrap(), &last]);
+    let text = scene.expect(
+        1,
+        &config,
+        data,
+        &["archive", changed.to_str().unwrap(), &last],
+    );
     assert!(text.contains("other bytes"), "{text}");
     scene.expect(0, &config, data, &["restore", &last, to]);
     assert!(fs::read(to).unwrap() == own, "it was overwritten");
@@ -79,7 +91,9 @@ async fn a_server_archives_by_the_command_and_every_segment_is_its_own() {
 async fn a_file_that_is_not_what_its_name_says_is_refused() {
     let scene = Scene::new();
     let config = scene.configure("config.toml", "");
-    let Some(pg) = server().start().await else { return };
+    let Some(pg) = server().start().await else {
+        return;
+    };
     write(&pg, 2).await;
     let last = switched(&pg).await;
     let data = pg.data_dir();
@@ -97,9 +111,17 @@ async fn a_file_that_is_not_what_its_name_says_is_refused() {
     assert!(refused("nonsense", &content).contains("no file of the WAL"));
     let mut foreign = content.clone();
     foreign[24] ^= 1;
-    assert!(refused(&last, &foreign).contains("another cluster") || refused(&last, &foreign).contains("WAL of the cluster"));
+    assert!(
+        refused(&last, &foreign).contains("another cluster")
+            || refused(&last, &foreign).contains("WAL of the cluster")
+    );
     assert!(!scene.store_folder().join("wal").join("segments").exists());
-    scene.expect(0, &config, data, &["archive", &format!("pg_wal/{last}"), &last]);
+    scene.expect(
+        0,
+        &config,
+        data,
+        &["archive", &format!("pg_wal/{last}"), &last],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +131,9 @@ async fn the_command_and_the_stream_fill_one_archive() {
     let builder = server()
         .setting("archive_mode", "on")
         .setting("archive_command", &scene.command(&config, "archive %p %f"));
-    let Some(pg) = builder.start().await else { return };
+    let Some(pg) = builder.start().await else {
+        return;
+    };
     let running = Running::start(&scene.backup(&pg)).await;
     write(&pg, 4).await;
     let last = switched(&pg).await;

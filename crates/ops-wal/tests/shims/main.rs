@@ -1,8 +1,6 @@
 //! Both commands, run by real servers.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "helpers of tests fail by panicking"
 )]

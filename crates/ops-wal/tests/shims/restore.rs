@@ -63,7 +63,10 @@ async fn recovered(scene: &Scene, copy: &Path, major: u32, config: &Path) -> Opt
     }
     let client = pg.client("postgres").await;
     wait_until("the end of recovery", SOON, async || {
-        let row = client.query_one("SELECT pg_is_in_recovery()", &[]).await.unwrap();
+        let row = client
+            .query_one("SELECT pg_is_in_recovery()", &[])
+            .await
+            .unwrap();
         !row.get::<_, bool>(0)
     })
     .await;
@@ -78,16 +81,18 @@ async fn each_major_recovers_to_the_last_commit_with_and_without_a_spool() {
         let scene = Scene::new();
         let (_pg, copy, rows) = archived(&scene, Some(major.0)).await.unwrap();
         let plain = scene.configure("plain.toml", OPEN);
-        assert_eq!(recovered(&scene, &copy, major.0, &plain).await, Some(rows), "{major}");
-        let spool = format!("spool = \"{}\"", scene.path("spool").display());
-        let spooled = scene.configure_all(
-            "spool.toml",
-            &spool,
-            "key",
-            &scene.store_folder(),
-            OPEN,
+        assert_eq!(
+            recovered(&scene, &copy, major.0, &plain).await,
+            Some(rows),
+            "{major}"
         );
-        assert_eq!(recovered(&scene, &copy, major.0, &spooled).await, Some(rows), "{major}");
+        let spool = format!("spool = \"{}\"", scene.path("spool").display());
+        let spooled = scene.configure_all("spool.toml", &spool, "key", &scene.store_folder(), OPEN);
+        assert_eq!(
+            recovered(&scene, &copy, major.0, &spooled).await,
+            Some(rows),
+            "{major}"
+        );
         println!("PostgreSQL {major}: {rows} rows");
     }
 }
@@ -95,7 +100,9 @@ async fn each_major_recovers_to_the_last_commit_with_and_without_a_spool() {
 #[tokio::test(flavor = "multi_thread")]
 async fn segments_are_fetched_before_they_are_asked_for() {
     let scene = Scene::new();
-    let Some((pg, _copy, _)) = archived(&scene, None).await else { return };
+    let Some((pg, _copy, _)) = archived(&scene, None).await else {
+        return;
+    };
     let spool = format!("spool = \"{}\"", scene.path("spool").display());
     let config = scene.configure_all("spool.toml", &spool, "key", &scene.store_folder(), OPEN);
     let names: Vec<_> = segments(&scene).iter().map(|path| name_of(path)).collect();
@@ -107,11 +114,17 @@ async fn segments_are_fetched_before_they_are_asked_for() {
         let begin = format!("{name}.");
         let spooled = files(&scene.path("spool"), "");
         spooled.into_iter().find(|path| {
-            path.file_name().unwrap().to_string_lossy().starts_with(&begin)
+            path.file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with(&begin)
         })
     };
     for name in &names[1..=4] {
-        wait_until("a segment in the spool", SOON, async || kept(name).is_some()).await;
+        wait_until("a segment in the spool", SOON, async || {
+            kept(name).is_some()
+        })
+        .await;
     }
     // The store is not asked for what is there, and what was damaged there is not used.
     let gone = scene.path("gone");
@@ -141,7 +154,9 @@ fn lock_is_free(scene: &Scene) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_is_at_or_beyond_the_end_is_absent() {
     let scene = Scene::new();
-    let Some((pg, _copy, _)) = archived(&scene, None).await else { return };
+    let Some((pg, _copy, _)) = archived(&scene, None).await else {
+        return;
+    };
     let config = scene.configure("plain.toml", "open_segment = false");
     let data = pg.data_dir();
     let objects = segments(&scene);
@@ -173,7 +188,10 @@ async fn only_what_is_at_or_beyond_the_end_is_absent() {
         fs::remove_file(object).unwrap();
     }
     let parts = files(&scene.store_folder(), ".zst.age");
-    for part in parts.iter().filter(|path| path.to_string_lossy().contains("/parts/")) {
+    for part in parts
+        .iter()
+        .filter(|path| path.to_string_lossy().contains("/parts/"))
+    {
         fs::remove_file(part).unwrap();
     }
     let witness = files(&scene.store_folder(), "frontier.json");
@@ -184,7 +202,9 @@ async fn only_what_is_at_or_beyond_the_end_is_absent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_of_any_kind_keeps_the_server_from_coming_up_short() {
     let scene = Scene::new();
-    let Some((pg, copy, rows)) = archived(&scene, None).await else { return };
+    let Some((pg, copy, rows)) = archived(&scene, None).await else {
+        return;
+    };
     let major = pg.binaries().major().0;
     let good = scene.configure("good.toml", OPEN);
     // No key fits.
@@ -206,7 +226,10 @@ async fn a_fault_of_any_kind_keeps_the_server_from_coming_up_short() {
     let wrong_prefix = scene.configure_all("prefix.toml", "prefix = \"x\"", "key", &store, OPEN);
     assert_eq!(recovered(&scene, &copy, major, &wrong_prefix).await, None);
     // The configuration is missing.
-    assert_eq!(recovered(&scene, &copy, major, &scene.path("none.toml")).await, None);
+    assert_eq!(
+        recovered(&scene, &copy, major, &scene.path("none.toml")).await,
+        None
+    );
     // A segment in the middle is missing.
     let objects = segments(&scene);
     let kept = scene.path("kept");
@@ -219,7 +242,9 @@ async fn a_fault_of_any_kind_keeps_the_server_from_coming_up_short() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_history_file_does_not_end_recovery_on_the_old_timeline() {
     let scene = Scene::new();
-    let Some((mut pg, copy, before)) = archived(&scene, None).await else { return };
+    let Some((mut pg, copy, before)) = archived(&scene, None).await else {
+        return;
+    };
     let major = pg.binaries().major().0;
     pg.stop(ops_pg::server::Shutdown::Fast).await;
     fs::write(pg.data_dir().join("standby.signal"), "").unwrap();
@@ -227,7 +252,10 @@ async fn a_lost_history_file_does_not_end_recovery_on_the_old_timeline() {
     let client = pg.client("postgres").await;
     client.batch_execute("SELECT pg_promote()").await.unwrap();
     wait_until("the promotion", SOON, async || {
-        let row = client.query_one("SELECT pg_is_in_recovery()", &[]).await.unwrap();
+        let row = client
+            .query_one("SELECT pg_is_in_recovery()", &[])
+            .await
+            .unwrap();
         !row.get::<_, bool>(0)
     })
     .await;

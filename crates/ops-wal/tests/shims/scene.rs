@@ -72,7 +72,11 @@ impl Scene {
     ) -> PathBuf {
         let path = self.path(name);
         // Whoever recovers reads, and may belong to another user than whoever archives.
-        let mode = if restore.is_empty() { "create" } else { "read_only" };
+        let mode = if restore.is_empty() {
+            "create"
+        } else {
+            "read_only"
+        };
         let text = format!(
             "patience = 2\n{top}\n[store]\nprovider = \"local\"\npath = \"{}\"\n{mode} = true\n\
              [encryption]\nrecipients = [\"{}\"]\n\
@@ -92,7 +96,7 @@ impl Scene {
 
     /// Runs the program as a server would: in a data folder.
     pub(crate) fn run(&self, config: &Path, data: &Path, args: &[&str]) -> Output {
-        Command::new(self.path("ops-wal"))
+        program(self.path("ops-wal"))
             .arg("--config")
             .arg(config)
             .args(args)
@@ -122,13 +126,18 @@ impl Scene {
 
     /// Lets the server's user use what this process has stored.
     pub(crate) fn share(&self) {
-        let shared = Command::new("chmod").args(["-fR", "a+rwX"]).arg(self.path("store")).status();
+        let shared = program("chmod")
+            .args(["-fR", "a+rwX"])
+            .arg(self.path("store"))
+            .status();
         // What was renamed or removed in the meantime is none of our business.
         assert!(shared.is_ok());
     }
 
     pub(crate) fn backup(&self, pg: &Pg) -> Backup {
-        let database = Postgres::builder(pg.connect_info("postgres")).build().unwrap();
+        let database = Postgres::builder(pg.connect_info("postgres"))
+            .build()
+            .unwrap();
         Backup::builder(Arc::new(database), self.store())
             .encryption(Encryption::recipients([&self.recipient]).unwrap())
             .build()
@@ -150,7 +159,7 @@ impl Scene {
             .create_empty()
             .await
             .unwrap();
-        let copied = Command::new("cp")
+        let copied = program("cp")
             .arg("-a")
             .arg(copy.join("."))
             .arg(pg.data_dir())
@@ -162,6 +171,15 @@ impl Scene {
         pg.adopt_data_dir().await.unwrap();
         pg
     }
+}
+
+/// A program that runs to its end at once.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it needs no supervision: the test waits for its end"
+)]
+fn program(path: impl AsRef<std::ffi::OsStr>) -> Command {
+    Command::new(path)
 }
 
 /// A server with segments of 1 MB.
@@ -177,7 +195,11 @@ pub(crate) async fn server_and_copy(scene: &Scene, builder: PgBuilder) -> Option
     let mut pg = builder.start().await?;
     pg.stop(Shutdown::Fast).await;
     let copy = scene.path("copy");
-    let copied = Command::new("cp").arg("-a").arg(pg.data_dir()).arg(&copy).status();
+    let copied = program("cp")
+        .arg("-a")
+        .arg(pg.data_dir())
+        .arg(&copy)
+        .status();
     assert!(copied.unwrap().success());
     pg.start_again().await;
     Some((pg, copy))
@@ -199,7 +221,10 @@ pub(crate) async fn write(pg: &Pg, megabytes: u32) -> i64 {
 
 pub(crate) async fn rows(pg: &Pg) -> i64 {
     let client = pg.client("postgres").await;
-    let row = client.query_one("SELECT count(*) FROM ledger", &[]).await.unwrap();
+    let row = client
+        .query_one("SELECT count(*) FROM ledger", &[])
+        .await
+        .unwrap();
     row.get(0)
 }
 

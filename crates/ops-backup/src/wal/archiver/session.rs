@@ -62,8 +62,12 @@ impl Pipeline {
         } = self;
         drop(work);
         let ended = |source| {
-            Error::new(ErrorKind::Internal, OPERATION, "a worker of the archiver ended early")
-                .with_source(source)
+            Error::new(
+                ErrorKind::Internal,
+                OPERATION,
+                "a worker of the archiver ended early",
+            )
+            .with_source(source)
         };
         // The uploader's reason comes first: the packer fails for want of it.
         let (packed, uploaded) = tokio::join!(packer, uploader);
@@ -88,13 +92,18 @@ impl Engine {
         if let Some(sql) = &mut sql {
             slot::preflight(sql, &self.options).await?;
         }
-        let history = self.follow_history(&mut client, &archive, identity.timeline).await?;
+        let history = self
+            .follow_history(&mut client, &archive, identity.timeline)
+            .await?;
         self.refuse_old_timeline(&archive, &history).await?;
         self.archive_spool(&archive, &history).await?;
         let mut slot = slot::ensure(&mut client, sql.as_mut(), &self.options).await?;
         if self.skip.is_some() && !self.slot_is_ahead(&archive, &history, slot).await? {
             // It keeps WAL that the server says it has removed.
-            client.drop_slot(&self.options.slot, true).await.map_err(replication)?;
+            client
+                .drop_slot(&self.options.slot, true)
+                .await
+                .map_err(replication)?;
             slot = slot::ensure(&mut client, sql.as_mut(), &self.options).await?;
         }
         let point = self.point(&archive, &history, &identity, slot).await?;
@@ -125,10 +134,17 @@ impl Engine {
     }
 
     /// The archive of the cluster, which must be the same at each connection.
-    async fn archive(&mut self, identity: &SystemIdentity, size: WalSegmentSize) -> Result<WalArchive> {
+    async fn archive(
+        &mut self,
+        identity: &SystemIdentity,
+        size: WalSegmentSize,
+    ) -> Result<WalArchive> {
         if let Some(archive) = &self.archive {
             if archive.system_id() != identity.system_id {
-                return Err(super::super::info::foreign(archive.system_id(), identity.system_id));
+                return Err(super::super::info::foreign(
+                    archive.system_id(),
+                    identity.system_id,
+                ));
             }
             return Ok(archive.clone());
         }
@@ -145,7 +161,8 @@ impl Engine {
             settings.clock.now(),
         )
         .await?;
-        self.shared.update(|status| status.system_id = Some(identity.system_id));
+        self.shared
+            .update(|status| status.system_id = Some(identity.system_id));
         self.take_lease(&archive).await?;
         self.archive = Some(archive.clone());
         Ok(archive)
@@ -161,7 +178,10 @@ impl Engine {
         if timeline == Timeline::FIRST {
             return Ok(TimelineHistory::initial());
         }
-        let history = client.timeline_history(timeline).await.map_err(replication)?;
+        let history = client
+            .timeline_history(timeline)
+            .await
+            .map_err(replication)?;
         self.refresh_epoch(archive).await?;
         for before in history.timelines() {
             if before == Timeline::FIRST || before == timeline {
@@ -184,7 +204,11 @@ impl Engine {
     }
 
     /// A server on a timeline that the archive has seen the cluster leave is an old primary.
-    async fn refuse_old_timeline(&self, archive: &WalArchive, history: &TimelineHistory) -> Result<()> {
+    async fn refuse_old_timeline(
+        &self,
+        archive: &WalArchive,
+        history: &TimelineHistory,
+    ) -> Result<()> {
         let ours = history.timeline();
         let mut left = archive.histories().await?.into_iter().filter_map(|other| {
             let at = other.switch_point(ours)?;
@@ -201,7 +225,11 @@ impl Engine {
     }
 
     /// Archives what a process that was killed had acknowledged as written.
-    async fn archive_spool(&mut self, archive: &WalArchive, history: &TimelineHistory) -> Result<()> {
+    async fn archive_spool(
+        &mut self,
+        archive: &WalArchive,
+        history: &TimelineHistory,
+    ) -> Result<()> {
         let Some(folder) = self.options.spool.clone() else {
             return Ok(());
         };
@@ -253,13 +281,16 @@ impl Engine {
         let size = archive.segment_size();
         let oldest = slot.restart.unwrap_or(identity.flushed);
         let from_slot = || ResumePoint {
-            timeline: history.segment(oldest.segment_number(size), size).timeline(),
+            timeline: history
+                .segment(oldest.segment_number(size), size)
+                .timeline(),
             position: oldest.segment_start(size),
             newest_commit: None,
         };
         let Some(point) = resume_point(archive, history).await? else {
             self.skip = None;
-            self.shared.update(|status| status.base_backup_needed = true);
+            self.shared
+                .update(|status| status.base_backup_needed = true);
             return Ok(from_slot());
         };
         let Some(reason) = self.skip.take() else {
@@ -305,7 +336,8 @@ impl Engine {
     ) -> Result<End> {
         self.refresh_epoch(archive).await?;
         let mut pipeline = self.pipeline(archive, point).await?;
-        self.shared.begin_stream(point.timeline, point.position, point.newest_commit);
+        self.shared
+            .begin_stream(point.timeline, point.position, point.newest_commit);
         self.has_streamed = true;
         let ended = self.receive(&mut stream, &mut pipeline, stop).await;
         // What was received is stored whatever ended the stream, and reported where the
@@ -324,7 +356,10 @@ impl Engine {
         let end = durable.borrow_and_update().end.min(stream.position());
         if end > point.position {
             // A server that is gone needs no report.
-            let _ = reporter.report(StatusUpdate { write: end, flush: end });
+            let _ = reporter.report(StatusUpdate {
+                write: end,
+                flush: end,
+            });
         }
         if matches!(ended, Ok(End::Shutdown | End::TimelineEnded)) {
             let stopped = tokio::time::timeout(super::STOP_TIMEOUT, stream.stop()).await;
@@ -350,7 +385,12 @@ impl Engine {
         };
         let is_synchronous = self.options.commits == CommitMode::Synchronous;
         let spool = match self.options.spool.as_deref().filter(|_| is_synchronous) {
-            Some(folder) => Some(Spool::open(folder, archive.system_id(), point.timeline, size)?),
+            Some(folder) => Some(Spool::open(
+                folder,
+                archive.system_id(),
+                point.timeline,
+                size,
+            )?),
             None => None,
         };
         let (work, orders) = mpsc::channel(QUEUED_MESSAGES);
@@ -448,13 +488,19 @@ impl Engine {
 
     fn report(&self, stream: &WalStream, begin: Lsn, durable: Lsn, written: Lsn) -> Result<()> {
         let position = stream.position();
-        let flush = if durable > begin { durable.min(position) } else { Lsn::INVALID };
+        let flush = if durable > begin {
+            durable.min(position)
+        } else {
+            Lsn::INVALID
+        };
         let write = if self.options.commits == CommitMode::Synchronous {
             written.max(flush).min(position)
         } else {
             position
         };
-        stream.report(StatusUpdate { write, flush }).map_err(replication)
+        stream
+            .report(StatusUpdate { write, flush })
+            .map_err(replication)
     }
 
     fn tidy_spool(&self, durable: Durable) {
@@ -466,7 +512,9 @@ impl Engine {
 
     /// Sees to it that there is an epoch to encrypt to, and that it is not an old one.
     async fn refresh_epoch(&mut self, archive: &WalArchive) -> Result<()> {
-        let is_fresh = self.epoch_since.is_some_and(|since| since.elapsed() < epoch::MAX_AGE);
+        let is_fresh = self
+            .epoch_since
+            .is_some_and(|since| since.elapsed() < epoch::MAX_AGE);
         if is_fresh {
             return Ok(());
         }
@@ -506,5 +554,9 @@ async fn known_parts(archive: &WalArchive, point: &ResumePoint) -> Result<Vec<Kn
 
 #[cold]
 fn worker_gone() -> Error {
-    Error::new(ErrorKind::SourceLost, OPERATION, "a worker of the archiver has ended")
+    Error::new(
+        ErrorKind::SourceLost,
+        OPERATION,
+        "a worker of the archiver has ended",
+    )
 }

@@ -43,7 +43,9 @@ pub(crate) async fn connect(
         .with_connect(connect)
         .with_mode(mode)
         .with_command_timeout(COMMAND_TIMEOUT);
-    ReplicationClient::connect(&info, &options).await.map_err(replication)
+    ReplicationClient::connect(&info, &options)
+        .await
+        .map_err(replication)
 }
 
 /// A connection for SQL; `None` where the server does not admit us to one: what only SQL
@@ -57,7 +59,12 @@ pub(crate) async fn connect_for_sql(
     quiet.application_name = format!("{}_guard", options.application_name);
     match connect(database, &quiet, Mode::Database).await {
         Ok(client) => Ok(Some(client)),
-        Err(err) if matches!(err.kind(), ErrorKind::PermissionDenied | ErrorKind::Unauthenticated) => {
+        Err(err)
+            if matches!(
+                err.kind(),
+                ErrorKind::PermissionDenied | ErrorKind::Unauthenticated
+            ) =>
+        {
             tracing::debug!(error = %ops_core::Report(&err), "the slot cannot be watched");
             Ok(None)
         }
@@ -72,25 +79,41 @@ pub(crate) async fn ensure(
     options: &ArchiverOptions,
 ) -> Result<SlotState> {
     // Before PostgreSQL 15 only SQL tells where a slot stands.
-    let reader = if client.server_major() >= 15 { Some(&mut *client) } else { sql };
+    let reader = if client.server_major() >= 15 {
+        Some(&mut *client)
+    } else {
+        sql
+    };
     let Some(reader) = reader else {
-        let created = client.create_slot(&options.slot, SlotOptions::default()).await;
+        let created = client
+            .create_slot(&options.slot, SlotOptions::default())
+            .await;
         return match created {
-            Ok(()) => Ok(SlotState { restart: None, renewed: Some(GapReason::SlotMissing) }),
-            Err(err) if Failure::of(&err) == Some(Failure::SlotExists) => {
-                Ok(SlotState { restart: None, renewed: None })
-            }
+            Ok(()) => Ok(SlotState {
+                restart: None,
+                renewed: Some(GapReason::SlotMissing),
+            }),
+            Err(err) if Failure::of(&err) == Some(Failure::SlotExists) => Ok(SlotState {
+                restart: None,
+                renewed: None,
+            }),
             Err(err) => Err(replication(err)),
         };
     };
     let there = reader.read_slot(&options.slot).await.map_err(replication)?;
     let renewed = match there {
         Some(position) if position.restart_lsn.is_some() => {
-            return Ok(SlotState { restart: position.restart_lsn, renewed: None });
+            return Ok(SlotState {
+                restart: position.restart_lsn,
+                renewed: None,
+            });
         }
         // It was invalidated, or never kept any WAL.
         Some(_) => {
-            reader.drop_slot(&options.slot, true).await.map_err(replication)?;
+            reader
+                .drop_slot(&options.slot, true)
+                .await
+                .map_err(replication)?;
             GapReason::SlotLost
         }
         None => GapReason::SlotMissing,
@@ -125,7 +148,9 @@ pub(crate) async fn guard(
     let mut client = None;
     loop {
         if client.is_none() {
-            client = connect_for_sql(&*database, &options).await.unwrap_or_default();
+            client = connect_for_sql(&*database, &options)
+                .await
+                .unwrap_or_default();
         }
         let free_disk = options.free_disk.as_ref().and_then(|free| free());
         if let Some(connected) = &mut client {
@@ -135,7 +160,9 @@ pub(crate) async fn guard(
                         health.free_disk = free_disk;
                         health
                     });
-                    let must_go = health.as_ref().is_some_and(|health| must_drop(&options, health));
+                    let must_go = health
+                        .as_ref()
+                        .is_some_and(|health| must_drop(&options, health));
                     shared.update(|status| status.slot = health);
                     if must_go {
                         return;
@@ -156,7 +183,10 @@ pub(crate) async fn guard(
     }
 }
 
-async fn look(client: &mut ReplicationClient, options: &ArchiverOptions) -> Result<Option<SlotHealth>> {
+async fn look(
+    client: &mut ReplicationClient,
+    options: &ArchiverOptions,
+) -> Result<Option<SlotHealth>> {
     let sql = format!(
         "SELECT wal_status, safe_wal_size, pg_catalog.pg_wal_lsn_diff(\
          CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() \
@@ -168,15 +198,26 @@ async fn look(client: &mut ReplicationClient, options: &ArchiverOptions) -> Resu
     let Some(row) = rows.first() else {
         return Ok(None);
     };
-    let number = |column| text(row, column)?.map(|it| it.parse::<i64>()).transpose().map_err(|source| {
-        Error::new(ErrorKind::Internal, OPERATION, "the server's answer about the slot is unreadable")
-            .with_source(source)
-    });
+    let number = |column| {
+        text(row, column)?
+            .map(str::parse::<i64>)
+            .transpose()
+            .map_err(|source| {
+                Error::new(
+                    ErrorKind::Internal,
+                    OPERATION,
+                    "the server's answer about the slot is unreadable",
+                )
+                .with_source(source)
+            })
+    };
     let retained: Option<i64> = number("retained")?;
     Ok(Some(SlotHealth {
         wal_status: text(row, "wal_status")?.unwrap_or("lost").to_owned(),
         safe_wal_size: number("safe_wal_size")?,
-        retained_bytes: retained.and_then(|it| u64::try_from(it).ok()).unwrap_or_default(),
+        retained_bytes: retained
+            .and_then(|it| u64::try_from(it).ok())
+            .unwrap_or_default(),
         free_disk: None,
     }))
 }
@@ -198,24 +239,39 @@ fn must_drop(options: &ArchiverOptions, health: &SlotHealth) -> bool {
 }
 
 /// What a server said of itself and its settings before the first stream.
-pub(crate) async fn preflight(sql: &mut ReplicationClient, options: &ArchiverOptions) -> Result<()> {
+pub(crate) async fn preflight(
+    sql: &mut ReplicationClient,
+    options: &ArchiverOptions,
+) -> Result<()> {
     let rows = sql
         .query("SELECT pg_catalog.pg_is_in_recovery() AS standby")
         .await
         .map_err(replication)?;
-    let standby = rows.first().map(|row| text(row, "standby")).transpose()?.flatten();
+    let standby = rows
+        .first()
+        .map(|row| text(row, "standby"))
+        .transpose()?
+        .flatten();
     if standby == Some("t") && !options.from_standby {
         // It may be about to be promoted, or the primary about to be back.
         let message = "the server is a standby";
         return Err(Error::new(ErrorKind::SourceUnavailable, OPERATION, message)
             .with_hint("connect to the primary, or allow archiving from a standby"));
     }
-    let keep = sql.show("max_slot_wal_keep_size").await.map_err(replication)?;
+    let keep = sql
+        .show("max_slot_wal_keep_size")
+        .await
+        .map_err(replication)?;
     if options.slot_policy == SlotPolicy::Block && options.min_free_disk.is_none() && keep == "-1" {
-        tracing::warn!("nothing limits how much WAL the slot keeps: while nothing is archived, the server's disk fills up");
+        tracing::warn!(
+            "nothing limits how much WAL the slot keeps: while nothing is archived, the server's disk fills up"
+        );
     }
     if sql.server_major() >= 18 {
-        let idle = sql.show("idle_replication_slot_timeout").await.map_err(replication)?;
+        let idle = sql
+            .show("idle_replication_slot_timeout")
+            .await
+            .map_err(replication)?;
         if idle != "0" {
             tracing::warn!(%idle, "the server drops slots that are idle: an archiver that is away for longer leaves a gap");
         }

@@ -134,7 +134,11 @@ impl Uploader {
         let is_segment = stored.parts.is_some();
         self.shared.update(|status| {
             status.stored_bytes += stored.bytes;
-            *(if is_segment { &mut status.segments } else { &mut status.parts }) += 1;
+            *(if is_segment {
+                &mut status.segments
+            } else {
+                &mut status.parts
+            }) += 1;
         });
         let mut tasks: Vec<BoxFuture<'static, ()>> = Vec::new();
         if let Some(parts) = stored.parts.filter(|parts| !parts.is_empty()) {
@@ -210,7 +214,7 @@ async fn store_once(archive: &WalArchive, upload: &Upload) -> Result<()> {
 pub(crate) async fn remove_parts(archive: &WalArchive, parts: Vec<ObjectKey>) {
     match archive.store().delete_many(parts).await {
         Ok(results) => {
-            let failed = results.into_iter().filter_map(std::result::Result::err).next();
+            let failed = results.into_iter().find_map(std::result::Result::err);
             if let Some(err) = failed {
                 tracing::debug!(error = %ops_core::Report(&err), "a part stays behind");
             }

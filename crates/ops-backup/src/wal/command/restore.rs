@@ -128,7 +128,9 @@ impl RestoreCommand {
             && self.take_prefetched(&spool, name, &to).await?
         {
             // How far it goes matters to nobody: it is a whole segment.
-            return Ok(Fetched::Found { end: ops_pg_replication::Lsn::MAX });
+            return Ok(Fetched::Found {
+                end: ops_pg_replication::Lsn::MAX,
+            });
         }
         persist(self.patience, || async {
             let archive = self.open(system_id).await?;
@@ -171,7 +173,10 @@ impl RestoreCommand {
     #[must_use]
     pub fn should_prefetch(&self, data_folder: &Path, name: &str) -> bool {
         let is_segment = name.len() == 24;
-        let spool = self.system_id(data_folder).ok().and_then(|id| self.open_spool(id));
+        let spool = self
+            .system_id(data_folder)
+            .ok()
+            .and_then(|id| self.open_spool(id));
         is_segment && spool.is_some_and(|spool| matches!(spool.lock(), Ok(Some(_))))
     }
 
@@ -194,15 +199,27 @@ impl RestoreCommand {
         let archive = self.open(system_id).await?;
         let size = archive.segment_size();
         let after = SegmentName::parse(after, size).map_err(|source| {
-            Error::new(ErrorKind::InvalidInput, OPERATION, "not the name of a segment").with_source(source)
+            Error::new(
+                ErrorKind::InvalidInput,
+                OPERATION,
+                "not the name of a segment",
+            )
+            .with_source(source)
         })?;
-        let window = spool.window().clamp(FIRST_WINDOW.min(self.max_window), self.max_window);
+        let window = spool
+            .window()
+            .clamp(FIRST_WINDOW.min(self.max_window), self.max_window);
         let last = after.number().saturating_add(u64::from(window));
         let is_wanted = |name: SegmentName| {
-            name.timeline() == after.timeline() && (after.number() + 1..=last).contains(&name.number())
+            name.timeline() == after.timeline()
+                && (after.number() + 1..=last).contains(&name.number())
         };
         spool.retain(size, is_wanted)?;
-        let there: Vec<SegmentName> = spool.segments(size)?.into_iter().map(|(name, _)| name).collect();
+        let there: Vec<SegmentName> = spool
+            .segments(size)?
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
         let wanted = (after.number() + 1..=last)
             .map(|number| SegmentName::new(after.timeline(), number))
             .filter(|name| !there.contains(name));
@@ -219,7 +236,11 @@ impl RestoreCommand {
 }
 
 /// Fetches one segment into the spool; `false` where it is not in the archive.
-async fn fetch_ahead(archive: &WalArchive, spool: &PrefetchSpool, name: SegmentName) -> Result<bool> {
+async fn fetch_ahead(
+    archive: &WalArchive,
+    spool: &PrefetchSpool,
+    name: SegmentName,
+) -> Result<bool> {
     let file = name.file_name(archive.segment_size());
     spool.begin(&file);
     let incoming = spool.incoming(&file);

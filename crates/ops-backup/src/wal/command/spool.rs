@@ -36,7 +36,10 @@ impl PrefetchSpool {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            found.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+            found.push((
+                entry.file_name().to_string_lossy().into_owned(),
+                entry.path(),
+            ));
         }
         Ok(found)
     }
@@ -83,7 +86,11 @@ impl PrefetchSpool {
     }
 
     /// Removes what will not be asked for: everything but some segments.
-    pub(super) fn retain(&self, size: WalSegmentSize, wanted: impl Fn(SegmentName) -> bool) -> Result<()> {
+    pub(super) fn retain(
+        &self,
+        size: WalSegmentSize,
+        wanted: impl Fn(SegmentName) -> bool,
+    ) -> Result<()> {
         for (name, path) in self.segments(size)? {
             if !wanted(name) {
                 let _ = fs::remove_file(path);
@@ -159,7 +166,12 @@ fn hand_over(from: &Path, to: &Path) -> io::Result<()> {
 
 #[cold]
 fn failed(source: io::Error) -> Error {
-    Error::new(ErrorKind::Internal, OPERATION, "the spool folder cannot be used").with_source(source)
+    Error::new(
+        ErrorKind::Internal,
+        OPERATION,
+        "the spool folder cannot be used",
+    )
+    .with_source(source)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ops_backup::wal::{ArchiverState, CommitMode, plan_windows};
-use ops_backup::{Backup, Encryption, ErrorKind, Lsn, Timeline};
+use ops_backup::{Backup, BaseBackupRequest, Encryption, ErrorKind, Lsn, Timeline, WalMethod};
 use ops_core::object_store::ObjectKey;
 use ops_local::Local;
 use ops_testkit::pg::PgBuilder;
@@ -29,7 +29,11 @@ async fn archived(builder: PgBuilder, megabytes: u32) -> Option<usize> {
     running.durable(end).await;
     let status = running.archiver.status();
     assert!(status.segments > 0 && status.parts > 0, "{status:?}");
-    assert_eq!((status.unreadable, status.retried_uploads), (0, 0), "{status:?}");
+    assert_eq!(
+        (status.unreadable, status.retried_uploads),
+        (0, 0),
+        "{status:?}"
+    );
     assert!(status.newest_durable_commit.is_some(), "{status:?}");
     running.stop().await;
     let archive = scene::open(&bench, Arc::clone(&bench.store)).await;
@@ -58,21 +62,36 @@ async fn each_installed_major_is_archived() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_newest_commit_is_the_one_that_the_server_reports() {
-    let Some(pg) = small().setting("track_commit_timestamp", "on").start().await else { return };
+    let Some(pg) = small()
+        .setting("track_commit_timestamp", "on")
+        .start()
+        .await
+    else {
+        return;
+    };
     let bench = Bench::new();
     let running = Running::start(&bench.backup(pg.connect_info("postgres")), quick());
     running.streaming().await;
     let client = pg.client("postgres").await;
-    client.batch_execute("CREATE TABLE t (i int); INSERT INTO t VALUES (1)").await.unwrap();
+    client
+        .batch_execute("CREATE TABLE t (i int); INSERT INTO t VALUES (1)")
+        .await
+        .unwrap();
     running.durable(scene::flushed(&pg).await).await;
     let row = client
-        .query_one("SELECT pg_xact_commit_timestamp(xmin)::text::timestamptz::text FROM t", &[])
+        .query_one(
+            "SELECT pg_xact_commit_timestamp(xmin)::text::timestamptz::text FROM t",
+            &[],
+        )
         .await
         .unwrap();
     let committed: String = row.get(0);
     let found = running.archiver.status().newest_durable_commit.unwrap();
     let row = client
-        .query_one(&format!("SELECT '{found}'::timestamptz = '{committed}'::timestamptz"), &[])
+        .query_one(
+            &format!("SELECT '{found}'::timestamptz = '{committed}'::timestamptz"),
+            &[],
+        )
         .await
         .unwrap();
     assert!(row.get::<_, bool>(0), "{found} is not {committed}");
@@ -81,7 +100,9 @@ async fn the_newest_commit_is_the_one_that_the_server_reports() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_archiver_goes_on_where_the_archive_ends() {
-    let Some(pg) = small().start().await else { return };
+    let Some(pg) = small().start().await else {
+        return;
+    };
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
     for round in 0..4 {
@@ -108,7 +129,9 @@ async fn a_restarted_archiver_goes_on_where_the_archive_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_restarts_or_crashes_is_followed() {
-    let Some(mut pg) = small().start().await else { return };
+    let Some(mut pg) = small().start().await else {
+        return;
+    };
     let bench = Bench::new();
     let running = Running::start(&bench.backup(pg.connect_info("postgres")), quick());
     running.streaming().await;
@@ -139,7 +162,9 @@ async fn a_server_that_restarts_or_crashes_is_followed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_database_makes_no_lag_and_next_to_no_objects() {
-    let Some(pg) = small().start().await else { return };
+    let Some(pg) = small().start().await else {
+        return;
+    };
     let bench = Bench::new();
     let running = Running::start(&bench.backup(pg.connect_info("postgres")), quick());
     running.streaming().await;
@@ -149,7 +174,11 @@ async fn an_idle_database_makes_no_lag_and_next_to_no_objects() {
     let before = running.archiver.status();
     tokio::time::sleep(Duration::from_secs(2)).await;
     let status = running.archiver.status();
-    assert_eq!((status.lag, status.lag_bytes), (Duration::ZERO, 0), "{status:?}");
+    assert_eq!(
+        (status.lag, status.lag_bytes),
+        (Duration::ZERO, 0),
+        "{status:?}"
+    );
     // A checkpoint may write a little; the interval alone would make ten.
     assert!(status.parts - before.parts <= 1, "{before:?} {status:?}");
     running.stop().await;
@@ -171,7 +200,10 @@ async fn the_wal_of_another_cluster_is_refused_by_name() {
     let other = bench.backup(second.connect_info("postgres"));
     let err = Running::start(&other, quick()).failure().await;
     assert_eq!(err.kind(), ErrorKind::WrongSystem, "{err:?}");
-    assert!(err.to_string().contains(&archive.system_id().to_string()), "{err}");
+    assert!(
+        err.to_string().contains(&archive.system_id().to_string()),
+        "{err}"
+    );
     assert_eq!(shared::keys(&*bench.store).await, before);
     // Where that is wanted, the new cluster begins an archive of its own beside the old one.
     let running = Running::start(&other, quick().with_take_over(true));
@@ -184,7 +216,9 @@ async fn the_wal_of_another_cluster_is_refused_by_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_archiver_waits_and_takes_over_when_the_first_is_gone() {
-    let Some(pg) = small().start().await else { return };
+    let Some(pg) = small().start().await else {
+        return;
+    };
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
     let first = Running::start(&backup, quick());
@@ -195,7 +229,10 @@ async fn a_second_archiver_waits_and_takes_over_when_the_first_is_gone() {
     })
     .await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(second.archiver.status().state, ArchiverState::WaitingForLease);
+    assert_eq!(
+        second.archiver.status().state,
+        ArchiverState::WaitingForLease
+    );
     assert_eq!(first.archiver.status().state, ArchiverState::Streaming);
     first.stop().await;
     scene::write(&pg, 2).await;
@@ -208,7 +245,9 @@ async fn a_second_archiver_waits_and_takes_over_when_the_first_is_gone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_synchronous_commit_returns_only_when_the_store_has_it() {
-    let Some(pg) = small().start().await else { return };
+    let Some(pg) = small().start().await else {
+        return;
+    };
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
     let spool = bench.folder.path().join("spool");
@@ -223,27 +262,45 @@ async fn a_synchronous_commit_returns_only_when_the_store_has_it() {
     let running = Running::start(&backup, options());
     running.streaming().await;
     let client = pg.client("postgres").await;
-    client.batch_execute("CREATE TABLE t (i int)").await.unwrap();
+    client
+        .batch_execute("CREATE TABLE t (i int)")
+        .await
+        .unwrap();
     client
         .batch_execute("ALTER SYSTEM SET synchronous_standby_names = 'archive'")
         .await
         .unwrap();
-    client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    client
+        .batch_execute("SELECT pg_reload_conf()")
+        .await
+        .unwrap();
     wait_until("the server to wait for the archive", SOON, async || {
         let row = client
-            .query_one("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'", &[])
+            .query_one(
+                "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'",
+                &[],
+            )
             .await
             .unwrap();
         row.get::<_, i64>(0) == 1
     })
     .await;
     for i in 0..50 {
-        client.execute("INSERT INTO t VALUES ($1)", &[&i]).await.unwrap();
-        let row = client.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await.unwrap();
+        client
+            .execute("INSERT INTO t VALUES ($1)", &[&i])
+            .await
+            .unwrap();
+        let row = client
+            .query_one("SELECT pg_current_wal_insert_lsn()::text", &[])
+            .await
+            .unwrap();
         let end: Lsn = row.get::<_, String>(0).parse().unwrap();
         let durable = running.archiver.status().durable.unwrap();
         // Whatever else was written after the commit is of no account.
-        assert!(end.saturating_distance_from(durable) < 256, "{durable} is far from {end}");
+        assert!(
+            end.saturating_distance_from(durable) < 256,
+            "{durable} is far from {end}"
+        );
     }
     running.stop().await;
     let begun = Instant::now();
@@ -258,7 +315,9 @@ async fn a_synchronous_commit_returns_only_when_the_store_has_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_encryption_the_archive_is_plain_zstd_and_never_mixed() {
-    let Some(pg) = small().start().await else { return };
+    let Some(pg) = small().start().await else {
+        return;
+    };
     let bench = Bench::new();
     let database = shared::database(pg.connect_info("postgres"));
     let plain = Backup::builder(Arc::clone(&database), Arc::clone(&bench.store))
@@ -273,20 +332,33 @@ async fn without_encryption_the_archive_is_plain_zstd_and_never_mixed() {
     running.stop().await;
     let archive = scene::open(&bench, Arc::clone(&bench.store)).await;
     assert_complete(&pg, &archive, end, bench.folder.path()).await;
-    let err = Running::start(&bench.backup(pg.connect_info("postgres")), quick()).failure().await;
+    let err = Running::start(&bench.backup(pg.connect_info("postgres")), quick())
+        .failure()
+        .await;
     assert_eq!(err.kind(), ErrorKind::InvalidConfig, "{err:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_not_set_up_for_replication_is_refused_at_once() {
-    let minimal = Pg::builder().setting("wal_level", "minimal").setting("max_wal_senders", "0");
-    let Some(pg) = minimal.start().await else { return };
+    let minimal = Pg::builder()
+        .setting("wal_level", "minimal")
+        .setting("max_wal_senders", "0");
+    let Some(pg) = minimal.start().await else {
+        return;
+    };
     let bench = Bench::new();
-    let err = Running::start(&bench.backup(pg.connect_info("postgres")), quick()).failure().await;
+    let err = Running::start(&bench.backup(pg.connect_info("postgres")), quick())
+        .failure()
+        .await;
     assert_eq!(err.kind(), ErrorKind::SourceSettings, "{err:?}");
-    let Some(pg) = small().start().await else { return };
+    let Some(pg) = small().start().await else {
+        return;
+    };
     let client = pg.client("postgres").await;
-    client.batch_execute("CREATE ROLE weak LOGIN").await.unwrap();
+    client
+        .batch_execute("CREATE ROLE weak LOGIN")
+        .await
+        .unwrap();
     let weak = pg.connect_info("postgres").with_user("weak");
     let err = Running::start(&bench.backup(weak), quick()).failure().await;
     assert_eq!(err.kind(), ErrorKind::PermissionDenied, "{err:?}");
@@ -294,7 +366,9 @@ async fn a_server_that_is_not_set_up_for_replication_is_refused_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hole_in_the_archive_is_seen_by_everybody_who_looks() {
-    let Some(pg) = small().start().await else { return };
+    let Some(pg) = small().start().await else {
+        return;
+    };
     let bench = Bench::new();
     let running = Running::start(&bench.backup(pg.connect_info("postgres")), quick());
     running.streaming().await;
@@ -326,8 +400,44 @@ async fn a_hole_in_the_archive_is_seen_by_everybody_who_looks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_can_be_recovered_begins_with_a_backup_and_goes_on_to_the_newest_commit() {
+    let Some(pg) = small().start().await else {
+        return;
+    };
+    let bench = Bench::new();
+    let backup = bench.backup(pg.connect_info("postgres"));
+    let running = Running::start(&backup, quick());
+    running.streaming().await;
+    scene::write(&pg, 2).await;
+    assert_eq!(backup.recoverable_windows().await.unwrap(), []);
+    let mut ids = Vec::new();
+    for method in [WalMethod::Included, WalMethod::Archive] {
+        let request = BaseBackupRequest::full().with_wal(method);
+        let report = backup.base_backup(request).finish().await.unwrap();
+        ids.push(report.id);
+        scene::write(&pg, 2).await;
+    }
+    let end = scene::flushed(&pg).await;
+    running.durable(end).await;
+    let newest = running.archiver.status().newest_durable_commit.unwrap();
+    let windows = backup.recoverable_windows().await.unwrap();
+    assert_eq!(windows.len(), 1, "{windows:?}");
+    let window = &windows[0];
+    assert_eq!(window.backups, ids);
+    assert!(window.to >= end && window.from < end, "{window:?}");
+    assert!(
+        window.to_time >= newest && window.from_time < newest,
+        "{window:?} {newest}"
+    );
+    assert_eq!(window.system_id, running.archiver.status().system_id);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_in_a_folder_is_the_same_archive_when_it_is_opened_anew() {
-    let Some(pg) = small().start().await else { return };
+    let Some(pg) = small().start().await else {
+        return;
+    };
     let bench = Bench::new();
     let running = Running::start(&bench.backup(pg.connect_info("postgres")), quick());
     running.streaming().await;
@@ -339,7 +449,9 @@ async fn a_store_in_a_folder_is_the_same_archive_when_it_is_opened_anew() {
     let end = scene::flushed(&pg).await;
     running.durable(end).await;
     running.stop().await;
-    let store = Local::builder(bench.folder.path().join("store")).build().unwrap();
+    let store = Local::builder(bench.folder.path().join("store"))
+        .build()
+        .unwrap();
     let archive = scene::open(&bench, Arc::new(store)).await;
     assert_complete(&pg, &archive, end, bench.folder.path()).await;
     let points = archive.restore_points().await.unwrap();

@@ -27,7 +27,13 @@ fn plan(store: &FaultyObjectStore, seed: u64) {
         state ^= state << 17;
         state % below
     };
-    for operation in [Operation::Put, Operation::Get, Operation::Head, Operation::List, Operation::DeleteMany] {
+    for operation in [
+        Operation::Put,
+        Operation::Get,
+        Operation::Head,
+        Operation::List,
+        Operation::DeleteMany,
+    ] {
         let mut nth = 0;
         while nth < 400 {
             nth += 1 + random(20);
@@ -47,7 +53,9 @@ async fn whatever_the_store_does_nothing_is_lost_and_nothing_is_wrong() {
     let mut retried = 0;
     for seed in 1..=4 {
         let builder = keeping().with(|server| server.wal_segment_size_mb(1));
-        let Some(pg) = builder.start().await else { return };
+        let Some(pg) = builder.start().await else {
+            return;
+        };
         let bench = Bench::new();
         let store = FaultyObjectStore::new(Arc::clone(&bench.store));
         plan(&store, seed);
@@ -83,7 +91,9 @@ async fn acknowledged(pg: &Pg) -> ops_backup::Lsn {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_acknowledged_that_the_store_has_not_acknowledged() {
     let builder = keeping().with(|server| server.wal_segment_size_mb(1));
-    let Some(pg) = builder.start().await else { return };
+    let Some(pg) = builder.start().await else {
+        return;
+    };
     let bench = Bench::new();
     let store = FaultyObjectStore::new(Arc::clone(&bench.store));
     let backup = bench
@@ -106,7 +116,10 @@ async fn nothing_is_acknowledged_that_the_store_has_not_acknowledged() {
     assert!(status.last_error.is_some(), "{status:?}");
     let reported = acknowledged(&pg).await;
     assert!(reported <= status.durable.unwrap(), "{reported} {status:?}");
-    assert!(status.durable.unwrap().saturating_distance_from(durable) < 1 << 20, "{status:?}");
+    assert!(
+        status.durable.unwrap().saturating_distance_from(durable) < 1 << 20,
+        "{status:?}"
+    );
     let end = scene::flushed(&pg).await;
     running.durable(end).await;
     running.stop().await;
@@ -116,8 +129,12 @@ async fn nothing_is_acknowledged_that_the_store_has_not_acknowledged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_is_cut_or_frozen_is_replaced() {
-    let builder = keeping().tcp(true).with(|server| server.wal_segment_size_mb(1));
-    let Some(pg) = builder.start().await else { return };
+    let builder = keeping()
+        .tcp(true)
+        .with(|server| server.wal_segment_size_mb(1));
+    let Some(pg) = builder.start().await else {
+        return;
+    };
     let bench = Bench::new();
     let direct = pg.connect_info("postgres");
     let proxy = FaultProxy::start(Backend::of(&direct).await).await;
@@ -131,7 +148,11 @@ async fn a_connection_that_is_cut_or_frozen_is_replaced() {
     }
     let end = scene::flushed(&pg).await;
     running.durable(end).await;
-    assert!(running.archiver.status().connections >= 3, "{:?}", running.archiver.status());
+    assert!(
+        running.archiver.status().connections >= 3,
+        "{:?}",
+        running.archiver.status()
+    );
     running.stop().await;
     let archive = scene::open(&bench, Arc::clone(&bench.store)).await;
     assert_complete(&pg, &archive, end, bench.folder.path()).await;

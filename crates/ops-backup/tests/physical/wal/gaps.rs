@@ -3,12 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ops_backup::wal::{
-    ArchiverOptions, ArchiverState, GapReason, GapRecord, SlotPolicy, WalFile,
-};
 use ops_backup::Timeline;
-use ops_core::memory::{FaultyObjectStore, Operation};
+use ops_backup::wal::{ArchiverOptions, ArchiverState, GapReason, GapRecord, SlotPolicy, WalFile};
 use ops_core::ErrorKind as CoreKind;
+use ops_core::memory::{FaultyObjectStore, Operation};
 use ops_testkit::pg::PgBuilder;
 use ops_testkit::{Pg, wait_until};
 
@@ -69,12 +67,17 @@ async fn assert_one_gap(pg: &Pg, bench: &Bench, told: &Mutex<Vec<GapRecord>>, re
     let behind = WalFile::parse(&name(gap.to), size).unwrap();
     let options = ops_backup::wal::FetchOptions::default().with_open_segment(true);
     let found = archive.fetch(&behind, &to, options).await.unwrap();
-    assert!(matches!(found, ops_backup::wal::Fetched::Found { .. }), "{found:?}");
+    assert!(
+        matches!(found, ops_backup::wal::Fetched::Found { .. }),
+        "{found:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wal_that_went_with_a_dropped_slot_is_a_gap_that_is_written_down() {
-    let Some(pg) = forgetful().start().await else { return };
+    let Some(pg) = forgetful().start().await else {
+        return;
+    };
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
     let running = Running::start(&backup, quick());
@@ -105,7 +108,9 @@ async fn a_slot_that_is_gone_while_the_server_still_has_the_wal_makes_no_gap() {
     let keeping = Pg::builder()
         .with(|server| server.wal_segment_size_mb(1))
         .setting("wal_keep_size", "1GB");
-    let Some(pg) = keeping.start().await else { return };
+    let Some(pg) = keeping.start().await else {
+        return;
+    };
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
     let running = Running::start(&backup, quick());
@@ -127,7 +132,9 @@ async fn a_slot_that_is_gone_while_the_server_still_has_the_wal_makes_no_gap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slot_that_the_server_invalidated_is_made_anew_behind_a_gap() {
     let limited = forgetful().setting("max_slot_wal_keep_size", "3MB");
-    let Some(pg) = limited.start().await else { return };
+    let Some(pg) = limited.start().await else {
+        return;
+    };
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
     let running = Running::start(&backup, quick());
@@ -153,7 +160,9 @@ async fn a_slot_that_the_server_invalidated_is_made_anew_behind_a_gap() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slot_that_keeps_too_much_is_dropped_by_policy_while_the_store_is_away() {
-    let Some(pg) = forgetful().start().await else { return };
+    let Some(pg) = forgetful().start().await else {
+        return;
+    };
     let bench = Bench::new();
     let store = FaultyObjectStore::new(Arc::clone(&bench.store));
     let backup = bench
@@ -161,7 +170,10 @@ async fn a_slot_that_keeps_too_much_is_dropped_by_policy_while_the_store_is_away
         .build()
         .unwrap();
     let (told, options) = told();
-    let running = Running::start(&backup, options.with_slot_policy(SlotPolicy::DropAbove(6 << 20)));
+    let running = Running::start(
+        &backup,
+        options.with_slot_policy(SlotPolicy::DropAbove(6 << 20)),
+    );
     running.streaming().await;
     scene::write(&pg, 2).await;
     running.durable(scene::flushed(&pg).await).await;
@@ -185,7 +197,8 @@ async fn a_slot_that_keeps_too_much_is_dropped_by_policy_while_the_store_is_away
         .build()
         .unwrap();
     running.abort().await;
-    let gone = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active";
+    let gone =
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active";
     wait_until("the slot to be free", SOON, async || {
         client.query(gone, &[]).await.is_ok_and(|_| true)
     })
@@ -203,26 +216,32 @@ async fn a_slot_that_keeps_too_much_is_dropped_by_policy_while_the_store_is_away
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_guard_tells_how_much_the_slot_keeps_and_asks_for_free_disk() {
-    let Some(pg) = forgetful().start().await else { return };
+    let Some(pg) = forgetful().start().await else {
+        return;
+    };
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
     let free = Arc::new(Mutex::new(100_u64));
     let told = Arc::clone(&free);
-    let options = quick()
-        .with_min_free_disk(10, Arc::new(move || Some(*told.lock().unwrap())));
+    let options = quick().with_min_free_disk(10, Arc::new(move || Some(*told.lock().unwrap())));
     let running = Running::start(&backup, options);
     running.streaming().await;
     wait_until("the guard to look", SOON, async || {
-        running.archiver.status().slot.is_some_and(|slot| {
-            slot.free_disk == Some(100) && slot.wal_status == "reserved"
-        })
+        running
+            .archiver
+            .status()
+            .slot
+            .is_some_and(|slot| slot.free_disk == Some(100) && slot.wal_status == "reserved")
     })
     .await;
     let before = running.archiver.status().connections;
     *free.lock().unwrap() = 5;
     let client = pg.client("postgres").await;
     wait_until("the slot to be dropped", SOON, async || {
-        let slots = client.query("SELECT 1 FROM pg_replication_slots", &[]).await.unwrap();
+        let slots = client
+            .query("SELECT 1 FROM pg_replication_slots", &[])
+            .await
+            .unwrap();
         slots.is_empty() || running.archiver.status().connections > before
     })
     .await;

@@ -17,7 +17,10 @@ use crate::shared::Bench;
 fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let path = test.parent().unwrap().join("../examples/archive_wal");
-    assert!(path.exists(), "cargo build --package ops-backup --example archive_wal");
+    assert!(
+        path.exists(),
+        "cargo build --package ops-backup --example archive_wal"
+    );
     path
 }
 
@@ -27,7 +30,9 @@ fn start(pg: &Pg, bench: &Bench, spool: Option<&Path>) -> Supervised {
         .arg("--lease-ms=300")
         .arg("--plain-durability");
     if let Some(spool) = spool {
-        program = program.arg("--synchronous").arg(format!("--spool={}", spool.display()));
+        program = program
+            .arg("--synchronous")
+            .arg(format!("--spool={}", spool.display()));
     }
     program
         .arg(pg.url("postgres"))
@@ -38,10 +43,20 @@ fn start(pg: &Pg, bench: &Bench, spool: Option<&Path>) -> Supervised {
 }
 
 async fn kill(mut child: Supervised) {
-    let pid = child.pid().and_then(|pid| Pid::from_raw(i32::try_from(pid).unwrap()));
+    let pid = child
+        .pid()
+        .and_then(|pid| Pid::from_raw(i32::try_from(pid).unwrap()));
     rustix::process::kill_process(pid.expect("it runs"), Signal::KILL).unwrap();
-    let exit = tokio::time::timeout(SOON, child.wait()).await.unwrap().unwrap();
-    assert_eq!(exit.signal(), Some(9), "it had ended: {}", exit.stderr_tail());
+    let exit = tokio::time::timeout(SOON, child.wait())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        exit.signal(),
+        Some(9),
+        "it had ended: {}",
+        exit.stderr_tail()
+    );
 }
 
 /// What the server has been told to be durable; it may remove everything before.
@@ -56,7 +71,9 @@ async fn acknowledged(pg: &Pg) -> Option<Lsn> {
 
 async fn killed_again_and_again(spool: bool) {
     let builder = keeping().with(|server| server.wal_segment_size_mb(1));
-    let Some(pg) = builder.start().await else { return };
+    let Some(pg) = builder.start().await else {
+        return;
+    };
     let pg = Arc::new(pg);
     let bench = Bench::new();
     let folder = bench.folder.path().join("spool");
@@ -76,7 +93,9 @@ async fn killed_again_and_again(spool: bool) {
         state ^= state << 17;
         tokio::time::sleep(Duration::from_millis(400 + state % 900)).await;
         kill(child).await;
-        let Some(acknowledged) = acknowledged(&pg).await else { continue };
+        let Some(acknowledged) = acknowledged(&pg).await else {
+            continue;
+        };
         let archive = scene::open(&bench, Arc::clone(&bench.store)).await;
         let frontier = archive.frontier(Timeline::FIRST).await.unwrap();
         let Some(frontier) = frontier else { continue };

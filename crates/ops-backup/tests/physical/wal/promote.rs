@@ -1,12 +1,11 @@
 //! Promotions.
 
 use std::fs;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_backup::wal::{Fetched, plan_windows};
 use ops_backup::wal::{BaseBackupSpan, WalFile};
+use ops_backup::wal::{Fetched, plan_windows};
 use ops_backup::{Lsn, Timeline};
 use ops_core::Timestamp;
 use ops_pg::server::Shutdown;
@@ -25,7 +24,10 @@ async fn promote(pg: &Pg) {
     let client = pg.client("postgres").await;
     client.batch_execute("SELECT pg_promote()").await.unwrap();
     wait_until("the promotion", SOON, async || {
-        let row = client.query_one("SELECT pg_is_in_recovery()", &[]).await.unwrap();
+        let row = client
+            .query_one("SELECT pg_is_in_recovery()", &[])
+            .await
+            .unwrap();
         !row.get::<_, bool>(0)
     })
     .await;
@@ -46,7 +48,10 @@ async fn standby_of(primary: &mut Pg) -> Pg {
         .await
         .unwrap();
     let data = standby.data_dir();
-    run(Command::new("cp").arg("-a").arg(primary.data_dir().join(".")).arg(data));
+    run(scene::program("cp")
+        .arg("-a")
+        .arg(primary.data_dir().join("."))
+        .arg(data));
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     fs::set_permissions(data, mode).unwrap();
     fs::write(data.join("standby.signal"), "").unwrap();
@@ -84,7 +89,9 @@ async fn assert_same(pg: &Pg, bench: &Bench, timeline: Timeline) -> usize {
     let mut count = 0;
     for (name, path) in scene::own_segments(pg, end, &archive) {
         let file = WalFile::parse(&name, archive.segment_size()).unwrap();
-        let WalFile::Segment(segment) = file else { unreachable!() };
+        let WalFile::Segment(segment) = file else {
+            unreachable!()
+        };
         if segment.timeline() != timeline {
             continue;
         }
@@ -170,7 +177,9 @@ async fn a_failover_is_followed_without_a_gap_and_the_old_primary_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_promotions_while_nobody_archived_are_made_up_for() {
-    let Some(major) = Pg::available_majors().await.pop() else { return };
+    let Some(major) = Pg::available_majors().await.pop() else {
+        return;
+    };
     let mut pg = primary(major.0).start().await.unwrap();
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
@@ -191,7 +200,10 @@ async fn several_promotions_while_nobody_archived_are_made_up_for() {
     let running = Running::start(&backup, quick());
     running.durable(end).await;
     let status = running.archiver.status();
-    assert_eq!((status.timeline, status.gaps.len()), (Timeline::new(4).ok(), 0));
+    assert_eq!(
+        (status.timeline, status.gaps.len()),
+        (Timeline::new(4).ok(), 0)
+    );
     running.stop().await;
     let archive = scene::open(&bench, Arc::clone(&bench.store)).await;
     let histories = archive.histories().await.unwrap();
@@ -205,5 +217,8 @@ async fn several_promotions_while_nobody_archived_are_made_up_for() {
     let backup = BaseBackupSpan::new(id, Timeline::FIRST, begin, begin, Timestamp::UNIX_EPOCH);
     let windows = plan_windows(&[backup], &coverage);
     assert_eq!(windows.len(), 1, "{windows:?}");
-    assert!(windows[0].to >= end && windows[0].timeline.get() == 4, "{windows:?}");
+    assert!(
+        windows[0].to >= end && windows[0].timeline.get() == 4,
+        "{windows:?}"
+    );
 }
