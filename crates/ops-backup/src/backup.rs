@@ -23,7 +23,7 @@ use crate::physical::{
 use crate::report::BackupReport;
 use crate::repository::{BackupId, CatalogueEntry, Repository, SweepReport};
 use crate::restore::{self, RestoreOptions, RestoreReport};
-use crate::wal::{Archiver, ArchiverOptions, Archiving, WalArchive};
+use crate::wal::{self, Archiver, ArchiverOptions, Archiving, RecoverableWindow, WalArchive};
 
 pub use builder::BackupBuilder;
 pub use selection::{Selection, SourceCheck};

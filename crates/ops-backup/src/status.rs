@@ -160,20 +160,6 @@ impl Backup {
     pub async fn status(&self) -> Result<Status> {
         status(self.inner()).await
     }
-
-    /// What can be recovered at any point of it, of all clusters under the prefix; by cluster,
-    /// timeline and position. Costs what [`Backup::status`] does, without the drills.
-    ///
-    /// # Errors
-    /// As [`Backup::status`].
-    ///
-    /// # Cancel safety
-    /// Reading changes nothing.
-    pub async fn recoverable_windows(&self) -> Result<Vec<RecoverableWindow>> {
-        let entries = self.inner().repository.catalogue().await?;
-        let clusters = clusters::gather(self.inner(), &entries).await?;
-        Ok(clusters.into_iter().flat_map(|it| it.windows).collect())
-    }
 }
 
 async fn status(inner: &Inner) -> Result<Status> {

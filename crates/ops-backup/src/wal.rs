@@ -48,7 +48,7 @@ pub use archiver::{
 };
 pub use command::{ArchiveCommand, RestoreCommand, restore_exit_code};
 pub use gap::{GapReason, GapRecord};
-pub(crate) use recoverable::recoverable_windows;
+pub(crate) use recoverable::{recoverable_windows, spans as base_backup_spans};
 pub use restore_point::RestorePoint;
 pub use windows::{BaseBackupSpan, RecoverableWindow, plan_windows};
 

@@ -4,15 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ops_core::Timestamp;
-use ops_pg_replication::{Lsn, SystemId, Timeline};
+use ops_pg_replication::{Lsn, SystemId};
 
-use super::list::missing_parents;
 use crate::backup::Inner;
 use crate::error::Result;
-use crate::physical::{PhysicalInfo, WalMethod};
 use crate::repository::CatalogueEntry;
 use crate::wal::{
-    BaseBackupSpan, Coverage, GapRecord, RecoverableWindow, WalArchive, WalRun, plan_windows,
+    BaseBackupSpan, Coverage, GapRecord, RecoverableWindow, WalArchive, WalRun, base_backup_spans,
+    plan_windows,
 };
 
 /// What is stored of a cluster.
@@ -48,6 +47,7 @@ pub(super) async fn gather(inner: &Inner, entries: &[CatalogueEntry]) -> Result<
     let newest = physical.clone().last().map(|info| info.system_id);
     let current_id = current.as_ref().map(WalArchive::system_id).or(newest);
     let all: BTreeSet<SystemId> = physical.map(|it| it.system_id).chain(current_id).collect();
+    let mut spans = base_backup_spans(entries);
     let mut clusters = Vec::with_capacity(all.len());
     for system_id in all {
         let archive = match &current {
@@ -55,7 +55,8 @@ pub(super) async fn gather(inner: &Inner, entries: &[CatalogueEntry]) -> Result<
             _ => open(inner, Some(system_id)).await?,
         };
         let is_current = Some(system_id) == current_id;
-        clusters.push(look(system_id, is_current, archive, entries).await?);
+        let spans = spans.remove(&system_id).unwrap_or_default();
+        clusters.push(look(system_id, is_current, archive, spans).await?);
     }
     Ok(clusters)
 }
@@ -70,9 +71,8 @@ async fn look(
     system_id: SystemId,
     current: bool,
     archive: Option<WalArchive>,
-    entries: &[CatalogueEntry],
+    spans: Vec<BaseBackupSpan>,
 ) -> Result<Cluster> {
-    let spans = spans(system_id, entries);
     let (coverage, gaps) = match &archive {
         None => (Coverage::default(), Vec::new()),
         Some(archive) => {
@@ -110,22 +110,4 @@ async fn coverage(archive: &WalArchive, oldest: Option<Lsn>) -> Result<Coverage>
         run
     });
     Ok(Coverage::new(run.into_iter().collect(), Vec::new()))
-}
-
-/// The backups of a cluster that can be restored by themselves or with those that they
-/// build upon.
-fn spans(system_id: SystemId, entries: &[CatalogueEntry]) -> Vec<BaseBackupSpan> {
-    let whole = entries.iter().filter(|entry| missing_parents(entry, entries).is_empty());
-    whole
-        .filter_map(|entry| Some((entry, entry.manifest.physical.as_ref()?)))
-        .filter(|(_, info)| info.system_id == system_id)
-        .map(|(entry, info)| span(entry, info))
-        .collect()
-}
-
-fn span(entry: &CatalogueEntry, info: &PhysicalInfo) -> BaseBackupSpan {
-    let (id, at) = (entry.manifest.id.clone(), entry.manifest.completed_at);
-    let timeline: Timeline = info.end_timeline;
-    BaseBackupSpan::new(id, timeline, info.start_lsn, info.end_lsn, at)
-        .with_included_wal(info.wal == WalMethod::Included)
 }

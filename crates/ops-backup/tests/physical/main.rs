@@ -12,7 +12,9 @@ mod chain;
 mod drill;
 mod pitr;
 mod restore;
+mod status;
 mod support;
+mod verify;
 mod wal;
 
 #[path = "../suite/support.rs"]
