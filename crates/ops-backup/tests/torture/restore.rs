@@ -16,7 +16,7 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
     scene.clean_store(&store)?;
     let target = folder.join("data");
     // Over a copy that is there already, or into nothing.
-    let delta = plan.seed % 3 == 0;
+    let delta = plan.seed.is_multiple_of(3);
     let task = Task::Restore {
         id: scene.first.clone(),
         folder: target.clone(),
