@@ -69,6 +69,7 @@ pub(crate) struct Answer {
     pub(crate) stored: u64,
     pub(crate) objects: usize,
     pub(crate) segments: u64,
+    pub(crate) parts: u64,
     /// How far the store was behind the server, in milliseconds, each 20 ms.
     pub(crate) lags: Vec<u64>,
     pub(crate) idle_bytes: u64,
@@ -192,6 +193,7 @@ async fn archive(backup: &Backup, slot: &str, end: Option<Lsn>, time: Duration) 
     Ok(Answer {
         stored: status.stored_bytes,
         segments: status.segments,
+        parts: status.parts,
         lags,
         ..Answer::default()
     })

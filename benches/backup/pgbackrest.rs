@@ -16,7 +16,6 @@ pub(crate) struct PgBackRest {
     pub(crate) name: &'static str,
     config: PathBuf,
     pub(crate) repository: PathBuf,
-    spool: PathBuf,
     user: Option<(u32, u32)>,
 }
 
@@ -58,7 +57,6 @@ impl PgBackRest {
             name,
             config,
             repository,
-            spool,
             user: cluster.pg.run_as().map(|user| (user.uid(), user.gid())),
         };
         let made = ours.command(&["stanza-create"]).output()?;
@@ -100,10 +98,5 @@ impl PgBackRest {
             arguments.insert(0, "--delta");
         }
         self.command(&arguments)
-    }
-
-    /// Where asynchronous archiving says what was done.
-    pub(crate) fn spool(&self) -> &Path {
-        &self.spool
     }
 }

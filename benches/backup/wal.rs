@@ -9,7 +9,7 @@ use ops_backup::Lsn;
 
 use crate::cluster::{Cluster, stored};
 use crate::harness::Case;
-use crate::measure::cpu;
+use crate::measure::{Cost, measure};
 use crate::ours::{Answer, Order, Place, Task};
 use crate::pgbackrest::{self, PgBackRest};
 use crate::{Result, Samples};
@@ -110,24 +110,22 @@ async fn catch_up(
     let end = position(&client).await?;
     #[expect(clippy::cast_precision_loss, reason = "a count of segments")]
     let hundreds = (end.as_u64() - start.as_u64()) as f64 / SEGMENT as f64 / 100.0;
-    let mut note = |who: &'static str, (seconds, cpu): (f64, f64)| {
-        eprintln!(
-            "catching up: {who}: {seconds:.2} s, {cpu:.2} s of CPU, {:.0} segments",
-            hundreds * 100.0
-        );
-        book.catching_up
-            .entry(who)
-            .or_default()
-            .push(seconds / hundreds);
-        book.catching_up_cpu
-            .entry(who)
-            .or_default()
-            .push(cpu / hundreds);
+    let mut note = |who: &'static str, seconds: f64, cpu: Option<f64>| {
+        let segments = hundreds * 100.0;
+        eprintln!("catching up: {who}: {seconds:.2} s, CPU {cpu:.2?} s, {segments:.0} segments");
+        let wall = book.catching_up.entry(who).or_default();
+        wall.push(seconds / hundreds);
+        if let Some(cpu) = cpu {
+            let all = book.catching_up_cpu.entry(who).or_default();
+            all.push(cpu / hundreds);
+        }
     };
-    note(OURS, ours_catches_up(cluster, end)?);
-    note(RECEIVEWAL, receivewal_catches_up(cluster, end)?);
+    let cost = ours_catches_up(cluster, end)?;
+    note(OURS, cost.seconds, Some(cost.cpu()));
+    let cost = receivewal_catches_up(cluster, end)?;
+    note(RECEIVEWAL, cost.seconds, Some(cost.cpu()));
     if let Some(peer) = peer {
-        note(BACKREST, backrest_catches_up(cluster, peer).await?);
+        note(BACKREST, backrest_catches_up(cluster, peer).await?, None);
     }
     cluster.set("archive_command", "true").await?;
     for slot in ["ours", "receivewal"] {
@@ -145,20 +143,11 @@ async fn position(client: &tokio_postgres::Client) -> Result<Lsn> {
     Ok(row.get::<_, String>(0).parse()?)
 }
 
-/// Both sides: this process' children that have ended, and the server's.
-fn cpu_of_all(cluster: &Cluster) -> f64 {
-    let server = cluster
-        .pg
-        .pid()
-        .map_or(0.0, |pid| cpu(&pid.to_string(), 13..=16));
-    server + cpu("self", 15..=16)
-}
-
 fn wal_store(cluster: &Cluster) -> PathBuf {
     cluster.folder().join("wal-store")
 }
 
-fn ours_catches_up(cluster: &Cluster, end: Lsn) -> Result<(f64, f64)> {
+fn ours_catches_up(cluster: &Cluster, end: Lsn) -> Result<Cost> {
     let task = Task::CatchUp {
         slot: "ours".to_owned(),
         end,
@@ -166,22 +155,28 @@ fn ours_catches_up(cluster: &Cluster, end: Lsn) -> Result<(f64, f64)> {
     let _ = fs::remove_dir_all(wal_store(cluster));
     let (mut command, input) =
         Order::new(cluster, task, Place::Folder(wal_store(cluster))).command()?;
-    let (cost, _) = crate::measure::measure(cluster.pg.pid(), &mut command, &input)?;
+    let (cost, output) = measure(cluster.pg.pid(), &mut command, &input)?;
+    let answer: Answer = serde_json::from_slice(&output)?;
+    eprintln!(
+        "ours: {} segments, {} parts, {} bytes",
+        answer.segments, answer.parts, answer.stored
+    );
     fs::remove_dir_all(wal_store(cluster))?;
-    Ok((cost.seconds, cost.cpu()))
+    Ok(cost)
 }
 
-fn receivewal_catches_up(cluster: &Cluster, end: Lsn) -> Result<(f64, f64)> {
+fn receivewal_catches_up(cluster: &Cluster, end: Lsn) -> Result<Cost> {
     let folder = cluster.shared_folder("receivewal")?;
     let path = folder.to_string_lossy().into_owned();
     let until = format!("--endpos={end}");
     let mut command = cluster.program("pg_receivewal", &["-D", &path, "-S", "receivewal", &until]);
-    let (cost, _) = crate::measure::measure(cluster.pg.pid(), &mut command, b"")?;
+    let (cost, _) = measure(cluster.pg.pid(), &mut command, b"")?;
     fs::remove_dir_all(&folder)?;
-    Ok((cost.seconds, cost.cpu()))
+    Ok(cost)
 }
 
-async fn backrest_catches_up(cluster: &Cluster, peer: &PgBackRest) -> Result<(f64, f64)> {
+/// Its processes are nobody's children: what they cost is not seen.
+async fn backrest_catches_up(cluster: &Cluster, peer: &PgBackRest) -> Result<f64> {
     let status = cluster.pg.data_dir().join("pg_wal/archive_status");
     let waiting = || -> Result<usize> {
         let entries = fs::read_dir(&status)?.filter_map(|it| Some(it.ok()?.path()));
@@ -189,8 +184,6 @@ async fn backrest_catches_up(cluster: &Cluster, peer: &PgBackRest) -> Result<(f6
             .filter(|it| it.extension().is_some_and(|it| it == "ready"))
             .count())
     };
-    // Its own children belong to nobody: its work is that of the server's user.
-    let before = cpu_of_all(cluster);
     let begun = Instant::now();
     cluster
         .set("archive_command", &peer.archive_command())
@@ -202,14 +195,9 @@ async fn backrest_catches_up(cluster: &Cluster, peer: &PgBackRest) -> Result<(f6
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let seconds = begun.elapsed().as_secs_f64();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let cpu = cpu_of_all(cluster) - before;
     let (bytes, _) = stored(&peer.repository.join("archive"))?;
-    eprintln!(
-        "pgbackrest: {bytes} bytes archived so far, spool {}",
-        peer.spool().display()
-    );
-    Ok((seconds, cpu))
+    eprintln!("pgbackrest: {bytes} bytes archived so far");
+    Ok(seconds)
 }
 
 /// What archiving costs a workload, and how far the store is behind it.
