@@ -26,6 +26,6 @@ pub use target::RestoreTarget;
 pub(crate) use control::ControlData;
 pub(crate) use files::{Destination, FilePlan};
 pub(crate) use reach::Wishes;
-pub(crate) use recover::{settings as recovery_settings, signal_file, stop as stop_server};
+pub(crate) use recover::{START_TIMEOUT, settings as recovery_settings, signal_file, stop as stop_server};
 pub(crate) use run::{Prepared, no_server, owner, prepare, run, server_folder, write_files};
 pub(crate) use spool::Spool;

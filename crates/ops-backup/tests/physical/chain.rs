@@ -67,14 +67,19 @@ async fn a_chain_is_restored_byte_for_byte_as_pg_combinebackup_makes_it() {
         };
         let source = pg.client("postgres").await;
         source.batch_execute(TABLES).await.unwrap();
-        let more = "CREATE TABLE cut AS SELECT i, repeat('a', 100) AS x FROM generate_series(1, 20000) i;
+        let more =
+            "CREATE TABLE cut AS SELECT i, repeat('a', 100) AS x FROM generate_series(1, 20000) i;
             CREATE TABLE gone AS SELECT i FROM generate_series(1, 5000) i; VACUUM big;";
         for sql in more.split_inclusive(';') {
             source.batch_execute(sql).await.unwrap();
         }
         let bench = Bench::new();
         let backup = bench.backup(pg.connect_info("postgres"));
-        backup.base_backup(BaseBackupRequest::full()).finish().await.unwrap();
+        backup
+            .base_backup(BaseBackupRequest::full())
+            .finish()
+            .await
+            .unwrap();
         for changes in CHANGES {
             source.batch_execute(changes).await.unwrap();
             source.batch_execute("VACUUM cut").await.unwrap();
@@ -92,7 +97,11 @@ async fn a_chain_is_restored_byte_for_byte_as_pg_combinebackup_makes_it() {
         let prepare = Recovery::Prepare {
             restore_command: "false".to_owned(),
         };
-        let job = backup.restore_cluster(RestoreTarget::Latest, &ours, options().with_recovery(prepare));
+        let job = backup.restore_cluster(
+            RestoreTarget::Latest,
+            &ours,
+            options().with_recovery(prepare),
+        );
         let report = job.finish().await.unwrap();
 
         // The same stored backups, unpacked by tar and combined by PostgreSQL.
@@ -100,8 +109,18 @@ async fn a_chain_is_restored_byte_for_byte_as_pg_combinebackup_makes_it() {
         let mut chain = Vec::new();
         let mut next = Some(report.backup);
         while let Some(id) = next {
-            let entry = entries.iter().find(|entry| entry.manifest.id == id).unwrap();
-            next = entry.manifest.physical.as_ref().unwrap().kind.parent().cloned();
+            let entry = entries
+                .iter()
+                .find(|entry| entry.manifest.id == id)
+                .unwrap();
+            next = entry
+                .manifest
+                .physical
+                .as_ref()
+                .unwrap()
+                .kind
+                .parent()
+                .cloned();
             let name = format!("level-{}", chain.len());
             chain.push(support::unpack(&bench, &entry.manifest, &name).folder);
         }
@@ -117,17 +136,30 @@ async fn a_chain_is_restored_byte_for_byte_as_pg_combinebackup_makes_it() {
             theirs.remove(own);
             ours_files.remove(own);
         }
-        assert_eq!(theirs.keys().collect::<Vec<_>>(), ours_files.keys().collect::<Vec<_>>());
+        assert_eq!(
+            theirs.keys().collect::<Vec<_>>(),
+            ours_files.keys().collect::<Vec<_>>()
+        );
         for (name, content) in &theirs {
-            assert!(*content == ours_files[name], "{name} differs on PostgreSQL {major}");
+            assert!(
+                *content == ours_files[name],
+                "{name} differs on PostgreSQL {major}"
+            );
         }
         support::verify(&pg, &ours).await;
-        println!("PostgreSQL {major}: {} files of {} backups, equal", theirs.len(), chain.len());
+        println!(
+            "PostgreSQL {major}: {} files of {} backups, equal",
+            theirs.len(),
+            chain.len()
+        );
 
         let folder = place.join("booted");
         let copy = restore::restored(&pg, &backup, RestoreTarget::Latest, &folder, options()).await;
         assert_eq!(dump(&copy), expected);
-        assert_eq!(ledger(&client(&copy).await).await, (1..=13).collect::<Vec<_>>());
+        assert_eq!(
+            ledger(&client(&copy).await).await,
+            (1..=13).collect::<Vec<_>>()
+        );
     }
     if !tried {
         println!("no PostgreSQL that takes incremental backups is installed");

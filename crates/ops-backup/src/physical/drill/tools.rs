@@ -28,14 +28,21 @@ pub(super) async fn verify_backup(server: &ThrowawayServer, remapped: bool) -> C
 
 /// Looks at the checksum of every page of a stopped cluster.
 pub(super) async fn checksums(server: &ThrowawayServer) -> Check {
-    let args = ["--check".to_owned(), "-D".to_owned(), server.data_dir().display().to_string()];
+    let args = [
+        "--check".to_owned(),
+        "-D".to_owned(),
+        server.data_dir().display().to_string(),
+    ];
     run(server, CHECKSUMS, &args).await
 }
 
 /// Looks at every table and index of every database, each index against its table.
 pub(super) async fn amcheck(server: &ThrowawayServer, major: u32) -> Result<Check> {
     if major < 14 {
-        return Ok(Check::not_checked(AMCHECK, "PostgreSQL 13 has no pg_amcheck"));
+        return Ok(Check::not_checked(
+            AMCHECK,
+            "PostgreSQL 13 has no pg_amcheck",
+        ));
     }
     let mut args: Vec<String> = [
         "--all",
@@ -52,7 +59,12 @@ pub(super) async fn amcheck(server: &ThrowawayServer, major: u32) -> Result<Chec
         args.push("--checkunique".to_owned());
     }
     let host = server.socket_dir().display().to_string();
-    args.extend(["-h".to_owned(), host, "-p".to_owned(), server.port().to_string()]);
+    args.extend([
+        "-h".to_owned(),
+        host,
+        "-p".to_owned(),
+        server.port().to_string(),
+    ]);
     let info = server.socket_connect_info("postgres");
     if let Some(user) = &info.user {
         args.extend(["-U".to_owned(), user.clone()]);
