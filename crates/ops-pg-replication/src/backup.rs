@@ -60,7 +60,8 @@ impl BaseBackup {
         let major = client.server_major();
         let mut connection = client.connection;
         let command = command::command(options, major)?;
-        connection.command(&command, STEP).await?;
+        let sent = connection.command(&command, STEP).await;
+        sent.map_err(nothing_applied)?;
         let limit = options.start_timeout;
         let mut tables = Tables::default();
         loop {

@@ -70,6 +70,7 @@ async fn take(
     watch.phase(Phase::Preflight);
     events.phase(Phase::Preflight);
     let started_at = inner.settings.clock.now();
+    request.check()?;
     let source = Source::connect(inner).await?;
     let identity = BackupIdentity::generate();
     let id = BackupId::generate(started_at, identity.public_text().as_bytes());

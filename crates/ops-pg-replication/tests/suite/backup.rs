@@ -23,7 +23,7 @@ async fn filled(major: u32) -> (Pg, PathBuf) {
     let space = pg.socket_dir().join("space");
     let admin = pg.client("postgres").await;
     let sql = format!(
-        "COPY (SELECT) TO PROGRAM 'mkdir {path}';
+        "COPY (SELECT) TO PROGRAM 'mkdir {path} && cat > /dev/null';
          CREATE TABLE goods AS SELECT i, md5(i::text) AS name FROM generate_series(1, 20000) i;
          CREATE INDEX ON goods (name);",
         path = space.display()

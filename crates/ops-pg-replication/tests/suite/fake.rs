@@ -19,6 +19,8 @@ pub(crate) enum Step {
     Send(Vec<u8>),
     /// Send the same bytes again and again.
     Repeat(Vec<u8>, usize),
+    /// Challenge the client's first message of SCRAM, and hear its answer.
+    Scram,
     /// Send bytes in pieces of so many, one after the other.
     Drip(Vec<u8>, usize),
 }
@@ -102,6 +104,15 @@ async fn play(
                 for _ in 0..times {
                     socket.write_all(&bytes).await?;
                 }
+            }
+            Step::Scram => {
+                let (_, first) = message(socket).await?;
+                let first = String::from_utf8(first).unwrap();
+                let (_, nonce) = first.split_once(",r=").unwrap();
+                let challenge = format!("r={nonce}server,s=c2FsdA==,i=4096");
+                let body = [&11_u32.to_be_bytes(), challenge.as_bytes()].concat();
+                socket.write_all(&msg(b'R', &body)).await?;
+                message(socket).await?;
             }
             Step::Drip(bytes, size) => {
                 for piece in bytes.chunks(size) {

@@ -11,7 +11,7 @@ use ops_pg_replication::{
 use ops_testkit::proxy::Backend;
 use ops_testkit::{FaultProxy, Pg};
 
-use crate::support::{PATIENCE, majors, physical, server};
+use crate::support::{A_WHILE, PATIENCE, majors, physical, server};
 
 /// The newest server: what the majors send is tested elsewhere.
 async fn newest() -> Option<Pg> {
@@ -22,7 +22,7 @@ fn options() -> ReplicationOptions {
     let connect = ConnectOptions::default().with_connect_timeout(Duration::from_secs(30));
     ReplicationOptions::default()
         .with_connect(connect)
-        .with_silence_timeout(Duration::from_millis(500))
+        .with_silence_timeout(A_WHILE)
 }
 
 async fn proxied(pg: &Pg) -> (FaultProxy, ReplicationClient) {

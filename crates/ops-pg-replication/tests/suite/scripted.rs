@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::fake::{
     Fake, Finish, Step, columns, complete, copy, copy_done, copy_out, error, ready, row, table,
 };
-use crate::support::{PATIENCE, Received, receive};
+use crate::support::{A_WHILE, PATIENCE, Received, receive};
 
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(150);
@@ -379,7 +379,7 @@ async fn a_caller_that_looks_away_is_told_of_silence_all_the_same() {
     let begin = [head(), vec![copy_out()]].concat().concat();
     let steps = vec![Step::Query("BASE_BACKUP"), Step::Send(begin)];
     let fake = Fake::start("18.4", steps, Finish::Silence).await;
-    let client = fake.client(SHORT).await.unwrap();
+    let client = fake.client(A_WHILE).await.unwrap();
     let mut backup = client
         .base_backup(&BaseBackupOptions::default())
         .await

@@ -7,7 +7,7 @@ use ops_pg::connect::ConnectOptions;
 use ops_pg_replication::{Failure, ReplicationClient, ReplicationOptions};
 
 use crate::fake::{Fake, Finish, Step, error, msg, ready, table, welcome};
-use crate::support::PATIENCE;
+use crate::support::{A_WHILE, PATIENCE};
 
 const SHORT: Duration = Duration::from_millis(150);
 
@@ -20,7 +20,15 @@ async fn log_in(
     finish: Finish,
     timeout: Duration,
 ) -> Result<ReplicationClient, Error> {
-    let fake = Fake::raw(vec![Step::Send(bytes)], finish).await;
+    log_in_by(vec![Step::Send(bytes)], finish, timeout).await
+}
+
+async fn log_in_by(
+    steps: Vec<Step>,
+    finish: Finish,
+    timeout: Duration,
+) -> Result<ReplicationClient, Error> {
+    let fake = Fake::raw(steps, finish).await;
     let connect = ConnectOptions::default().with_connect_timeout(timeout);
     let options = ReplicationOptions::default().with_connect(connect);
     let info = fake.info.clone().with_password(Secret::from("canary"));
@@ -90,6 +98,24 @@ async fn what_is_no_login_is_refused() {
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_know_the_password_is_not_trusted() {
+    let proof = format!("v={}=", "A".repeat(43));
+    let message = "the server does not prove that it knows the password";
+    for last in [proof.as_str(), ""] {
+        let end = [ask(12, last.as_bytes()), welcome("18.4")].concat();
+        let offer = Step::Send(ask(10, b"SCRAM-SHA-256\0\0"));
+        let steps = vec![offer, Step::Scram, Step::Send(end)];
+        let err = log_in_by(steps, Finish::Silence, PATIENCE)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (err.kind(), err.message()),
+            (ErrorKind::Unauthenticated, message)
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_answer_of_the_wrong_shape_is_not_understood() {
     for answer in [
         ready(),
@@ -122,7 +148,7 @@ async fn an_answer_of_the_wrong_shape_is_not_understood() {
 #[tokio::test]
 async fn a_command_without_an_answer_is_a_timeout_and_the_connection_is_not_used_again() {
     let fake = Fake::start("18.4", Vec::new(), Finish::Silence).await;
-    let mut client = fake.client(SHORT).await.unwrap();
+    let mut client = fake.client(A_WHILE).await.unwrap();
     let err = client.identify_system().await.unwrap_err();
     assert_eq!(
         (err.kind(), Failure::of(&err)),

@@ -6,9 +6,11 @@ use ops_core::{Error, ErrorKind};
 use ops_pg_replication::{
     Failure, Lsn, NextTimeline, StartReplication, StatusUpdate, Timeline, WalEvent, WalStream,
 };
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 
 use crate::fake::{Fake, Finish, Step, complete, copy, copy_done, error, msg, ready, table};
-use crate::support::PATIENCE;
+use crate::support::{A_WHILE, PATIENCE};
 
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(150);
@@ -37,7 +39,8 @@ fn copy_both() -> Vec<u8> {
 
 /// A stream that begins and goes on with these messages.
 fn script(messages: &[Vec<u8>]) -> Vec<Step> {
-    let setting = [table(&[Some("1min")]), ready()].concat();
+    // The server never gives a silent receiver up, so that no clock makes it report.
+    let setting = [table(&[Some("0")]), ready()].concat();
     vec![
         Step::Query("SHOW wal_sender_timeout"),
         Step::Send(setting),
@@ -119,7 +122,7 @@ async fn what_is_reported_goes_to_the_server_and_never_back() {
 async fn a_server_that_stays_silent_when_asked_is_given_up() {
     let messages = [copy_both(), wal(START, &[1; 100])];
     let mut fake = Fake::start("18.4", script(&messages), Finish::Silence).await;
-    let mut stream = start(&fake, SHORT).await.unwrap();
+    let mut stream = start(&fake, A_WHILE).await.unwrap();
     assert!(matches!(stream.next().await.unwrap(), WalEvent::Wal { .. }));
     let err = stream.next().await.unwrap_err();
     assert_eq!(
@@ -257,6 +260,63 @@ async fn an_error_or_nonsense_anywhere_is_an_error() {
             assert_eq!(err.kind(), ErrorKind::Decode, "{count}: {err:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_caller_that_looks_away_loses_nothing() {
+    let mut steps = script(&[copy_both()]);
+    steps.push(Step::Drip(whole()[1..].concat(), 3));
+    let fake = Fake::start("18.4", steps, Finish::Silence).await;
+    let mut stream = start(&fake, LONG).await.unwrap();
+    let (mut bytes, mut given_up) = (0, 0);
+    loop {
+        // The future is dropped as soon as it has to wait.
+        tokio::select! {
+            biased;
+            event = stream.next() => match event.unwrap() {
+                WalEvent::Wal { data, .. } => bytes += data.len(),
+                WalEvent::TimelineEnded(_) => break,
+                _ => {}
+            },
+            () = tokio::task::yield_now() => given_up += 1,
+        }
+    }
+    assert_eq!(bytes, 40);
+    assert!(given_up > 10, "{given_up}");
+    stream.stop().await.unwrap();
+}
+
+#[test]
+fn no_change_of_a_stream_makes_it_panic_or_hang() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let bytes = whole().concat();
+    let changes = (any::<prop::sample::Index>(), any::<u8>(), 0..4_usize);
+    let mut runner = TestRunner::new(Config::with_cases(300));
+    let outcome = runner.run(&changes, |(at, byte, removed)| {
+        let mut bytes = bytes.clone();
+        let at = at.index(bytes.len());
+        bytes.splice(at..(at + removed).min(bytes.len()), [byte]);
+        let _ = runtime.block_on(look(&[bytes]));
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+/// Reads to the end of whatever it is.
+async fn look(messages: &[Vec<u8>]) -> Result<(), Error> {
+    let fake = Fake::start("18.4", script(messages), Finish::Close).await;
+    let reading = async {
+        let mut stream = start(&fake, LONG).await?;
+        loop {
+            stream.next().await?;
+        }
+    };
+    tokio::time::timeout(PATIENCE, reading)
+        .await
+        .expect("it must not hang")
 }
 
 #[tokio::test]

@@ -13,6 +13,10 @@ use ops_testkit::{Pg, PgBuilder, fixture};
 /// The most that a step may take on a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a peer may be silent in a test that must also go well before: a machine that is
+/// busy with other tests may stand still for a while.
+pub(crate) const A_WHILE: Duration = Duration::from_secs(3);
+
 /// The servers of every installed major.
 pub(crate) async fn majors() -> Vec<u32> {
     let majors = Pg::available_majors().await;

@@ -11,7 +11,7 @@ use ops_pg_replication::{
 };
 use ops_testkit::{Pg, wait_until};
 
-use crate::support::{PATIENCE, majors, physical, server, slot, with_database};
+use crate::support::{A_WHILE, PATIENCE, majors, physical, server, slot, with_database};
 
 const SIZE: WalSegmentSize = WalSegmentSize::DEFAULT;
 
@@ -161,9 +161,9 @@ async fn a_synchronous_commit_returns_when_its_wal_is_reported_and_not_before() 
     }
 }
 
-/// Starts a stream from a server that gives a silent receiver up after one second.
+/// Starts a stream from a server that gives a silent receiver up after two seconds.
 async fn from_an_impatient_server(major: u32) -> (Pg, WalStream) {
-    let builder = server(major).setting("wal_sender_timeout", "1s");
+    let builder = server(major).setting("wal_sender_timeout", "2s");
     let pg = builder.start().await.unwrap();
     let info = pg.connect_info("postgres");
     let mut client = physical(&info).await;
@@ -199,7 +199,7 @@ async fn reports_go_on_while_the_caller_takes_nothing() {
         let sql = "CREATE TABLE goods AS SELECT i, md5(i::text) FROM generate_series(1, 300000) i";
         admin.batch_execute(sql).await.unwrap();
         let end = lsn(&admin, "pg_current_wal_flush_lsn()").await;
-        heard_after(&admin, Duration::from_millis(2500)).await;
+        heard_after(&admin, Duration::from_secs(4)).await;
         read_to(&mut stream, end).await;
     }
 }
@@ -232,7 +232,7 @@ async fn reports_go_on_while_data_comes_without_a_pause() {
                 }
             }
         });
-        heard_after(&admin, Duration::from_millis(2500)).await;
+        heard_after(&admin, Duration::from_secs(4)).await;
         assert!(!reader.is_finished());
         load.abort();
         reader.abort();
@@ -244,14 +244,14 @@ async fn an_idle_server_is_asked_for_a_sign_of_life() {
     for major in majors().await {
         let pg = server(major).start().await.unwrap();
         let info = pg.connect_info("postgres");
-        let options = ReplicationOptions::default().with_silence_timeout(Duration::from_secs(1));
+        let options = ReplicationOptions::default().with_silence_timeout(2 * A_WHILE);
         let mut client = ReplicationClient::connect(&info, &options).await.unwrap();
         let flushed = client.identify_system().await.unwrap().flushed;
         let request = StartReplication::new(flushed);
         let mut stream = client.start_replication(request).await.unwrap();
         // The server by itself would say something after 30 s.
         let mut signs = 0;
-        while signs < 3 {
+        while signs < 2 {
             match tokio::time::timeout(PATIENCE, stream.next())
                 .await
                 .unwrap()

@@ -85,7 +85,7 @@ impl Run<'_> {
             let message = ops_core::Report(&err).to_string();
             Ok(Err(FullReason::SummariesMissing { message }))
         };
-        match parent::upload(self.inner, parent, &mut client).await? {
+        match parent::upload(parent, &mut client).await? {
             Uploaded::Done => {}
             Uploaded::Refused(err) => return refused(err),
             Uploaded::Unreadable(reason) => return Ok(Err(reason)),

@@ -128,7 +128,7 @@ async fn damaged_blocks_of_an_incremental_file_are_found_under_their_own_numbers
     let file: String = row.get(0);
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
-    take(&backup).await;
+    let full = take(&backup).await;
     let sql = "UPDATE t SET n = 1 WHERE ctid IN ('(700,1)', '(1234,2)'); CHECKPOINT";
     client.batch_execute(sql).await.unwrap();
     drop(client);
@@ -153,8 +153,7 @@ async fn damaged_blocks_of_an_incremental_file_are_found_under_their_own_numbers
     assert!(bad_pages[0].path.contains("/INCREMENTAL."), "{bad_pages:?}");
     // Nothing builds upon a degraded backup.
     let next = take_degraded(&backup).await;
-    let first = &backup.catalogue().await.unwrap()[0].manifest.id;
-    assert_eq!(next.physical.kind.parent(), Some(first));
+    assert_eq!(next.physical.kind.parent(), Some(&full.id));
 }
 
 async fn take_degraded(backup: &Backup) -> BaseBackupReport {
