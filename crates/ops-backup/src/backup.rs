@@ -23,7 +23,7 @@ use crate::physical::{
 use crate::report::BackupReport;
 use crate::repository::{BackupId, CatalogueEntry, Repository, SweepReport};
 use crate::restore::{self, RestoreOptions, RestoreReport};
-use crate::wal::{Archiver, ArchiverOptions, WalArchive};
+use crate::wal::{self, Archiver, ArchiverOptions, RecoverableWindow, WalArchive};
 
 pub use builder::BackupBuilder;
 pub use selection::{Selection, SourceCheck};
@@ -273,6 +273,18 @@ impl Backup {
     /// `InvalidConfig` with every problem that was found.
     pub fn archiver(&self, options: ArchiverOptions) -> Result<Archiver> {
         Archiver::new(Arc::clone(&self.0), options)
+    }
+
+    /// What can be recovered to, from base backups and archived WAL: worked out from what is
+    /// in the store now, not from what should be.
+    ///
+    /// # Errors
+    /// As [`catalogue`](Self::catalogue) and [`WalArchive::coverage`].
+    ///
+    /// # Cancel safety
+    /// Reading changes nothing.
+    pub async fn recoverable_windows(&self) -> Result<Vec<RecoverableWindow>> {
+        wal::recoverable_windows(&self.0).await
     }
 
     /// Opens the WAL archive of the cluster that the prefix belongs to; `None` where there

@@ -19,7 +19,7 @@ use crate::pipeline::seal_small;
 use crate::report::{BackupReport, Stopwatch};
 use crate::repository::{
     BackupId, CompressionInfo, DUMP, FORMAT, Lease, Manifest, ManifestObject, ObjectRole,
-    SweepReport,
+    Repository, SweepReport,
 };
 use source::Source;
 
@@ -70,14 +70,25 @@ pub(crate) async fn run(
     }
 }
 
-/// Removes uncommitted backups that were abandoned.
+/// Removes uncommitted backups that were abandoned, in every store.
 pub(crate) async fn sweep(inner: &Inner) -> Result<SweepReport> {
+    let mut report = sweep_one(inner, &inner.repository).await?;
+    if let Some(second) = &inner.second {
+        let other = sweep_one(inner, second).await?;
+        report.removed.extend(other.removed);
+        report.objects += other.objects;
+        report.bytes += other.bytes;
+        report.in_progress.extend(other.in_progress);
+    }
+    Ok(report)
+}
+
+async fn sweep_one(inner: &Inner, repository: &Repository) -> Result<SweepReport> {
     // A lease of its own gives the store's time.
     let id = BackupId::generate(
         inner.settings.clock.now(),
         BackupIdentity::generate().public_text().as_bytes(),
     );
-    let repository = &inner.repository;
     let lease =
         Lease::acquire(Arc::clone(&repository.store), repository.layout.lease(&id)?).await?;
     let report = repository

@@ -21,6 +21,7 @@
 
 mod archive;
 mod archiver;
+mod command;
 mod epoch;
 mod gap;
 mod header;
@@ -28,6 +29,7 @@ mod hint;
 mod info;
 mod layout;
 mod objects;
+mod recoverable;
 mod restore_point;
 mod scan;
 mod seal;
@@ -38,10 +40,12 @@ pub use archive::{
     Absent, Coverage, FetchOptions, Fetched, Frontier, Pushed, WalArchive, WalFile, WalRun,
 };
 pub use archiver::{
-    Archiver, ArchiverOptions, ArchiverState, ArchiverStatus, CommitMode, FreeDisk, OnGap, SlotHealth,
-    SlotPolicy,
+    Archiver, ArchiverOptions, ArchiverState, ArchiverStatus, CommitMode, FreeDisk, OnGap,
+    SlotHealth, SlotPolicy,
 };
+pub use command::{ArchiveCommand, RestoreCommand, restore_exit_code};
 pub use gap::{GapReason, GapRecord};
+pub(crate) use recoverable::recoverable_windows;
 pub use restore_point::RestorePoint;
 pub use windows::{BaseBackupSpan, RecoverableWindow, plan_windows};
 

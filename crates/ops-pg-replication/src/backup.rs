@@ -60,7 +60,8 @@ impl BaseBackup {
         let major = client.server_major();
         let mut connection = client.connection;
         let command = command::command(options, major)?;
-        connection.command(&command, STEP).await?;
+        let sent = connection.command(&command, STEP).await;
+        sent.map_err(nothing_applied)?;
         let limit = options.start_timeout;
         let mut tables = Tables::default();
         loop {
@@ -69,7 +70,12 @@ impl BaseBackup {
                 Message::Columns(_) | Message::CommandComplete => {}
                 Message::Row(body) => tables.push(body)?,
                 Message::CopyOut => break,
-                Message::Error(notice) => {
+                Message::Error(mut notice) => {
+                    // What it lacks to begin, it would not lack for a full backup.
+                    let not_ready = options.incremental && notice.code == "55000";
+                    if not_ready && notice.failure.is_none() {
+                        notice.failure = Some(Failure::NoIncremental);
+                    }
                     return Err(nothing_applied(notice.into_error()));
                 }
                 other => return Err(other.unexpected(STEP)),

@@ -21,7 +21,7 @@ use crate::wire::{Fields, Frame, Message, Reader, tag};
 const MAX_NOTICES: usize = 100;
 
 /// How long to look for what a server said before its connection broke.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A connection that is logged in.
 #[derive(Debug)]

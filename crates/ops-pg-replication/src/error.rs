@@ -29,6 +29,16 @@ pub(crate) fn silent(limit: Duration, step: &str) -> Error {
     .with_source(Failure::Silent)
 }
 
+/// The answer to a command was not whole in time.
+#[cold]
+pub(crate) fn late(limit: Duration, step: &str) -> Error {
+    error(
+        ErrorKind::Timeout,
+        format!("the server's answer took longer than {limit:?} while {step}"),
+    )
+    .with_source(Failure::Silent)
+}
+
 /// The connection is gone.
 #[cold]
 pub(crate) fn closed(step: &str, source: Option<io::Error>) -> Error {

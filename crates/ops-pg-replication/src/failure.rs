@@ -53,7 +53,8 @@ pub enum Failure {
     ChecksumFailed,
     /// WAL came that does not follow on what came before.
     OutOfSequence,
-    /// Nothing came from the server for as long as it may be silent.
+    /// Nothing came from the server for as long as it may be silent, or no whole answer for
+    /// as long as that may take.
     Silent,
     /// What came is not what the protocol says.
     Protocol,
@@ -105,7 +106,7 @@ impl fmt::Display for Failure {
             Self::NoIncremental => "no incremental backup can be taken, but a full one can",
             Self::ChecksumFailed => "pages with a wrong checksum were found",
             Self::OutOfSequence => "the WAL does not follow on what came before",
-            Self::Silent => "nothing came for as long as the server may be silent",
+            Self::Silent => "the server was silent for too long",
             Self::Protocol => "it is not what the protocol says",
         })
     }

@@ -49,6 +49,8 @@ pub struct WalStream {
     phase: Phase,
     /// Whether the server has been asked for a sign of life since the last one.
     has_asked: bool,
+    /// Why reports cannot be sent any more.
+    report_failure: Option<Error>,
     next: Option<NextTimeline>,
 }
 
@@ -97,6 +99,7 @@ impl WalStream {
             position: start.position,
             phase,
             has_asked: false,
+            report_failure: None,
             next: None,
         })
     }

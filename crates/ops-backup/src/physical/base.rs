@@ -5,6 +5,7 @@
 //! into packs, encrypts them and hands them to the stores. Buffers go round in a circle: there
 //! is a fixed number of them, and whoever needs one waits.
 
+mod begin;
 mod compare;
 mod cutter;
 mod pack;
@@ -19,14 +20,13 @@ mod wal;
 use std::sync::Arc;
 
 use ops_core::Timestamp;
-use ops_pg_replication::{BackupStart, BaseBackup, Failure, ReplicationClient};
 use tokio_util::sync::CancellationToken;
 
 use crate::backup::Inner;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Events, Phase};
 use crate::keys::BackupIdentity;
-use crate::physical::format::{PageChecks, PhysicalInfo, PhysicalKind, WalMethod};
+use crate::physical::format::{PageChecks, PhysicalInfo, WalMethod};
 use crate::physical::options::{BaseBackupRequest, PagePolicy};
 use crate::physical::report::{BaseBackupReport, FullReason};
 use crate::pipeline::Uploaders;
@@ -35,9 +35,9 @@ use crate::repository::{
     BackupId, CompressionInfo, Manifest, ManifestObject, ObjectRole, PHYSICAL, PHYSICAL_FORMAT,
     Repository, SweepReport,
 };
+use begin::{Begun, expected_bytes};
 use pack::PackSettings;
-use parent::{Parent, Uploaded};
-use source::{Moment, ServerInfo, Source, failed};
+use source::{ServerInfo, Source};
 use stores::Stores;
 use stream::{StreamSettings, Streamed};
 
@@ -55,7 +55,7 @@ pub(crate) async fn run(
     events: Events,
     cancel: CancellationToken,
 ) -> Result<BaseBackupReport> {
-    take(&inner, request, events, cancel)
+    Box::pin(take(&inner, request, events, cancel))
         .await
         .map_err(|err| err.during(OPERATION))
 }
@@ -70,6 +70,7 @@ async fn take(
     watch.phase(Phase::Preflight);
     events.phase(Phase::Preflight);
     let started_at = inner.settings.clock.now();
+    request.check()?;
     let source = Source::connect(inner).await?;
     let identity = BackupIdentity::generate();
     let id = BackupId::generate(started_at, identity.public_text().as_bytes());
@@ -86,13 +87,13 @@ async fn take(
     };
     let mut stores = Stores::begin(inner, &id).await?;
     let canceled = || Error::new(ErrorKind::Canceled, OPERATION, "the job was canceled");
-    let stored = tokio::select! {
-        stored = run.store(&mut stores, source) => stored,
+    let result = tokio::select! {
+        result = run.store(&mut stores, source) => result,
         () = cancel.cancelled() => Err(canceled()),
     };
     // From here on the backup may be visible: it is not canceled any more.
-    let committed = match stored {
-        Ok(stored) => run.commit(&mut stores, stored).await,
+    let committed = match result {
+        Ok(content) => run.commit(&mut stores, content).await,
         Err(err) => Err(err),
     };
     match committed {
@@ -131,28 +132,6 @@ struct Stored {
     swept: SweepReport,
 }
 
-/// A backup that has begun to arrive.
-struct Begun {
-    /// Until it is being received.
-    backup: Option<BaseBackup>,
-    start: BackupStart,
-    kind: PhysicalKind,
-    snapshot_at: Timestamp,
-    label: String,
-}
-
-impl Begun {
-    fn new(backup: BaseBackup, kind: PhysicalKind, label: String, inner: &Inner) -> Self {
-        Self {
-            start: backup.start().clone(),
-            backup: Some(backup),
-            kind,
-            snapshot_at: inner.settings.clock.now(),
-            label,
-        }
-    }
-}
-
 impl Run<'_> {
     fn phase(&mut self, phase: Phase) {
         self.watch.phase(phase);
@@ -186,13 +165,13 @@ impl Run<'_> {
         let repositories = stores.repositories();
         let stall = self.inner.settings.stall_timeout;
         let (uploaders, uploads) = stores.uploaders(stall / STORE_STALL);
-        let work = async {
+        let work = Box::pin(async {
             tokio::select! {
                 work = self.receive(source, &repositories, uploaders.clone()) => work,
                 // It would go on until all uploaders are gone, and this is one.
                 () = uploads => Err(Error::new(ErrorKind::Internal, OPERATION, "uploads ended early")),
             }
-        };
+        });
         let (server, begun, streamed) = stores.while_held(&uploaders, work).await?;
         let snapshot_at = begun.snapshot_at;
         let physical = self.describe(&server, begun, &streamed)?;
@@ -281,83 +260,6 @@ impl Run<'_> {
         }
     }
 
-    /// Begins a backup: an incremental one where that was asked for and can be had.
-    async fn begin(
-        &mut self,
-        source: Source,
-        repositories: &[Repository],
-    ) -> Result<(ServerInfo, Begun)> {
-        let Source {
-            mut client,
-            route,
-            server,
-        } = source;
-        let chosen = self.request.label.clone();
-        let label = chosen.unwrap_or_else(|| format!("ops-backup {}", self.id));
-        if self.request.incremental {
-            let (inner, now) = (self.inner, self.started_at);
-            let parent = match parent::find(inner, &server, repositories, now).await? {
-                Ok(parent) => Ok(parent),
-                Err(reason) => Err(reason),
-            };
-            match parent {
-                Ok(parent) => match self.begin_incremental(client, &parent, &label).await? {
-                    Ok(backup) => {
-                        return Ok((server, Begun::new(backup, parent.kind, label, self.inner)));
-                    }
-                    Err(reason) => {
-                        self.full_because = Some(reason);
-                        client = route.connect_again(&server).await?;
-                    }
-                },
-                Err(reason) => self.full_because = Some(reason),
-            }
-        }
-        self.hold_wal(&mut client).await?;
-        let backup = source::begin(client, self.inner, &self.request, &label, false).await;
-        let backup = backup.map_err(|err| failed(err, Moment::Asking))?;
-        Ok((
-            server,
-            Begun::new(backup, PhysicalKind::Full, label, self.inner),
-        ))
-    }
-
-    async fn begin_incremental(
-        &mut self,
-        mut client: ReplicationClient,
-        parent: &Parent,
-        label: &str,
-    ) -> Result<Result<BaseBackup, FullReason>> {
-        let refused = |err: ops_core::Error| {
-            if Failure::of(&err) != Some(Failure::NoIncremental) {
-                return Err(failed(err, Moment::Asking));
-            }
-            let message = ops_core::Report(&err).to_string();
-            Ok(Err(FullReason::SummariesMissing { message }))
-        };
-        match parent::upload(self.inner, parent, &mut client).await? {
-            Uploaded::Done => {}
-            Uploaded::Refused(err) => return refused(err),
-            Uploaded::Unreadable(reason) => return Ok(Err(reason)),
-        }
-        self.hold_wal(&mut client).await?;
-        match source::begin(client, self.inner, &self.request, label, true).await {
-            Ok(backup) => Ok(Ok(backup)),
-            Err(err) => refused(err),
-        }
-    }
-
-    /// Sees to it that the server keeps the WAL that is to be included.
-    async fn hold_wal(&mut self, client: &mut ReplicationClient) -> Result<()> {
-        if self.request.wal == WalMethod::Included && !source::hold_wal(client, &self.id).await? {
-            self.warn(
-                "the server has no replication slot left: the backup fails where the server \
-                 removes WAL before it has sent it",
-            );
-        }
-        Ok(())
-    }
-
     /// Fails for damaged pages, where the policy is that.
     fn judge_pages(&mut self, pages: &PageChecks) -> Result<()> {
         let PageChecks::Checked { bad, bad_pages, .. } = pages else {
@@ -428,19 +330,19 @@ impl Run<'_> {
     }
 
     /// Makes the backup visible: the one write that matters.
-    async fn commit(&mut self, stores: &mut Stores, stored: Stored) -> Result<BaseBackupReport> {
+    async fn commit(&mut self, stores: &mut Stores, content: Stored) -> Result<BaseBackupReport> {
         self.phase(Phase::Commit);
         let settings = &self.inner.settings;
         let completed_at = settings.clock.now();
-        let archives = &stored.physical.archives;
+        let archives = &content.physical.archives;
         let manifest = Manifest {
             format: PHYSICAL_FORMAT,
             id: self.id.clone(),
             kind: PHYSICAL.to_owned(),
             started_at: self.started_at,
-            snapshot_at: stored.snapshot_at,
+            snapshot_at: content.snapshot_at,
             completed_at,
-            source: stored.server.source,
+            source: content.server.source,
             selection: Vec::new(),
             encryption: settings.encryption.describe(),
             compression: CompressionInfo {
@@ -449,9 +351,9 @@ impl Run<'_> {
                 frame_bytes: settings.frame_bytes as u64,
             },
             bytes_in: archives.iter().map(|archive| archive.bytes).sum(),
-            bytes_stored: stored.objects.iter().map(|it| it.size_bytes).sum(),
-            physical: Some(stored.physical.clone()),
-            objects: stored.objects,
+            bytes_stored: content.objects.iter().map(|it| it.size_bytes).sum(),
+            physical: Some(content.physical.clone()),
+            objects: content.objects,
         };
         let bytes = manifest.to_bytes(self.object_identity())?;
         stores.commit(&bytes).await?;
@@ -466,33 +368,14 @@ impl Run<'_> {
             phases,
             source: manifest.source,
             encryption: manifest.encryption,
-            physical: stored.physical,
+            physical: content.physical,
             full_because: self.full_because.take(),
             bytes_in: manifest.bytes_in,
             bytes_stored: manifest.bytes_stored,
             objects: manifest.objects.len() + 1,
             stores: Vec::new(),
-            swept: stored.swept,
+            swept: content.swept,
             warnings: std::mem::take(&mut self.warnings),
         })
     }
-}
-
-/// About how many bytes will come: as many as in the last full backup of the cluster.
-async fn expected_bytes(
-    repositories: &[Repository],
-    server: &ServerInfo,
-    kind: &PhysicalKind,
-) -> Option<u64> {
-    if *kind != PhysicalKind::Full {
-        return None;
-    }
-    let entries = repositories.first()?.catalogue().await.ok()?;
-    let full = entries.iter().rev().find(|entry| {
-        let physical = entry.manifest.physical.as_ref();
-        physical.is_some_and(|it| {
-            it.system_id == server.identity.system_id && it.kind == PhysicalKind::Full
-        })
-    });
-    full.map(|entry| entry.manifest.bytes_in)
 }

@@ -30,6 +30,8 @@ use ops_pg_replication::{Lsn, SystemId, Timeline, WalSegmentSize};
 
 use crate::repository::BackupId;
 
+#[cfg(test)]
+pub(crate) use file::hex;
 pub(crate) use file::unhex;
 pub use file::{FileEntry, FileKind};
 pub use pages::{BadPage, PageChecks};

@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use super::format::WalMethod;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The longest label. PostgreSQL itself takes 1024 bytes.
+const LABEL_BYTES: usize = 1000;
 
 /// What a page with a wrong checksum means for a backup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -93,7 +97,8 @@ pub struct BaseBackupRequest {
     /// The most that the server sends in a second, in bytes, from 32 kB to 1 GB. Defaults
     /// to as much as it can.
     pub max_bytes_per_second: Option<u64>,
-    /// The label, which stands in `backup_label` and in the manifest. Defaults to
+    /// The label, which stands in `backup_label` and in the manifest: one line of at most
+    /// 1000 bytes. Defaults to
     /// `ops-backup` and the backup's id.
     pub label: Option<String>,
     /// Where the WAL comes from that the backup needs. Defaults to the backup itself.
@@ -153,5 +158,16 @@ impl BaseBackupRequest {
     pub fn with_page_policy(mut self, policy: PagePolicy) -> Self {
         self.page_policy = Some(policy);
         self
+    }
+
+    /// Whether the request can be met at all.
+    pub(crate) fn check(&self) -> Result<()> {
+        // It becomes a line of `backup_label`, and PostgreSQL would take more for lines of its own.
+        let bad = |label: &String| label.len() > LABEL_BYTES || label.contains(char::is_control);
+        if self.label.as_ref().is_some_and(bad) {
+            let message = "a label is one line of at most 1000 bytes";
+            return Err(Error::new(ErrorKind::InvalidInput, "base_backup", message));
+        }
+        Ok(())
     }
 }

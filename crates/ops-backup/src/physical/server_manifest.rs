@@ -261,11 +261,12 @@ impl TryFrom<FileLine> for ManifestFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::physical::format::hex;
 
     /// Seals a manifest as a server does.
     fn sealed(body: &str) -> String {
         let sum = Sha256::digest(body.as_bytes());
-        let hex: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex(&sum);
         format!("{body}\"Manifest-Checksum\": \"{hex}\"}}\n")
     }
 

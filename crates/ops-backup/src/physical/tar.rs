@@ -309,7 +309,7 @@ impl Header<'_> {
             let (high, low) = bytes.split_at(bytes.len().saturating_sub(8));
             let fits = high.iter().all(|byte| *byte == 0);
             let number = low.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-            return (fits && number <= i64::MAX as u64).then_some(number);
+            return (fits && i64::try_from(number).is_ok()).then_some(number);
         }
         let end = field.iter().position(|byte| matches!(byte, b' ' | 0))?;
         let (digits, rest) = field.split_at(end);

@@ -11,6 +11,7 @@ use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use ops_core::object_store::PutOptions;
 use ops_core::{ObjectKey, ObjectStore};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -29,16 +30,46 @@ pub(crate) struct StoredObject {
 
 type Chunk = ops_core::Result<Bytes>;
 
-/// An object that is to be uploaded: its key, its body, and where the answer goes.
+/// An object that is to be uploaded: its key, its body, and where to tell that it was.
 struct Upload {
     key: ObjectKey,
     body: mpsc::Receiver<Chunk>,
-    done: oneshot::Sender<Result<()>>,
+    done: oneshot::Sender<()>,
 }
 
 /// Where a blocking thread orders uploads from.
 #[derive(Debug)]
-pub(crate) struct Uploader(mpsc::Sender<Upload>);
+pub(crate) struct Uploader {
+    orders: mpsc::Sender<Upload>,
+    outcome: Arc<Outcome>,
+}
+
+/// Whether a store has failed, and with what.
+#[derive(Debug, Default)]
+struct Outcome {
+    failed: CancellationToken,
+    /// The first failure, until it is taken.
+    failure: Mutex<Option<Error>>,
+}
+
+impl Outcome {
+    fn fail(&self, err: Error) {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.failed.is_cancelled() {
+            *failure = Some(err);
+            self.failed.cancel();
+        }
+    }
+
+    fn failed(&self) -> bool {
+        self.failed.is_cancelled()
+    }
+
+    fn take(&self) -> Option<Error> {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.take()
+    }
+}
 
 /// Makes the two ends of the way into the store: one for the blocking thread, and the
 /// future that uploads what it orders, all at once. How many those are is up to the thread.
@@ -49,12 +80,17 @@ pub(crate) fn upload(
     stall: Duration,
 ) -> (Uploader, impl Future<Output = ()> + Send) {
     let (sender, mut orders) = mpsc::channel::<Upload>(1);
+    let outcome = Arc::new(Outcome::default());
+    let uploader = Uploader {
+        orders: sender,
+        outcome: Arc::clone(&outcome),
+    };
     let run = async move {
         let mut running = FuturesUnordered::new();
         loop {
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(order) => running.push(run_one(&*store, order, stall)),
+                    Some(order) => running.push(run_one(&*store, order, stall, &outcome)),
                     None => break,
                 },
                 Some(()) = running.next() => {}
@@ -62,10 +98,10 @@ pub(crate) fn upload(
         }
         while running.next().await.is_some() {}
     };
-    (Uploader(sender), run)
+    (uploader, run)
 }
 
-async fn run_one(store: &dyn ObjectStore, order: Upload, stall: Duration) {
+async fn run_one(store: &dyn ObjectStore, order: Upload, stall: Duration, outcome: &Outcome) {
     let Upload { key, body, done } = order;
     // Odd while the store waits for us, even while we wait for the store.
     let turns = Arc::new(AtomicU64::new(0));
@@ -80,16 +116,21 @@ async fn run_one(store: &dyn ObjectStore, order: Upload, stall: Duration) {
         }
     });
     let put = store.put_stream(&key, Box::pin(body), PutOptions::if_none_match());
-    let answer = tokio::select! {
-        put = put => put.map(drop).map_err(|err| Error::store("dump", err)),
+    let put = tokio::select! {
+        put = put => put.map_err(|err| Error::store("dump", err)),
         () = stalled(&turns, stall) => Err(Error::new(
             ErrorKind::Timeout,
             "dump",
             format!("the store has taken nothing for {} seconds", stall.as_secs()),
         )),
+        // Another upload failed, and the store is left out.
+        () = outcome.failed.cancelled() => return,
     };
-    // Where nobody waits for the answer, the job has failed elsewhere.
-    let _ = done.send(answer);
+    match put {
+        // Where nobody waits for the answer, the job has failed elsewhere.
+        Ok(_) => drop(done.send(())),
+        Err(err) => outcome.fail(err),
+    }
 }
 
 /// Comes back where it has been the store's turn for so long.
@@ -108,59 +149,33 @@ async fn stalled(turns: &AtomicU64, stall: Duration) {
 /// The ways into the stores that a job writes to. One that fails is left out from then on;
 /// the job goes on while there is another.
 #[derive(Clone, Debug)]
-pub(crate) struct Uploaders(Arc<[Slot]>);
-
-#[derive(Debug)]
-struct Slot {
-    uploader: Uploader,
-    failure: Mutex<Option<Error>>,
-}
+pub(crate) struct Uploaders(Arc<[Uploader]>);
 
 impl Uploaders {
     pub(crate) fn new(uploaders: impl IntoIterator<Item = Uploader>) -> Self {
-        let slot = |uploader| Slot {
-            uploader,
-            failure: Mutex::new(None),
-        };
-        Self(uploaders.into_iter().map(slot).collect())
+        Self(uploaders.into_iter().collect())
     }
 
     /// What each of the stores failed with.
     pub(crate) fn take_failures(&self) -> Vec<Option<Error>> {
-        self.0.iter().map(Slot::take).collect()
-    }
-
-    fn fail(&self, store: usize, err: Error) {
-        if let Some(slot) = self.0.get(store) {
-            let mut failure = slot.failure.lock().unwrap_or_else(PoisonError::into_inner);
-            failure.get_or_insert(err);
-        }
+        self.0.iter().map(|it| it.outcome.take()).collect()
     }
 
     /// Leaves a store out from now on; fails where it was the last.
     pub(crate) fn exclude(&self, store: usize, err: Error) -> Result<()> {
-        self.fail(store, err);
+        if let Some(uploader) = self.0.get(store) {
+            uploader.outcome.fail(err);
+        }
         self.require_one()
     }
 
     /// Fails where no store is left, with what the first of them failed with.
     fn require_one(&self) -> Result<()> {
-        if self.0.iter().any(|slot| !slot.failed()) {
+        if self.0.iter().any(|it| !it.outcome.failed()) {
             return Ok(());
         }
-        Err(self.0.iter().find_map(Slot::take).unwrap_or_else(abandoned))
-    }
-}
-
-impl Slot {
-    fn failed(&self) -> bool {
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        failure.is_some()
-    }
-
-    fn take(&self) -> Option<Error> {
-        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        failure.take()
+        let failure = self.0.iter().find_map(|it| it.outcome.take());
+        Err(failure.unwrap_or_else(abandoned))
     }
 }
 
@@ -179,17 +194,17 @@ pub(crate) struct ObjectSink {
 /// The stores' answers about one object.
 pub(crate) struct Acknowledgement {
     uploaders: Uploaders,
-    /// The place of a store, and what it will say.
-    answers: Vec<(usize, oneshot::Receiver<Result<()>>)>,
+    /// The place of a store, and the sign that it has the object.
+    answers: Vec<(usize, oneshot::Receiver<()>)>,
 }
 
 impl Acknowledgement {
     /// Waits for the answers; fails where no store is left.
     pub(crate) fn wait(self) -> Result<()> {
         for (store, answer) in self.answers {
-            let answer = answer.blocking_recv().unwrap_or_else(|_| Err(abandoned()));
-            if let Err(err) = answer {
-                self.uploaders.fail(store, err);
+            if answer.blocking_recv().is_err() {
+                // It has said why, unless the upload was abandoned.
+                self.uploaders.exclude(store, abandoned())?;
             }
         }
         self.uploaders.require_one()
@@ -210,8 +225,9 @@ fn abandoned() -> Error {
 impl ObjectSink {
     pub(crate) fn create(uploaders: &Uploaders, key: ObjectKey) -> Result<(Self, Acknowledgement)> {
         let (mut bodies, mut answers) = (Vec::new(), Vec::new());
-        for (index, slot) in uploaders.0.iter().enumerate() {
-            if slot.failed() {
+        uploaders.require_one()?;
+        for (index, uploader) in uploaders.0.iter().enumerate() {
+            if uploader.outcome.failed() {
                 continue;
             }
             let (body, receiver) = mpsc::channel(CHUNKS);
@@ -221,7 +237,7 @@ impl ObjectSink {
                 body: receiver,
                 done: answer,
             };
-            let ordered = slot.uploader.0.blocking_send(order);
+            let ordered = uploader.orders.blocking_send(order);
             ordered.map_err(|_| abandoned())?;
             bodies.push(Some(body));
             answers.push((index, done));
@@ -242,7 +258,7 @@ impl ObjectSink {
     pub(crate) fn finish(mut self) -> io::Result<StoredObject> {
         if !self.buffer.is_empty() {
             let rest = self.buffer.split().freeze();
-            self.send(rest)?;
+            self.send(&rest)?;
         }
         self.bodies.clear();
         let blake3 = self.hasher.finalize();
@@ -253,8 +269,8 @@ impl ObjectSink {
         })
     }
 
-    fn send(&mut self, chunk: Bytes) -> io::Result<()> {
-        self.hasher.update(&chunk);
+    fn send(&mut self, chunk: &Bytes) -> io::Result<()> {
+        self.hasher.update(chunk);
         self.size_bytes += chunk.len() as u64;
         for body in &mut self.bodies {
             body.take_if(|body| body.blocking_send(Ok(chunk.clone())).is_err());
@@ -283,7 +299,7 @@ impl io::Write for ObjectSink {
         self.buffer.extend_from_slice(data);
         if self.buffer.len() >= CHUNK_BYTES {
             let chunk = self.buffer.split().freeze();
-            self.send(chunk)?;
+            self.send(&chunk)?;
             self.buffer.reserve(CHUNK_BYTES);
         }
         Ok(data.len())

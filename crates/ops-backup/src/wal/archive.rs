@@ -14,6 +14,7 @@ use ops_core::{ErrorKind as CoreKind, ObjectKey, Timestamp};
 use ops_pg_replication::{SystemId, Timeline, TimelineHistory, WalSegmentSize};
 use tokio::sync::Mutex;
 
+use super::OPERATION;
 use super::gap::{self, GapRecord};
 use super::header::Header;
 use super::info::{ArchiveInfo, Lineage};
@@ -21,15 +22,14 @@ use super::layout::WalLayout;
 use super::objects::{Put, Store, blocking_reader, put_once, read_header, read_small};
 use super::restore_point::{self, RestorePoint};
 use super::seal::{self, EpochKey};
-use super::OPERATION;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{BackupIdentity, Encryption, Unlock};
 
 pub use coverage::{Coverage, WalRun};
 pub use fetch::{Absent, FetchOptions, Fetched, WalFile};
 pub use frontier::Frontier;
-pub(crate) use push::check_first_page;
 pub use push::Pushed;
+pub(crate) use push::check_first_page;
 
 /// The largest identity object that is read.
 const MAX_HISTORY_BYTES: u64 = 16 << 20;
@@ -104,7 +104,10 @@ impl WalArchive {
     }
 
     /// Opens the archive of a cluster for writing, and makes it where there is none.
-    #[expect(clippy::too_many_arguments, reason = "one call makes it, with all it depends on")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call makes it, with all it depends on"
+    )]
     pub(crate) async fn create(
         store: Store,
         prefix: &str,
@@ -232,7 +235,9 @@ impl WalArchive {
 
     async fn head_of_history(&self, key: &ObjectKey) -> Result<Option<Header>> {
         let found = read_small(&*self.0.store, key, GetOptions::default()).await?;
-        found.map(|(object, _)| Header::find(key, &object)).transpose()
+        found
+            .map(|(object, _)| Header::find(key, &object))
+            .transpose()
     }
 
     /// Whether the history of a timeline is archived.
@@ -257,17 +262,22 @@ impl WalArchive {
         let key = self.0.layout.epoch(number)?;
         let found = read_small(&*self.0.store, &key, GetOptions::default()).await?;
         let Some((wrapped, _)) = found else {
-            let message = format!("the identity {key} is missing, and all that is encrypted to it is unreadable");
+            let message = format!(
+                "the identity {key} is missing, and all that is encrypted to it is unreadable"
+            );
             return Err(Error::new(ErrorKind::Integrity, OPERATION, message));
         };
         let keys = self.0.unlock.clone();
         // scrypt takes about a second by design.
-        let opened = tokio::task::spawn_blocking(move || {
-            BackupIdentity::unwrap(OPERATION, &wrapped, &keys)
-        });
+        let opened =
+            tokio::task::spawn_blocking(move || BackupIdentity::unwrap(OPERATION, &wrapped, &keys));
         let identity = opened.await.map_err(|source| {
-            Error::new(ErrorKind::Internal, OPERATION, "opening the identity ended early")
-                .with_source(source)
+            Error::new(
+                ErrorKind::Internal,
+                OPERATION,
+                "opening the identity ended early",
+            )
+            .with_source(source)
         })??;
         identities.insert(number, identity.clone());
         Ok(Some(identity))
@@ -275,7 +285,13 @@ impl WalArchive {
 
     /// Opens an object and hands over all that it holds to a writer, which is given back.
     /// `None` where there is no such object.
-    async fn open_object<W>(&self, key: &ObjectKey, name: &str, from: u32, output: W) -> Result<Option<(Header, W)>>
+    async fn open_object<W>(
+        &self,
+        key: &ObjectKey,
+        name: &str,
+        from: u32,
+        output: W,
+    ) -> Result<Option<(Header, W)>>
     where
         W: std::io::Write + Send + 'static,
     {
@@ -305,7 +321,12 @@ impl WalArchive {
         let (fetched, opened) = tokio::join!(fetch, open);
         fetched?;
         let output = opened.map_err(|source| {
-            Error::new(ErrorKind::Internal, OPERATION, "reading an object ended early").with_source(source)
+            Error::new(
+                ErrorKind::Internal,
+                OPERATION,
+                "reading an object ended early",
+            )
+            .with_source(source)
         })??;
         Ok(Some((header, output)))
     }
@@ -329,7 +350,9 @@ impl WalArchive {
     /// Reading changes nothing.
     pub async fn history(&self, timeline: Timeline) -> Result<Option<TimelineHistory>> {
         let key = self.0.layout.history(timeline)?;
-        let opened = self.open_object(&key, &timeline.hex8(), 0, Vec::new()).await?;
+        let opened = self
+            .open_object(&key, &timeline.hex8(), 0, Vec::new())
+            .await?;
         let Some((header, raw)) = opened else {
             return Ok(None);
         };
@@ -345,17 +368,22 @@ impl WalArchive {
 
 /// What a header tells of a history, as a history without reasons.
 fn history_of(key: &ObjectKey, timeline: Timeline, header: &Header) -> Result<TimelineHistory> {
-    let text: String = header
-        .lines
-        .iter()
+    let lines = header.lines.iter();
+    let lines: Vec<String> = lines
         .map(|(timeline, switch)| format!("{timeline}\t{switch}\t\n"))
         .collect();
-    TimelineHistory::parse(timeline, text.into()).map_err(|source| unreadable(key).with_source(source))
+    let text = lines.concat();
+    TimelineHistory::parse(timeline, text.into())
+        .map_err(|source| unreadable(key).with_source(source))
 }
 
 #[cold]
 fn unreadable(key: &ObjectKey) -> Error {
-    Error::new(ErrorKind::Integrity, OPERATION, format!("{key} is no history of a timeline"))
+    Error::new(
+        ErrorKind::Integrity,
+        OPERATION,
+        format!("{key} is no history of a timeline"),
+    )
 }
 
 #[cold]

@@ -1,9 +1,12 @@
 //! The archiver: WAL from a server into the store, as it is written.
 
 mod backoff;
+mod guard;
 mod lease;
 mod options;
 mod pack;
+mod pipeline;
+mod prepare;
 mod resume;
 mod session;
 mod slot;
@@ -25,7 +28,7 @@ use super::{OPERATION, WalArchive};
 use crate::backup::Inner;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::BackupIdentity;
-use backoff::Backoff;
+pub(crate) use backoff::Backoff;
 use lease::WalLease;
 use session::End;
 use status::{Shared, is_fatal};
@@ -94,7 +97,7 @@ impl Archiver {
             has_streamed: false,
             lease: None,
             stop: stop.clone(),
-            _locked: None,
+            spool_lock: None,
         };
         let outcome = engine.supervise(&stop).await;
         let fenced = engine.release_lease().await;
@@ -116,7 +119,8 @@ pub(crate) struct Engine {
     has_streamed: bool,
     lease: Option<LeaseTask>,
     stop: CancellationToken,
-    _locked: Option<std::fs::File>,
+    /// Held for as long as this process uses the spool folder.
+    spool_lock: Option<std::fs::File>,
 }
 
 /// The task that keeps the lease, and how to end it.
@@ -138,7 +142,7 @@ impl Engine {
         loop {
             self.shared.set_state(ArchiverState::Connecting);
             let begun = Instant::now();
-            let guard = slot::guard(
+            let guard = guard::guard(
                 Arc::clone(&self.inner.database),
                 Arc::clone(&self.options),
                 Arc::clone(&self.shared),
@@ -184,7 +188,7 @@ impl Engine {
         let holder = match &self.options.spool {
             Some(spool) => {
                 let (locked, holder) = lock_spool(spool, &instance)?;
-                self._locked = Some(locked);
+                self.spool_lock = Some(locked);
                 holder
             }
             None => instance.clone(),

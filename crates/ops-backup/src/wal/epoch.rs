@@ -50,21 +50,33 @@ pub(crate) async fn begin(
     }
     let identity = BackupIdentity::generate();
     let recipient = identity.public_text().parse().map_err(|reason: &str| {
-        Error::new(ErrorKind::Internal, OPERATION, "the new identity is unusable").with_source(reason)
+        Error::new(
+            ErrorKind::Internal,
+            OPERATION,
+            "the new identity is unusable",
+        )
+        .with_source(reason)
     })?;
     let encryption = encryption.clone();
     // scrypt takes about a second by design.
     let wrapped = tokio::task::spawn_blocking(move || encryption.wrap(&identity))
         .await
         .map_err(|source| {
-            Error::new(ErrorKind::Internal, OPERATION, "wrapping the identity ended early")
-                .with_source(source)
+            Error::new(
+                ErrorKind::Internal,
+                OPERATION,
+                "wrapping the identity ended early",
+            )
+            .with_source(source)
         })??;
     let wrapped = Bytes::from(wrapped.unwrap_or_default());
     let mut number = next_number(store, layout).await?;
     loop {
         let key = layout.epoch(number)?;
-        match store.put(&key, wrapped.clone(), PutOptions::if_none_match()).await {
+        match store
+            .put(&key, wrapped.clone(), PutOptions::if_none_match())
+            .await
+        {
             Ok(_) => return Ok(Some(EpochKey { number, recipient })),
             Err(err) if err.kind() == CoreKind::AlreadyExists => number += 1,
             Err(err) => return Err(Error::store(OPERATION, err)),
@@ -81,7 +93,9 @@ async fn next_number(store: &dyn ObjectStore, layout: &WalLayout) -> Result<u32>
     let number = |key: &ObjectKey| layout.epoch_number(key).map(u64::from);
     let key = |number: u64| layout.epoch(u32::try_from(number).unwrap_or(u32::MAX));
     let last = last_under(store, options, number, key).await?;
-    Ok(last.map_or(1, |last| u32::try_from(last).unwrap_or(u32::MAX).saturating_add(1)))
+    Ok(last.map_or(1, |last| {
+        u32::try_from(last).unwrap_or(u32::MAX).saturating_add(1)
+    }))
 }
 
 /// The epoch that the spool folder keeps, or a new one that it then keeps.

@@ -45,7 +45,13 @@ pub struct GapRecord {
 }
 
 impl GapRecord {
-    pub(crate) fn new(timeline: Timeline, from: Lsn, to: Lsn, reason: GapReason, found_at: Timestamp) -> Self {
+    pub(crate) fn new(
+        timeline: Timeline,
+        from: Lsn,
+        to: Lsn,
+        reason: GapReason,
+        found_at: Timestamp,
+    ) -> Self {
         Self {
             timeline,
             from,
@@ -64,7 +70,10 @@ impl GapRecord {
     /// Writes it down. A gap that is written down already is left as it is.
     pub(crate) async fn store(&self, store: &dyn ObjectStore, layout: &WalLayout) -> Result<()> {
         let key = layout.gap(self.timeline, self.from, self.to)?;
-        match store.put(&key, json(self)?, PutOptions::if_none_match()).await {
+        match store
+            .put(&key, json(self)?, PutOptions::if_none_match())
+            .await
+        {
             Ok(_) => Ok(()),
             Err(err) if err.kind() == CoreKind::AlreadyExists => Ok(()),
             Err(err) => Err(Error::store(OPERATION, err)),

@@ -150,7 +150,10 @@ fn line(head: &[u8]) -> Option<&str> {
     let skippable = head.strip_prefix(&SKIPPABLE.to_le_bytes());
     let (start, tag) = match skippable {
         Some(rest) => (rest.get(4..)?, format!("{TAG} ")),
-        None => (head.strip_prefix(b"age-encryption.org/v1\n")?, format!("-> {TAG} ")),
+        None => (
+            head.strip_prefix(b"age-encryption.org/v1\n")?,
+            format!("-> {TAG} "),
+        ),
     };
     let found = start
         .split_inclusive(|&byte| byte == b'\n')
@@ -204,7 +207,12 @@ mod tests {
             .replace("v=1", "v=2")
             .into_bytes();
         let later = [&frame[..8], &later].concat();
-        for object in [&b""[..], b"age-encryption.org/v1\n-> X25519 a\n", &frame[..60], &later] {
+        for object in [
+            &b""[..],
+            b"age-encryption.org/v1\n-> X25519 a\n",
+            &frame[..60],
+            &later,
+        ] {
             let err = Header::find(&"k", object).unwrap_err();
             assert_eq!(err.kind(), ErrorKind::Integrity);
         }

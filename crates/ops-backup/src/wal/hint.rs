@@ -2,8 +2,8 @@
 //!
 //! The frontier is found from the segments themselves. This note is a witness beside them:
 //! where the newest segments were deleted by somebody, the archive would look as if it had
-//! never had them, and recovery would end early without an error. It is written at most
-//! once a minute and is never taken for the frontier itself.
+//! never had them, and recovery would end early without an error. It is written once a
+//! minute and when a stream ends, and is never taken for the frontier itself.
 
 use ops_core::Timestamp;
 use ops_pg_replication::{Lsn, Timeline};

@@ -25,7 +25,12 @@ pub(crate) struct ArchiveInfo {
 }
 
 impl ArchiveInfo {
-    pub(crate) fn new(system_id: SystemId, size: WalSegmentSize, encrypted: bool, now: Timestamp) -> Self {
+    pub(crate) fn new(
+        system_id: SystemId,
+        size: WalSegmentSize,
+        encrypted: bool,
+        now: Timestamp,
+    ) -> Self {
         Self {
             format: FORMAT,
             system_id,
@@ -43,10 +48,16 @@ impl ArchiveInfo {
         };
         let info: Self = parse(&key, &bytes)?;
         if info.format != FORMAT {
-            let message = format!("the archive has format {}, this version knows {FORMAT}", info.format);
+            let message = format!(
+                "the archive has format {}, this version knows {FORMAT}",
+                info.format
+            );
             return Err(Error::new(ErrorKind::UnknownFormat, OPERATION, message));
         }
-        if !key.as_str().ends_with(&format!("{}/archive.json", info.system_id)) {
+        if !key
+            .as_str()
+            .ends_with(&format!("{}/archive.json", info.system_id))
+        {
             let message = format!("{key} is that of the cluster {}", info.system_id);
             return Err(Error::new(ErrorKind::Integrity, OPERATION, message));
         }
@@ -59,11 +70,14 @@ impl ArchiveInfo {
             there
         } else {
             let body = json(&self)?;
-            match store.put(&layout.info()?, body, PutOptions::if_none_match()).await {
+            match store
+                .put(&layout.info()?, body, PutOptions::if_none_match())
+                .await
+            {
                 Ok(_) => return Ok(self),
-                Err(err) if err.kind() == CoreKind::AlreadyExists => {
-                    Self::read(store, layout).await?.ok_or_else(|| Error::store(OPERATION, err))?
-                }
+                Err(err) if err.kind() == CoreKind::AlreadyExists => Self::read(store, layout)
+                    .await?
+                    .ok_or_else(|| Error::store(OPERATION, err))?,
                 Err(err) => return Err(Error::store(OPERATION, err)),
             }
         };
@@ -103,7 +117,10 @@ impl Lineage {
         Ok(Self::read_version(store, prefix).await?.map(|(it, _)| it))
     }
 
-    async fn read_version(store: &dyn ObjectStore, prefix: &str) -> Result<Option<(Self, Option<ETag>)>> {
+    async fn read_version(
+        store: &dyn ObjectStore,
+        prefix: &str,
+    ) -> Result<Option<(Self, Option<ETag>)>> {
         let key = WalLayout::lineage_of(prefix)?;
         let found = read_small(store, &key, GetOptions::default()).await?;
         found
@@ -150,7 +167,9 @@ impl Lineage {
 /// WAL of another cluster than the archive's.
 #[cold]
 pub(crate) fn foreign(archive: SystemId, other: SystemId) -> Error {
-    let message = format!("the archive is that of the cluster {archive}, and this is WAL of the cluster {other}");
+    let message = format!(
+        "the archive is that of the cluster {archive}, and this is WAL of the cluster {other}"
+    );
     Error::new(ErrorKind::WrongSystem, OPERATION, message)
         .with_hint("use another prefix, or let the new cluster take this one over")
 }

@@ -109,7 +109,11 @@ impl WalLayout {
         ))
     }
 
-    pub(crate) fn segment_name(&self, key: &ObjectKey, size: WalSegmentSize) -> Option<SegmentName> {
+    pub(crate) fn segment_name(
+        &self,
+        key: &ObjectKey,
+        size: WalSegmentSize,
+    ) -> Option<SegmentName> {
         let rest = key.as_str().strip_prefix(&self.segments())?;
         let file = rest.rsplit('/').next()?.strip_suffix(self.sealed())?;
         SegmentName::parse(file, size).ok()
@@ -124,7 +128,11 @@ impl WalLayout {
     }
 
     pub(crate) fn parts_of_segment(&self, name: SegmentName, size: WalSegmentSize) -> String {
-        format!("{}{}/", self.parts_of(name.timeline()), name.file_name(size))
+        format!(
+            "{}{}/",
+            self.parts_of(name.timeline()),
+            name.file_name(size)
+        )
     }
 
     pub(crate) fn part(
@@ -150,10 +158,7 @@ impl WalLayout {
         let rest = key.as_str().strip_prefix(&self.parts())?;
         let mut steps = rest.split('/').skip(1);
         let name = SegmentName::parse(steps.next()?, size).ok()?;
-        let (from, to) = steps
-            .next()?
-            .strip_suffix(self.sealed())?
-            .split_once('-')?;
+        let (from, to) = steps.next()?.strip_suffix(self.sealed())?.split_once('-')?;
         let from = u32::from_str_radix(from, 16).ok()?;
         let to = u32::from_str_radix(to, 16).ok()?;
         (from < to && u64::from(to) <= size.bytes()).then_some((name, from, to))

@@ -40,7 +40,10 @@ pub(crate) async fn read_small(
 }
 
 /// Reads the header of an object; `None` where there is no such object.
-pub(crate) async fn read_header(store: &dyn ObjectStore, key: &ObjectKey) -> Result<Option<Header>> {
+pub(crate) async fn read_header(
+    store: &dyn ObjectStore,
+    key: &ObjectKey,
+) -> Result<Option<Header>> {
     let head = ByteRange::Bounded {
         offset: 0,
         length: HEAD_BYTES,
@@ -84,11 +87,25 @@ pub(crate) async fn put_once(
 }
 
 #[cold]
-fn different(key: &ObjectKey) -> Error {
+pub(crate) fn different(key: &ObjectKey) -> Error {
     let message = format!("{key} holds other bytes than the server has now");
     Error::new(ErrorKind::Integrity, OPERATION, message)
         .with_left_behind("what is in the archive was not overwritten")
         .with_hint("find out which server wrote it: two servers with one system identifier and one timeline have diverged")
+}
+
+/// The BLAKE3 of a file. For blocking threads.
+pub(crate) fn hash_file(path: &std::path::Path) -> io::Result<blake3::Hash> {
+    let mut file = std::fs::File::open(path)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut block = vec![0; 256 * 1024];
+    loop {
+        let len = file.read(&mut block)?;
+        match block.get(..len).filter(|read| !read.is_empty()) {
+            Some(read) => hasher.update(read),
+            None => return Ok(hasher.finalize()),
+        };
+    }
 }
 
 /// Chunks of a body for a blocking reader.
@@ -97,7 +114,10 @@ const CHUNKS: usize = 8;
 /// Splits a body into a future that fetches it and a reader for a blocking thread.
 pub(crate) fn blocking_reader(
     mut body: ByteStream,
-) -> (impl Future<Output = Result<()>> + Send, impl Read + Send + 'static) {
+) -> (
+    impl Future<Output = Result<()>> + Send,
+    impl Read + Send + 'static,
+) {
     let (sender, receiver) = mpsc::channel(CHUNKS);
     let fetch = async move {
         while let Some(chunk) = body.next().await {
@@ -135,7 +155,8 @@ impl Read for Chunked {
             }
         }
         let len = out.len().min(self.current.len());
-        self.current.copy_to_slice(out.get_mut(..len).unwrap_or_default());
+        self.current
+            .copy_to_slice(out.get_mut(..len).unwrap_or_default());
         Ok(len)
     }
 }

@@ -13,7 +13,7 @@ use ops_pg_replication::{Lsn, WalSegmentSize};
 
 pub(crate) use page::LongHeader;
 use page::{LONG_BYTES, PAGE_BYTES, PageHeader, SHORT_BYTES};
-use record::{CAPTURE, HEADER_BYTES, Record};
+use record::{CAPTURE, HEADER_BYTES, HEADER_LEN, Record};
 
 /// What follows at a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +147,10 @@ impl Scanner {
             return;
         }
         let Some(page) = PageHeader::parse(&self.page, start) else {
-            let is_zero = self.page.get(..header).is_some_and(|page| page.iter().all(|&byte| byte == 0));
+            let is_zero = self
+                .page
+                .get(..header)
+                .is_some_and(|page| page.iter().all(|&byte| byte == 0));
             self.problems += u64::from(!is_zero);
             self.state = if is_zero { State::Ended } else { State::Lost };
             return;
@@ -191,7 +194,11 @@ impl Scanner {
                 State::Skip(left) => {
                     let len = data.len().min(left as usize);
                     let left = left - u32::try_from(len).unwrap_or(left);
-                    self.state = if left == 0 { State::Header } else { State::Skip(left) };
+                    self.state = if left == 0 {
+                        State::Header
+                    } else {
+                        State::Skip(left)
+                    };
                     len
                 }
             };
@@ -222,7 +229,7 @@ impl Scanner {
             } else if self.header_len == HEADER_BYTES {
                 self.captured.clear();
                 self.crc = 0;
-                self.state = State::Payload(total - HEADER_BYTES as u32);
+                self.state = State::Payload(total - HEADER_LEN);
             }
         }
         len

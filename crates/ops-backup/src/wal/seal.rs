@@ -51,7 +51,11 @@ impl age::Recipient for Annotated<'_> {
 }
 
 /// Seals zstd frames into an object.
-pub(crate) fn seal(mut header: Header, frames: &[Bytes], epoch: Option<&EpochKey>) -> Result<Bytes> {
+pub(crate) fn seal(
+    mut header: Header,
+    frames: &[Bytes],
+    epoch: Option<&EpochKey>,
+) -> Result<Bytes> {
     let payload: usize = frames.iter().map(Bytes::len).sum();
     let Some(epoch) = epoch else {
         let mut object = header.skippable_frame();
@@ -73,7 +77,8 @@ pub(crate) fn seal(mut header: Header, frames: &[Bytes], epoch: Option<&EpochKey
     // Each 64 KiB get a tag of 16 bytes, and the header takes less than 1 KiB.
     let mut object = Vec::with_capacity(payload + payload / 4096 + 1024);
     let recipients = std::iter::once(&annotated as &dyn age::Recipient);
-    let encryptor = age::Encryptor::with_recipients(recipients).map_err(|err| failed(err.into()))?;
+    let encryptor =
+        age::Encryptor::with_recipients(recipients).map_err(|err| failed(err.into()))?;
     let mut writer = encryptor
         .wrap_output(&mut object)
         .map_err(|err| failed(err.into()))?;
@@ -85,10 +90,7 @@ pub(crate) fn seal(mut header: Header, frames: &[Bytes], epoch: Option<&EpochKey
 }
 
 /// Compresses one piece into a frame of its own.
-pub(crate) fn compress(
-    compressor: &mut zstd::bulk::Compressor<'_>,
-    block: &[u8],
-) -> Result<Bytes> {
+pub(crate) fn compress(compressor: &mut zstd::bulk::Compressor<'_>, block: &[u8]) -> Result<Bytes> {
     compressor.compress(block).map(Bytes::from).map_err(broken)
 }
 
@@ -119,7 +121,11 @@ pub(crate) fn open(
     };
     let frames: Box<dyn Read> = match identity {
         None => Box::new(object),
-        Some(identity) => Box::new(identity.decrypt(object).map_err(|err| damaged(err.into()))?),
+        Some(identity) => Box::new(
+            identity
+                .decrypt(object)
+                .map_err(|err| damaged(err.into()))?,
+        ),
     };
     let decoder = zstd::stream::read::Decoder::new(frames).map_err(|err| damaged(err.into()))?;
     // One byte more than promised tells that there is more, without reading all of it.
@@ -140,7 +146,9 @@ pub(crate) fn open(
         })?;
     }
     if bytes != header.bytes || hasher.finalize() != header.blake3 {
-        return Err(damaged("it holds something else than its header says".into()));
+        return Err(damaged(
+            "it holds something else than its header says".into(),
+        ));
     }
     Ok(())
 }
@@ -154,7 +162,12 @@ mod tests {
             number: 7,
             recipient: identity.public_text().parse().unwrap(),
         });
-        let header = Header::new("name".to_owned(), 0, plain.len() as u64, blake3::hash(plain));
+        let header = Header::new(
+            "name".to_owned(),
+            0,
+            plain.len() as u64,
+            blake3::hash(plain),
+        );
         let mut compressor = compressor(1).unwrap();
         let frames: Vec<_> = plain
             .chunks(1000)
@@ -165,7 +178,11 @@ mod tests {
         (Header::find(&"k", head).unwrap(), object)
     }
 
-    fn opened(header: &Header, object: Bytes, identity: Option<&BackupIdentity>) -> Result<Vec<u8>> {
+    fn opened(
+        header: &Header,
+        object: Bytes,
+        identity: Option<&BackupIdentity>,
+    ) -> Result<Vec<u8>> {
         let mut plain = Vec::new();
         open(&"k", header, identity, io::Cursor::new(object), &mut plain).map(|()| plain)
     }
@@ -189,7 +206,11 @@ mod tests {
         for identity in [None, Some(&identity)] {
             let (header, object) = sealed(&plain, identity);
             // The line of the header is covered by a MAC only where there is a key.
-            let first = if identity.is_some() { 0 } else { header.skippable_frame().len() };
+            let first = if identity.is_some() {
+                0
+            } else {
+                header.skippable_frame().len()
+            };
             for at in (first..object.len()).step_by(7) {
                 let mut damaged = object.to_vec();
                 damaged[at] ^= 1;
@@ -197,7 +218,10 @@ mod tests {
                 assert_eq!(err.kind(), ErrorKind::Integrity, "byte {at}");
             }
             let cut = object.slice(..object.len() - 1);
-            assert_eq!(opened(&header, cut, identity).unwrap_err().kind(), ErrorKind::Integrity);
+            assert_eq!(
+                opened(&header, cut, identity).unwrap_err().kind(),
+                ErrorKind::Integrity
+            );
         }
     }
 

@@ -8,7 +8,10 @@ use super::OPERATION;
 use crate::error::{Error, Result};
 
 /// The first object of a listing.
-pub(crate) async fn first(store: &dyn ObjectStore, options: ListOptions) -> Result<Option<ObjectKey>> {
+pub(crate) async fn first(
+    store: &dyn ObjectStore,
+    options: ListOptions,
+) -> Result<Option<ObjectKey>> {
     let mut listing = store.list(options);
     match listing.next().await {
         None => Ok(None),
@@ -26,9 +29,9 @@ pub(crate) async fn first(store: &dyn ObjectStore, options: ListOptions) -> Resu
 /// Objects with other names are stepped over.
 pub(crate) async fn last_under(
     store: &dyn ObjectStore,
-    options: impl Fn(Option<ObjectKey>) -> ListOptions,
-    number: impl Fn(&ObjectKey) -> Option<u64>,
-    key: impl Fn(u64) -> Result<ObjectKey>,
+    options: impl Fn(Option<ObjectKey>) -> ListOptions + Send + Sync,
+    number: impl Fn(&ObjectKey) -> Option<u64> + Send + Sync,
+    key: impl Fn(u64) -> Result<ObjectKey> + Send + Sync,
 ) -> Result<Option<u64>> {
     let after = async |after: Option<ObjectKey>| -> Result<Option<u64>> {
         let mut after = after;
@@ -82,27 +85,37 @@ mod tests {
 
     use super::*;
 
-    fn key(number: u64) -> Result<ObjectKey> {
-        Ok(ObjectKey::new(format!("n/{number:020}")).unwrap())
+    fn key(number: u64) -> ObjectKey {
+        ObjectKey::new(format!("n/{number:020}")).unwrap()
     }
 
     fn found(numbers: &[u64]) -> Option<u64> {
         let store = MemoryObjectStore::new();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             for &number in numbers {
-                let key = key(number).unwrap();
-                store.put(&key, "x".into(), PutOptions::default()).await.unwrap();
+                let key = key(number);
+                store
+                    .put(&key, "x".into(), PutOptions::default())
+                    .await
+                    .unwrap();
             }
             let other = ObjectKey::new("n/00000000000000000000.tmp").unwrap();
-            store.put(&other, "x".into(), PutOptions::default()).await.unwrap();
+            store
+                .put(&other, "x".into(), PutOptions::default())
+                .await
+                .unwrap();
             let options = |after| {
                 let mut options = ListOptions::prefix("n/");
                 options.start_after = after;
                 options
             };
             let number = |key: &ObjectKey| key.as_str().strip_prefix("n/")?.parse().ok();
-            last_under(&store, options, number, key).await.unwrap()
+            last_under(&store, options, number, |it| Ok(key(it)))
+                .await
+                .unwrap()
         })
     }
 

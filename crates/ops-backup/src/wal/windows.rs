@@ -100,7 +100,10 @@ pub fn plan_windows(backups: &[BaseBackupSpan], coverage: &Coverage) -> Vec<Reco
         .flat_map(|history| windows_along(history, backups, &coverage.runs))
         .collect();
     all.iter()
-        .filter(|window| !all.iter().any(|other| supersedes(other, window, &histories)))
+        .filter(|window| {
+            !all.iter()
+                .any(|other| supersedes(other, window, &histories))
+        })
         .cloned()
         .collect()
 }
@@ -161,7 +164,11 @@ fn windows_along(
     let mut windows: Vec<RecoverableWindow> = Vec::new();
     for backup in usable {
         let reach = stretches.iter().find(|run| {
-            let first = if backup.includes_wal { backup.end } else { backup.start };
+            let first = if backup.includes_wal {
+                backup.end
+            } else {
+                backup.start
+            };
             run.start <= first && backup.end <= run.end
         });
         let (to, newest) = match reach {
@@ -169,7 +176,10 @@ fn windows_along(
             None if backup.includes_wal => (backup.end, None),
             None => continue,
         };
-        if let Some(window) = windows.iter_mut().find(|window| window.to == to && reach.is_some()) {
+        if let Some(window) = windows
+            .iter_mut()
+            .find(|window| window.to == to && reach.is_some())
+        {
             window.backups.push(backup.id.clone());
             continue;
         }
@@ -187,7 +197,11 @@ fn windows_along(
 }
 
 /// Whether another window offers all that a window does, and goes on along a later timeline.
-fn supersedes(other: &RecoverableWindow, window: &RecoverableWindow, histories: &[TimelineHistory]) -> bool {
+fn supersedes(
+    other: &RecoverableWindow,
+    window: &RecoverableWindow,
+    histories: &[TimelineHistory],
+) -> bool {
     let descends = || {
         let history = histories.iter().find(|it| it.timeline() == other.timeline);
         history.is_some_and(|it| it.continues(window.timeline, window.to))

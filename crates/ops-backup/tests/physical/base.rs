@@ -1,6 +1,12 @@
 //! Taking base backups.
 
+mod archive;
 mod failures;
+mod incremental;
+mod kill;
+mod shapes;
+mod standby;
+mod stores;
 
 use std::collections::BTreeMap;
 use std::fs;

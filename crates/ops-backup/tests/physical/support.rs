@@ -100,7 +100,7 @@ pub(crate) fn unpack(bench: &Bench, manifest: &Manifest, name: &str) -> Unpacked
     let packs: Vec<_> = manifest.objects_of(ObjectRole::Data).collect();
     assert_eq!(packs.len(), physical.packs.len());
     let index = index(bench, manifest);
-    let frames = check_frames(bench, manifest);
+    let table = frames(bench, manifest);
     for (place, archive) in physical.archives.iter().enumerate() {
         let mut tar = Vec::new();
         let own = physical.packs.iter().enumerate();
@@ -108,7 +108,7 @@ pub(crate) fn unpack(bench: &Bench, manifest: &Manifest, name: &str) -> Unpacked
             assert_eq!(pack.offset, tar.len() as u64);
             let payload = payload(bench, manifest, packs[number]);
             let mut at = 0;
-            for &(plain, stored) in &frames[number] {
+            for &(plain, stored) in &table[number] {
                 let end = at + stored as usize;
                 let frame = zstd::stream::decode_all(&payload[at..end]).unwrap();
                 assert_eq!(frame.len(), plain as usize);
@@ -150,7 +150,7 @@ pub(crate) fn unpack(bench: &Bench, manifest: &Manifest, name: &str) -> Unpacked
 }
 
 /// The frame table, by packs.
-fn check_frames(bench: &Bench, manifest: &Manifest) -> Vec<Vec<(u32, u32)>> {
+pub(crate) fn frames(bench: &Bench, manifest: &Manifest) -> Vec<Vec<(u32, u32)>> {
     let physical = manifest.physical.as_ref().unwrap();
     let text = plain(bench, manifest, ObjectRole::Frames);
     let mut frames = vec![Vec::new(); physical.packs.len()];

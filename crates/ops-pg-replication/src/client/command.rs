@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use ops_core::{ErrorKind, Result};
-use tokio::time::Instant;
 
 use super::Row;
 use crate::connection::Connection;
-use crate::error::{error, invalid_input, silent};
+use crate::error::{error, invalid_input, late};
 use crate::wire::{Columns, Message, values};
 
 /// Runs a command and collects its rows. The time for all of it is the command timeout.
@@ -17,10 +16,9 @@ pub(super) async fn run(
     step: &str,
 ) -> Result<Vec<Row>> {
     let timeout = connection.command_timeout;
-    let started = Instant::now();
     tokio::time::timeout(timeout, collect(connection, command, step))
         .await
-        .unwrap_or_else(|_| Err(silent(started.elapsed(), step)))
+        .unwrap_or_else(|_| Err(late(timeout, step)))
 }
 
 async fn collect(connection: &mut Connection, command: &str, step: &str) -> Result<Vec<Row>> {

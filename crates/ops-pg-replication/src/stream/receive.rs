@@ -5,6 +5,7 @@ use ops_core::{Error, ErrorKind, Result};
 
 use super::message::StreamMessage;
 use super::{NextTimeline, Phase, STEP, WalEvent, WalStream, unfinished};
+use crate::connection::LAST_WORDS;
 use crate::error::{error, protocol, silent};
 use crate::failure::Failure;
 use crate::lsn::Lsn;
@@ -59,10 +60,10 @@ impl WalStream {
     async fn frame(&mut self) -> Result<Frame> {
         let limit = self.connection.silence_timeout;
         loop {
-            let until = if self.has_asked { limit } else { limit / 2 };
             let Some(reports) = &mut self.reports else {
-                return Err(unfinished());
+                return self.remaining_frame().await;
             };
+            let until = if self.has_asked { limit } else { limit / 2 };
             tokio::select! {
                 biased;
                 frame = self.connection.reader.next_until(until, STEP) => match frame? {
@@ -75,19 +76,20 @@ impl WalStream {
                 },
                 outcome = reports.finished() => {
                     self.reports = None;
-                    return Err(self.reports_failed(outcome.err()).await);
+                    self.report_failure = outcome.err();
+                    self.connection.reader.wait_afresh();
                 }
             }
         }
     }
 
-    /// The error for reports that cannot be sent any more: what the server said last, if
-    /// it said anything, else what went wrong with them.
-    #[cold]
-    async fn reports_failed(&mut self, err: Option<Error>) -> Error {
-        match self.connection.last_words(STEP).await {
-            Some(words) => words,
-            None => err.unwrap_or_else(unfinished),
+    /// What the server sent before it closed its end: reports cannot be sent any more, but
+    /// WAL, the word that it is shutting down, or an error may have come before.
+    async fn remaining_frame(&mut self) -> Result<Frame> {
+        let limit = LAST_WORDS.min(self.connection.silence_timeout);
+        match self.connection.reader.next_until(limit, STEP).await? {
+            Some(frame) => Ok(frame),
+            None => Err(self.report_failure.take().unwrap_or_else(unfinished)),
         }
     }
 
@@ -197,7 +199,7 @@ impl WalStream {
                 self.connection.writer = Some(writer);
                 Ok(())
             }
-            Err(err) => Err(self.reports_failed(Some(err)).await),
+            Err(err) => Err(self.connection.last_words(STEP).await.unwrap_or(err)),
         }
     }
 }

@@ -25,6 +25,7 @@ const PIECE: usize = 64 << 10;
 /// The backup that an incremental one builds upon.
 #[derive(Debug)]
 pub(super) struct Parent {
+    repository: Repository,
     backup: OpenBackup,
     pub(super) kind: PhysicalKind,
 }
@@ -59,10 +60,13 @@ pub(super) async fn find(
         .iter()
         .map(|entry| (&entry.manifest.id, entry))
         .collect();
-    let newest = entries.values().rev().find(|entry| {
+    let fits = |entry: &&&CatalogueEntry| {
         let physical = entry.manifest.physical.as_ref();
         physical.is_some_and(|it| it.system_id == server.identity.system_id && !it.degraded)
-    });
+    };
+    // Ids tell seconds apart, and no less.
+    let newest = entries.values().filter(fits);
+    let newest = newest.max_by_key(|entry| entry.manifest.started_at);
     let Some(newest) = newest else {
         return Ok(Err(FullReason::NoParent));
     };
@@ -85,7 +89,11 @@ pub(super) async fn find(
     };
     let unlock = &inner.settings.unlock;
     match first.open(OPERATION, &newest.manifest.id, unlock).await {
-        Ok(backup) => Ok(Ok(Parent { backup, kind })),
+        Ok(backup) => Ok(Ok(Parent {
+            repository: first.clone(),
+            backup,
+            kind,
+        })),
         Err(err) if err.kind() == ErrorKind::WrongKey => Ok(Err(FullReason::ParentLocked)),
         Err(err) => unreadable(err).map(Err),
     }
@@ -100,7 +108,7 @@ fn full_of<'a>(
     // A parent is older than its child, so that this comes to an end.
     while let Some(parent) = entry.manifest.physical.as_ref()?.kind.parent() {
         let parent = entries.get(parent)?;
-        if parent.manifest.id >= entry.manifest.id {
+        if parent.manifest.started_at >= entry.manifest.started_at {
             return None;
         }
         entry = parent;
@@ -128,11 +136,7 @@ pub(super) enum Uploaded {
 }
 
 /// Sends the server's manifest of the parent back to it.
-pub(super) async fn upload(
-    inner: &Inner,
-    parent: &Parent,
-    client: &mut ReplicationClient,
-) -> Result<Uploaded> {
+pub(super) async fn upload(parent: &Parent, client: &mut ReplicationClient) -> Result<Uploaded> {
     let objects = &parent.backup.manifest;
     let Some(object) = objects.objects_of(ObjectRole::BackupManifest).next() else {
         let message = "the parent's manifest names no manifest of the server".to_owned();
@@ -140,7 +144,7 @@ pub(super) async fn upload(
             message,
         }));
     };
-    let store = Arc::clone(&inner.repository.store);
+    let store = Arc::clone(&parent.repository.store);
     let identity = parent.backup.identity.clone();
     let (open, fetch) = open_object(OPERATION, store, object, identity, Arc::default());
     let (sender, receiver) = mpsc::channel::<ops_core::Result<Bytes>>(4);

@@ -272,6 +272,16 @@ fn by_kind(err: CoreError, moment: Moment) -> Error {
             (ErrorKind::PermissionDenied, "the server refused the backup")
         }
         CoreKind::InvalidInput => (ErrorKind::InvalidInput, "the server refused the request"),
+        // A standby whose primary runs without them; the name survives translation.
+        _ if ops_core::Report(&err)
+            .to_string()
+            .contains("full_page_writes") =>
+        {
+            let message = "a standby cannot be backed up without full_page_writes on its primary";
+            return Error::new(ErrorKind::SourceSettings, OPERATION, message)
+                .with_hint("set full_page_writes = on and run CHECKPOINT on the primary")
+                .with_source(err);
+        }
         _ if moment == Moment::Asking => (
             ErrorKind::SourceUnavailable,
             "the server refused the backup",

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use ops_pg_replication::{BackupEnd, BackupEvent, BaseBackup, Notice};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::OPERATION;
 use super::cutter::{Outlet, Tag};
@@ -40,56 +41,29 @@ pub(super) struct Streamed {
     pub(super) notices: Vec<Notice>,
 }
 
+type Storing = JoinHandle<Result<Packed>>;
+
 /// Takes a backup that has begun.
 pub(super) async fn run(
     settings: StreamSettings,
     server: &ServerInfo,
     backup: BaseBackup,
 ) -> Result<Streamed> {
-    let StreamSettings {
-        pack,
-        workers,
-        buffers,
-        frame_bytes,
-        counters,
-    } = settings;
-    // Pages must not be split by frames.
-    let frame_bytes = (frame_bytes / PAGE).max(1) * PAGE;
-    let (give, buffers_back) = mpsc::channel(buffers);
-    for _ in 0..buffers {
-        // There is room for all of them.
-        let _ = give.try_send(Vec::new());
-    }
+    let counters = Arc::clone(&settings.counters);
     let tally = Arc::new(Tally::new(backup.start().lsn.as_u64()));
-    let compression = CompressorSettings {
-        level: pack.level,
-        workers,
-        depth: buffers,
-    };
-    let inspecting = Arc::clone(&tally);
-    let inspect = move |block: &Block<Tag>| inspecting.inspect(&block.bytes, &block.tag.spans);
-    let (compressors, frames) =
-        Compressors::start_with(compression, inspect).map_err(|source| {
-            let message = "compression cannot start";
-            Error::new(ErrorKind::Internal, OPERATION, message).with_source(source)
-        })?;
     let whole = Arc::new(AtomicBool::new(false));
-    let packer = Packer::new(pack)?;
-    let (is_whole, counting) = (Arc::clone(&whole), Arc::clone(&counters));
-    let packing =
-        tokio::task::spawn_blocking(move || packer.run(frames, &give, &counting, &is_whole));
-    let outlet = Outlet::new(buffers_back, compressors, frame_bytes);
+    let (outlet, storing) = start(settings, &tally, &whole)?;
     let checkable = server.checkable_pages();
     let receiver = Receiver::new(outlet, checkable.ok(), server.identity.system_id);
-    let receiving = receive(backup, receiver, &whole, &counters);
-    let (received, packed) = tokio::join!(receiving, packing);
-    let packed = packed.unwrap_or_else(|source| {
+    let taking = receive(backup, receiver, &whole, &counters);
+    let (taken, stored) = tokio::join!(taking, storing);
+    let stored = stored.unwrap_or_else(|source| {
         let err = Error::new(ErrorKind::Internal, OPERATION, "a thread ended early");
         Err(err.with_source(source))
     });
     // The cause before its effects: either side ends early where the other does.
-    let (packed, (received, end, notices)) = match (packed, received) {
-        (Ok(packed), Ok(received)) => (packed, received),
+    let (packed, (content, end, notices)) = match (stored, taken) {
+        (Ok(stored), Ok(taken)) => (stored, taken),
         (Err(err), _) if err.kind() != ErrorKind::Canceled => return Err(err),
         (_, Err(err)) | (Err(err), Ok(_)) => return Err(err),
     };
@@ -103,12 +77,50 @@ pub(super) async fn run(
         },
     };
     Ok(Streamed {
-        received,
+        received: content,
         packed,
         pages,
         end,
         notices,
     })
+}
+
+/// Starts the threads between the server and the stores.
+fn start(
+    settings: StreamSettings,
+    tally: &Arc<Tally>,
+    whole: &Arc<AtomicBool>,
+) -> Result<(Outlet, Storing)> {
+    let StreamSettings {
+        pack,
+        workers,
+        buffers,
+        frame_bytes,
+        counters,
+    } = settings;
+    let (give, returned) = mpsc::channel(buffers);
+    for _ in 0..buffers {
+        // There is room for all of them.
+        let _ = give.try_send(Vec::new());
+    }
+    let compression = CompressorSettings {
+        level: pack.level,
+        workers,
+        depth: buffers,
+    };
+    let tally = Arc::clone(tally);
+    let inspect = move |block: &Block<Tag>| tally.inspect(&block.bytes, &block.tag.spans);
+    let started = Compressors::start_with(compression, inspect);
+    let (compressors, frames) = started.map_err(|source| {
+        let message = "compression cannot start";
+        Error::new(ErrorKind::Internal, OPERATION, message).with_source(source)
+    })?;
+    let packer = Packer::new(pack)?;
+    let whole = Arc::clone(whole);
+    let storing = tokio::task::spawn_blocking(move || packer.run(frames, &give, &counters, &whole));
+    // Pages must not be split by frames.
+    let frame_bytes = (frame_bytes / PAGE).max(1) * PAGE;
+    Ok((Outlet::new(returned, compressors, frame_bytes), storing))
 }
 
 async fn receive(
@@ -146,6 +158,6 @@ async fn receive(
         let message = "the server ended the backup without a word";
         Error::new(ErrorKind::SourceLost, OPERATION, message)
     })?;
-    let received = receiver.finish(whole)?;
-    Ok((received, end, notices))
+    let all = receiver.finish(whole)?;
+    Ok((all, end, notices))
 }

@@ -160,7 +160,8 @@ fn bytes_of(text: Option<String>, hex: Option<String>) -> Result<Option<Vec<u8>>
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // A String takes everything.
         let _ = write!(text, "{byte:02x}");
@@ -199,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_line_reads_back_as_it_was_written() {
-        let link = FileEntry {
+        let symlink = FileEntry {
             target: Some(b"/mnt/fast \xff".to_vec()),
             ..FileEntry::new("pg_tblspc/16385", FileKind::Symlink)
         };
@@ -207,7 +208,7 @@ mod tests {
             path: b"caf\xe9".to_vec(),
             ..entry()
         };
-        for entry in [entry(), link, odd, FileEntry::new("base", FileKind::Dir)] {
+        for entry in [entry(), symlink, odd, FileEntry::new("base", FileKind::Dir)] {
             let line = serde_json::to_string(&entry).unwrap();
             assert_eq!(
                 serde_json::from_str::<FileEntry>(&line).unwrap(),

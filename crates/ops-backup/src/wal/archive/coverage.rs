@@ -1,8 +1,8 @@
 //! Which WAL is archived, in runs without a hole.
 
 use futures_util::StreamExt;
-use ops_core::object_store::ListOptions;
 use ops_core::Timestamp;
+use ops_core::object_store::ListOptions;
 use ops_pg_replication::{Lsn, SegmentName, Timeline, TimelineHistory};
 
 use super::super::OPERATION;
@@ -86,7 +86,9 @@ impl WalArchive {
                 let mut options = ListOptions::prefix(folder.clone());
                 // `0` is the character after `/`.
                 options.start_after = after
-                    .map(|timeline| super::super::layout::key(format!("{folder}{}0", timeline.hex8())))
+                    .map(|timeline| {
+                        super::super::layout::key(format!("{folder}{}0", timeline.hex8()))
+                    })
                     .transpose()?;
                 let Some(key) = first(&**self.store(), options).await? else {
                     break;
@@ -134,7 +136,9 @@ impl WalArchive {
     /// Continues runs by the parts of segments that are not whole.
     async fn add_parts(&self, timeline: Timeline, runs: &mut Vec<WalRun>) -> Result<()> {
         let (layout, size) = (self.layout(), self.segment_size());
-        let mut listing = self.store().list(ListOptions::prefix(layout.parts_of(timeline)));
+        let mut listing = self
+            .store()
+            .list(ListOptions::prefix(layout.parts_of(timeline)));
         let mut current: Option<(SegmentName, Vec<(u32, u32)>)> = None;
         let mut segments = Vec::new();
         while let Some(meta) = listing.next().await {

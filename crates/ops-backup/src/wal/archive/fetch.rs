@@ -136,27 +136,39 @@ impl WalArchive {
         // Recovery takes the first history that is missing for the end of all timelines: it
         // would silently end on an old one.
         if timeline != Timeline::FIRST && self.has_timeline(timeline).await? {
-            let message = format!("the history of timeline {timeline} is missing and its WAL is archived");
+            let message =
+                format!("the history of timeline {timeline} is missing and its WAL is archived");
             return Err(Error::new(ErrorKind::WalMissing, OPERATION, message));
         }
         let descends = |it: &ops_pg_replication::TimelineHistory| it.contains(timeline);
         if timeline != Timeline::FIRST && self.histories().await?.iter().any(descends) {
-            let message = format!("the history of timeline {timeline} is missing and one that came from it is archived");
+            let message = format!(
+                "the history of timeline {timeline} is missing and one that came from it is archived"
+            );
             return Err(Error::new(ErrorKind::WalMissing, OPERATION, message));
         }
         Ok(Fetched::Absent(Absent::NoSuchTimeline))
     }
 
-    async fn fetch_segment(&self, name: SegmentName, to: &Path, options: FetchOptions) -> Result<Fetched> {
+    async fn fetch_segment(
+        &self,
+        name: SegmentName,
+        to: &Path,
+        options: FetchOptions,
+    ) -> Result<Fetched> {
         let size = self.segment_size();
         if self.fetch_whole(name, to).await? {
-            return Ok(Fetched::Found { end: name.end(size) });
+            return Ok(Fetched::Found {
+                end: name.end(size),
+            });
         }
         let parts = self.parts(name).await?;
         if let Some(after) = self.proof_that_more_came(name).await? {
             // It may have become whole in the meantime.
             if self.fetch_whole(name, to).await? {
-                return Ok(Fetched::Found { end: name.end(size) });
+                return Ok(Fetched::Found {
+                    end: name.end(size),
+                });
             }
             if parts.is_empty() || !self.ended_inside(name).await? {
                 return Err(missing(name, size, &after));
@@ -177,7 +189,9 @@ impl WalArchive {
         let size = self.segment_size();
         let key = self.layout().segment(name, size)?;
         let temp = Temp::create(to)?;
-        let opened = self.open_object(&key, &name.file_name(size), 0, temp).await?;
+        let opened = self
+            .open_object(&key, &name.file_name(size), 0, temp)
+            .await?;
         let Some((header, temp)) = opened else {
             return Ok(false);
         };
@@ -189,7 +203,12 @@ impl WalArchive {
         Ok(true)
     }
 
-    async fn fetch_parts(&self, name: SegmentName, parts: &[(u32, u32)], to: &Path) -> Result<Fetched> {
+    async fn fetch_parts(
+        &self,
+        name: SegmentName,
+        parts: &[(u32, u32)],
+        to: &Path,
+    ) -> Result<Fetched> {
         let (layout, size) = (self.layout(), self.segment_size());
         let mut temp = Temp::create(to)?;
         let mut end = 0;
@@ -200,7 +219,9 @@ impl WalArchive {
             let Some((header, written)) = opened else {
                 // It was removed because the segment is whole now.
                 return if self.fetch_whole(name, to).await? {
-                    Ok(Fetched::Found { end: name.end(size) })
+                    Ok(Fetched::Found {
+                        end: name.end(size),
+                    })
                 } else {
                     Err(missing(name, size, "parts of it"))
                 };
@@ -218,8 +239,14 @@ impl WalArchive {
     }
 
     async fn has_timeline(&self, timeline: Timeline) -> Result<bool> {
-        for folder in [self.layout().segments_of(timeline), self.layout().parts_of(timeline)] {
-            if first(&**self.store(), ListOptions::prefix(folder)).await?.is_some() {
+        for folder in [
+            self.layout().segments_of(timeline),
+            self.layout().parts_of(timeline),
+        ] {
+            if first(&**self.store(), ListOptions::prefix(folder))
+                .await?
+                .is_some()
+            {
                 return Ok(true);
             }
         }
@@ -238,7 +265,10 @@ impl WalArchive {
         let mut later = ListOptions::prefix(layout.parts_of(timeline));
         // `0` is the character after `/`.
         let folder = layout.parts_of_segment(name, size);
-        later.start_after = Some(super::super::layout::key(format!("{}0", folder.trim_end_matches('/')))?);
+        later.start_after = Some(super::super::layout::key(format!(
+            "{}0",
+            folder.trim_end_matches('/')
+        ))?);
         if let Some(key) = first(&**self.store(), later).await? {
             return Ok(Some(format!("the later {key}")));
         }
@@ -253,7 +283,12 @@ impl WalArchive {
         let hint = read_small(&**self.store(), &layout.hint()?, GetOptions::default()).await?;
         let hint = hint.and_then(|(bytes, _)| Hint::parse(&bytes));
         let known = hint.filter(|hint| hint.timeline == timeline && hint.end >= name.end(size));
-        Ok(known.map(|hint| format!("the archiver's word that all up to {} was archived", hint.end)))
+        Ok(known.map(|hint| {
+            format!(
+                "the archiver's word that all up to {} was archived",
+                hint.end
+            )
+        }))
     }
 
     /// Whether a later timeline left this one inside the segment, or a gap begins there, so
@@ -319,7 +354,12 @@ impl Write for Temp {
 
 #[cold]
 fn unwritable(source: io::Error) -> Error {
-    Error::new(ErrorKind::Internal, OPERATION, "the file cannot be written to its place").with_source(source)
+    Error::new(
+        ErrorKind::Internal,
+        OPERATION,
+        "the file cannot be written to its place",
+    )
+    .with_source(source)
 }
 
 #[cfg(test)]
@@ -331,15 +371,28 @@ mod tests {
         let size = WalSegmentSize::DEFAULT;
         let name = SegmentName::parse("00000001000000000000000A", size).unwrap();
         let parse = |text: &str| WalFile::parse(text, size).ok();
-        assert_eq!(parse("00000001000000000000000A"), Some(WalFile::Segment(name)));
-        assert_eq!(parse("00000001000000000000000A.partial"), Some(WalFile::Partial(name)));
+        assert_eq!(
+            parse("00000001000000000000000A"),
+            Some(WalFile::Segment(name))
+        );
+        assert_eq!(
+            parse("00000001000000000000000A.partial"),
+            Some(WalFile::Partial(name))
+        );
         assert_eq!(
             parse("00000002.history"),
             Some(WalFile::History(Timeline::new(2).unwrap()))
         );
         let note = "00000001000000000000000A.00000028.backup";
         assert_eq!(parse(note), Some(WalFile::BackupNote(note.to_owned())));
-        for bad in ["", "x", "../00000001000000000000000A", "0.history", "a.backup", "00000001000000000000000A.1.backup"] {
+        for bad in [
+            "",
+            "x",
+            "../00000001000000000000000A",
+            "0.history",
+            "a.backup",
+            "00000001000000000000000A.1.backup",
+        ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

@@ -104,14 +104,18 @@ impl WalArchive {
             .await
             .map_err(|err| Error::store(OPERATION, err))?;
         let numbers: Vec<u64> = listed.iter().filter_map(|meta| number(&meta.key)).collect();
-        let has_hole = numbers.windows(2).any(|pair| matches!(pair, [a, b] if a + 1 != *b));
-        let gaps = if has_hole { self.gaps().await? } else { Vec::new() };
+        let has_hole = numbers
+            .windows(2)
+            .any(|pair| matches!(pair, [a, b] if a + 1 != *b));
+        let gaps = if has_hole {
+            self.gaps().await?
+        } else {
+            Vec::new()
+        };
         let explained = |from: Lsn, to: Lsn| {
             // A gap may begin inside a segment whose parts are there.
             gaps.iter().any(|gap| {
-                gap.timeline == timeline
-                    && gap.from.segment_start(size) <= from
-                    && gap.to >= to
+                gap.timeline == timeline && gap.from.segment_start(size) <= from && gap.to >= to
             })
         };
         let mut end = None;
@@ -223,7 +227,8 @@ mod tests {
 
     #[test]
     fn parts_are_followed_from_the_first_byte_up_to_the_first_hole() {
-        let cases: [(&[(u32, u32)], &[(u32, u32)]); 6] = [
+        type Ranges = &'static [(u32, u32)];
+        let cases: [(Ranges, Ranges); 6] = [
             (&[], &[]),
             (&[(4, 8)], &[]),
             (&[(0, 4), (4, 8), (12, 16)], &[(0, 4), (4, 8)]),

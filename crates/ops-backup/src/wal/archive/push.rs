@@ -10,7 +10,7 @@ use ops_pg_replication::{SegmentName, SystemId, Timeline, TimelineHistory, WalSe
 
 use super::super::header::Header;
 use super::super::info::foreign;
-use super::super::objects::{Put, put_once};
+use super::super::objects::{Put, different, hash_file, put_once, read_header};
 use super::super::scan::{LongHeader, Scanner};
 use super::super::seal::{self, EpochKey};
 use super::super::{FRAME_BYTES, OPERATION};
@@ -54,7 +54,12 @@ impl WalArchive {
     /// `WrongSystem` for WAL of another cluster; `Integrity` for a file that is not what its
     /// name says, or where the archive holds other bytes under its name, which are never
     /// overwritten; `Store`, `StoreDenied`, `StoreFull`.
-    pub(crate) async fn push(&self, file: &WalFile, from: &Path, epoch: Option<&EpochKey>) -> Result<Pushed> {
+    pub(crate) async fn push(
+        &self,
+        file: &WalFile,
+        from: &Path,
+        epoch: Option<&EpochKey>,
+    ) -> Result<Pushed> {
         match file {
             WalFile::BackupNote(_) => Ok(Pushed::NotKept),
             WalFile::History(timeline) => self.push_history(*timeline, from, epoch).await,
@@ -63,7 +68,42 @@ impl WalArchive {
         }
     }
 
-    async fn push_history(&self, timeline: Timeline, from: &Path, epoch: Option<&EpochKey>) -> Result<Pushed> {
+    /// Whether a whole segment is in the archive as a file has it, without compressing and
+    /// sealing it first.
+    ///
+    /// # Errors
+    /// `Integrity` where the archive holds other bytes under its name.
+    pub(crate) async fn is_same(&self, file: &WalFile, from: &Path) -> Result<bool> {
+        let &WalFile::Segment(name) = file else {
+            return Ok(false);
+        };
+        let key = self.layout().segment(name, self.segment_size())?;
+        let Some(there) = read_header(&**self.store(), &key).await? else {
+            return Ok(false);
+        };
+        let from = from.to_owned();
+        let hash = tokio::task::spawn_blocking(move || hash_file(&from).map_err(unreadable));
+        let hash = hash.await.map_err(|source| {
+            Error::new(
+                ErrorKind::Internal,
+                OPERATION,
+                "reading a segment ended early",
+            )
+            .with_source(source)
+        })??;
+        if hash == there.blake3 {
+            Ok(true)
+        } else {
+            Err(different(&key))
+        }
+    }
+
+    async fn push_history(
+        &self,
+        timeline: Timeline,
+        from: &Path,
+        epoch: Option<&EpochKey>,
+    ) -> Result<Pushed> {
         let raw = std::fs::read(from).map_err(unreadable)?;
         let history = TimelineHistory::parse(timeline, raw.into()).map_err(|source| {
             let message = format!("the file is no history of timeline {timeline}");
@@ -72,23 +112,40 @@ impl WalArchive {
         self.put_history(&history, epoch).await.map(Pushed::from)
     }
 
-    async fn push_segment(&self, name: SegmentName, from: &Path, epoch: Option<&EpochKey>) -> Result<Pushed> {
+    async fn push_segment(
+        &self,
+        name: SegmentName,
+        from: &Path,
+        epoch: Option<&EpochKey>,
+    ) -> Result<Pushed> {
         let size = self.segment_size();
         let read = self.read_file(name, from, size.bytes()).await?;
         let mut header = Header::new(name.file_name(size), 0, read.bytes, read.blake3);
         header.commit = read.newest_commit;
         let key = self.layout().segment(name, size)?;
         let object = seal_blocking(header, read.frames, epoch.cloned()).await?;
-        put_once(&**self.store(), &key, object, read.blake3).await.map(Pushed::from)
+        put_once(&**self.store(), &key, object, read.blake3)
+            .await
+            .map(Pushed::from)
     }
 
     /// What a promoted server keeps of the segment in which the old timeline ended: up to
     /// the end of the WAL it is a part, and what lies after that is left over from a segment
     /// that the file was before.
-    async fn push_partial(&self, name: SegmentName, from: &Path, epoch: Option<&EpochKey>) -> Result<Pushed> {
+    async fn push_partial(
+        &self,
+        name: SegmentName,
+        from: &Path,
+        epoch: Option<&EpochKey>,
+    ) -> Result<Pushed> {
         let size = self.segment_size();
         let end = valid_end(self.system_id(), name, size, from).await?;
-        if self.parts(name).await?.last().is_some_and(|&(_, to)| u64::from(to) >= end) {
+        if self
+            .parts(name)
+            .await?
+            .last()
+            .is_some_and(|&(_, to)| u64::from(to) >= end)
+        {
             return Ok(Pushed::AlreadyThere);
         }
         let Some(to) = u32::try_from(end).ok().filter(|&end| end > 0) else {
@@ -99,7 +156,9 @@ impl WalArchive {
         header.commit = read.newest_commit;
         let key = self.layout().part(name, size, 0, to)?;
         let object = seal_blocking(header, read.frames, epoch.cloned()).await?;
-        put_once(&**self.store(), &key, object, read.blake3).await.map(Pushed::from)
+        put_once(&**self.store(), &key, object, read.blake3)
+            .await
+            .map(Pushed::from)
     }
 
     /// Reads a file, checks that it is what its name says, and compresses it.
@@ -110,7 +169,12 @@ impl WalArchive {
             read_segment(system_id, name, size, file, bytes)
         });
         read.await.map_err(|source| {
-            Error::new(ErrorKind::Internal, OPERATION, "reading a segment ended early").with_source(source)
+            Error::new(
+                ErrorKind::Internal,
+                OPERATION,
+                "reading a segment ended early",
+            )
+            .with_source(source)
         })?
     }
 }
@@ -135,7 +199,10 @@ fn read_segment(
     while read.bytes < bytes {
         block.clear();
         let wanted = (bytes - read.bytes).min(FRAME_BYTES as u64);
-        (&mut file).take(wanted).read_to_end(&mut block).map_err(unreadable)?;
+        (&mut file)
+            .take(wanted)
+            .read_to_end(&mut block)
+            .map_err(unreadable)?;
         if block.is_empty() {
             return Err(wrong(name, size, "it is shorter than a segment"));
         }
@@ -157,7 +224,12 @@ fn read_segment(
 }
 
 /// How many bytes of a segment file are WAL.
-async fn valid_end(system_id: SystemId, name: SegmentName, size: WalSegmentSize, from: &Path) -> Result<u64> {
+async fn valid_end(
+    system_id: SystemId,
+    name: SegmentName,
+    size: WalSegmentSize,
+    from: &Path,
+) -> Result<u64> {
     let from = from.to_owned();
     let scan = tokio::task::spawn_blocking(move || {
         let mut file = File::open(from).map_err(unreadable)?;
@@ -174,10 +246,17 @@ async fn valid_end(system_id: SystemId, name: SegmentName, size: WalSegmentSize,
             }
             scanner.push(read);
         }
-        Ok(scanner.valid_end().saturating_distance_from(name.start(size)))
+        Ok(scanner
+            .valid_end()
+            .saturating_distance_from(name.start(size)))
     });
     scan.await.map_err(|source| {
-        Error::new(ErrorKind::Internal, OPERATION, "reading a segment ended early").with_source(source)
+        Error::new(
+            ErrorKind::Internal,
+            OPERATION,
+            "reading a segment ended early",
+        )
+        .with_source(source)
     })?
 }
 
@@ -189,13 +268,21 @@ pub(crate) fn check_first_page(
     page: &[u8],
 ) -> Result<()> {
     let header = LongHeader::parse(page).ok_or_else(|| {
-        wrong(name, size, "its first page is none that a known version of PostgreSQL writes")
+        wrong(
+            name,
+            size,
+            "its first page is none that a known version of PostgreSQL writes",
+        )
     })?;
     if header.system_id != system_id {
         return Err(foreign(system_id, header.system_id));
     }
     if u64::from(header.segment_size) != size.bytes() {
-        return Err(wrong(name, size, "its first page speaks of another size of segments"));
+        return Err(wrong(
+            name,
+            size,
+            "its first page speaks of another size of segments",
+        ));
     }
     if header.page_address != name.start(size) {
         return Err(wrong(name, size, "its first page has another position"));
@@ -206,17 +293,29 @@ pub(crate) fn check_first_page(
     Ok(())
 }
 
-async fn seal_blocking(header: Header, frames: Vec<Bytes>, epoch: Option<EpochKey>) -> Result<Bytes> {
+async fn seal_blocking(
+    header: Header,
+    frames: Vec<Bytes>,
+    epoch: Option<EpochKey>,
+) -> Result<Bytes> {
     tokio::task::spawn_blocking(move || seal::seal(header, &frames, epoch.as_ref()))
         .await
         .map_err(|source| {
-            Error::new(ErrorKind::Internal, OPERATION, "sealing a segment ended early").with_source(source)
+            Error::new(
+                ErrorKind::Internal,
+                OPERATION,
+                "sealing a segment ended early",
+            )
+            .with_source(source)
         })?
 }
 
 #[cold]
 fn wrong(name: SegmentName, size: WalSegmentSize, problem: &str) -> Error {
-    let message = format!("what should be the segment {} is not: {problem}", name.file_name(size));
+    let message = format!(
+        "what should be the segment {} is not: {problem}",
+        name.file_name(size)
+    );
     Error::new(ErrorKind::Integrity, OPERATION, message)
 }
 

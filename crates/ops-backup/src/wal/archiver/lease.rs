@@ -83,7 +83,7 @@ impl WalLease {
                         seen = None;
                     } else {
                         waiting(&there.holder);
-                        let left = lifetime - unchanged;
+                        let left = lifetime.saturating_sub(unchanged);
                         tokio::time::sleep(left.min(lifetime / 4)).await;
                     }
                 }

@@ -158,7 +158,7 @@ setters! {
     /// Sets the replication slot.
     with_slot(slot: SlotName);
     /// Sets what the connection calls itself.
-    with_application_name(application_name: String);
+    with_application_name(application_name: impl Into<String>);
     /// Sets whether commits wait for the archive.
     with_commits(commits: CommitMode);
     /// Sets how long received WAL waits at most.
@@ -206,10 +206,22 @@ impl ArchiverOptions {
                 problems.push(problem.to_owned());
             }
         };
-        require(!self.part_interval.is_zero(), "part_interval must not be zero");
-        require(self.part_bytes >= 64 << 10, "part_bytes must be at least 64 KiB");
-        require((1..=64).contains(&self.max_uploads), "max_uploads must be between 1 and 64");
-        require(!self.upload_timeout.is_zero(), "upload_timeout must not be zero");
+        require(
+            !self.part_interval.is_zero(),
+            "part_interval must not be zero",
+        );
+        require(
+            self.part_bytes >= 64 << 10,
+            "part_bytes must be at least 64 KiB",
+        );
+        require(
+            (1..=64).contains(&self.max_uploads),
+            "max_uploads must be between 1 and 64",
+        );
+        require(
+            !self.upload_timeout.is_zero(),
+            "upload_timeout must not be zero",
+        );
         require(
             self.lease_lifetime >= Duration::from_millis(300),
             "lease_lifetime must be at least 300 ms",
@@ -225,7 +237,11 @@ impl ArchiverOptions {
         if problems.is_empty() {
             Ok(())
         } else {
-            Err(Error::new(ErrorKind::InvalidConfig, OPERATION, problems.join("; ")))
+            Err(Error::new(
+                ErrorKind::InvalidConfig,
+                OPERATION,
+                problems.join("; "),
+            ))
         }
     }
 

@@ -153,7 +153,11 @@ impl Packer {
 
     fn push(&mut self, mut data: &[u8]) -> Result<()> {
         if let Some(spool) = &mut self.settings.spool {
-            let at = self.segment.name.start(self.size).saturating_add(self.segment.received);
+            let at = self
+                .segment
+                .name
+                .start(self.size)
+                .saturating_add(self.segment.received);
             spool.append(at, data)?;
         }
         while !data.is_empty() {
@@ -194,12 +198,13 @@ impl Packer {
         self.segment.received += piece.len() as u64;
         let timeline = self.segment.name.timeline();
         let found = self.scanner.take_restore_points().into_iter();
-        self.restore_points.extend(found.map(|(name, at, end)| RestorePoint {
-            name,
-            timeline,
-            end,
-            at,
-        }));
+        self.restore_points
+            .extend(found.map(|(name, at, end)| RestorePoint {
+                name,
+                timeline,
+                end,
+                at,
+            }));
     }
 
     fn cut_frame(&mut self) -> Result<()> {
@@ -259,7 +264,8 @@ impl Packer {
     fn end_segment(&mut self) -> Result<()> {
         self.cut_frame()?;
         let name = self.segment.name;
-        let segment = std::mem::replace(&mut self.segment, OpenSegment::new(name.next(), Vec::new()));
+        let segment =
+            std::mem::replace(&mut self.segment, OpenSegment::new(name.next(), Vec::new()));
         let blake3 = segment.hasher.finalize();
         let header = Header::new(name.file_name(self.size), 0, segment.received, blake3);
         let key = self.settings.archive.layout().segment(name, self.size)?;
@@ -267,7 +273,9 @@ impl Packer {
         self.upload(header, key, &segment.frames, 0, Some(segment.parts))?;
         let problems = self.scanner.problems();
         let new = problems - std::mem::replace(&mut self.problems, problems);
-        self.settings.shared.update(|status| status.unreadable += new);
+        self.settings
+            .shared
+            .update(|status| status.unreadable += new);
         Ok(())
     }
 
@@ -285,7 +293,10 @@ impl Packer {
         let payload: usize = frames.iter().map(Bytes::len).sum();
         let payload = u32::try_from(payload).unwrap_or(u32::MAX);
         let budget = Arc::clone(&self.settings.budget);
-        let permit = self.settings.runtime.block_on(budget.acquire_many_owned(payload));
+        let permit = self
+            .settings
+            .runtime
+            .block_on(budget.acquire_many_owned(payload));
         let permit = permit.map_err(|_| gone())?;
         header.commit = self.scanner.newest_commit();
         let (blake3, commit) = (header.blake3, header.commit);
@@ -301,7 +312,10 @@ impl Packer {
             restore_points: std::mem::take(&mut self.restore_points),
             permit,
         };
-        self.settings.uploads.blocking_send(upload).map_err(|_| gone())
+        self.settings
+            .uploads
+            .blocking_send(upload)
+            .map_err(|_| gone())
     }
 
     fn spool_written(&mut self) -> Result<()> {

@@ -78,7 +78,9 @@ impl Spool {
             .open(path)
             .map_err(failed)?;
         // The name must be there after a crash, too.
-        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        File::open(&self.folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(failed)?;
         Ok(file)
     }
 
@@ -128,8 +130,8 @@ pub(crate) fn remove_before(
         return;
     };
     for (name, path, _) in found {
-        let is_done = name.timeline() < timeline
-            || (name.timeline() == timeline && name.end(size) <= end);
+        let is_done =
+            name.timeline() < timeline || (name.timeline() == timeline && name.end(size) <= end);
         if is_done && let Err(err) = fs::remove_file(&path) {
             tracing::debug!(error = %err, "a file stays in the spool folder");
         }
@@ -142,5 +144,10 @@ fn folder_of(folder: &Path, system_id: SystemId) -> PathBuf {
 
 #[cold]
 fn failed(source: io::Error) -> Error {
-    Error::new(ErrorKind::Internal, OPERATION, "the spool folder cannot be used").with_source(source)
+    Error::new(
+        ErrorKind::Internal,
+        OPERATION,
+        "the spool folder cannot be used",
+    )
+    .with_source(source)
 }

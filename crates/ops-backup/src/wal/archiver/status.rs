@@ -151,9 +151,10 @@ impl Shared {
             // The older half is known at half the resolution from now on. Of two marks the
             // later end stays with the earlier time: the lag is never made smaller.
             let pairs: Vec<_> = state.marks.drain(..MAX_MARKS / 2).collect();
-            let merged = pairs.chunks(2).rev().filter_map(|pair| {
-                Some((pair.last()?.0, pair.first()?.1))
-            });
+            let merged = pairs
+                .chunks(2)
+                .rev()
+                .filter_map(|pair| Some((pair.last()?.0, pair.first()?.1)));
             let merged: Vec<_> = merged.collect();
             for mark in merged {
                 state.marks.push_front(mark);
@@ -223,7 +224,10 @@ mod tests {
         tokio::time::advance(Duration::from_secs(3)).await;
         shared.received(Lsn::new(300), Lsn::new(1000));
         let status = shared.snapshot();
-        assert_eq!((status.lag, status.lag_bytes), (Duration::from_secs(3), 900));
+        assert_eq!(
+            (status.lag, status.lag_bytes),
+            (Duration::from_secs(3), 900)
+        );
         shared.durable(Lsn::new(250), None);
         assert_eq!(shared.snapshot().lag, Duration::ZERO);
         tokio::time::advance(Duration::from_secs(1)).await;

@@ -70,6 +70,8 @@ pub(crate) struct Uploader {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) durable: watch::Sender<Durable>,
     pub(crate) last_hint: Option<Instant>,
+    /// What the witness does not say yet.
+    pub(crate) unwritten: Option<Durable>,
 }
 
 impl Uploader {
@@ -109,7 +111,19 @@ impl Uploader {
                 Some(()) = tidying.next(), if !tidying.is_empty() => {}
             }
         }
+        if let Some(durable) = self.unwritten.take() {
+            write_hint(&self.archive, &self.hint(durable)).await;
+        }
         Ok(())
+    }
+
+    fn hint(&self, durable: Durable) -> Hint {
+        Hint {
+            timeline: durable.timeline,
+            end: durable.end,
+            newest_commit: durable.commit,
+            written_at: self.clock.now(),
+        }
     }
 
     /// Publishes what is durable now; what comes back tidies up and may fail.
@@ -120,23 +134,24 @@ impl Uploader {
         let is_segment = stored.parts.is_some();
         self.shared.update(|status| {
             status.stored_bytes += stored.bytes;
-            *(if is_segment { &mut status.segments } else { &mut status.parts }) += 1;
+            *(if is_segment {
+                &mut status.segments
+            } else {
+                &mut status.parts
+            }) += 1;
         });
         let mut tasks: Vec<BoxFuture<'static, ()>> = Vec::new();
         if let Some(parts) = stored.parts.filter(|parts| !parts.is_empty()) {
             let archive = self.archive.clone();
             tasks.push(Box::pin(async move { remove_parts(&archive, parts).await }));
         }
+        if is_segment {
+            self.unwritten = Some(durable);
+        }
         let is_due = self.last_hint.is_none_or(|at| at.elapsed() >= HINT_EVERY);
-        if is_segment && is_due {
+        if let Some(durable) = self.unwritten.take_if(|_| is_due) {
             self.last_hint = Some(Instant::now());
-            let hint = Hint {
-                timeline: durable.timeline,
-                end: durable.end,
-                newest_commit: durable.commit,
-                written_at: self.clock.now(),
-            };
-            let archive = self.archive.clone();
+            let (archive, hint) = (self.archive.clone(), self.hint(durable));
             tasks.push(Box::pin(async move { write_hint(&archive, &hint).await }));
         }
         tasks
@@ -199,7 +214,7 @@ async fn store_once(archive: &WalArchive, upload: &Upload) -> Result<()> {
 pub(crate) async fn remove_parts(archive: &WalArchive, parts: Vec<ObjectKey>) {
     match archive.store().delete_many(parts).await {
         Ok(results) => {
-            let failed = results.into_iter().filter_map(std::result::Result::err).next();
+            let failed = results.into_iter().find_map(std::result::Result::err);
             if let Some(err) = failed {
                 tracing::debug!(error = %ops_core::Report(&err), "a part stays behind");
             }

@@ -7,7 +7,8 @@ use ops_core::Timestamp;
 use super::page::array;
 
 /// The size of `XLogRecord`.
-pub(super) const HEADER_BYTES: usize = 24;
+pub(super) const HEADER_LEN: u32 = 24;
+pub(super) const HEADER_BYTES: usize = HEADER_LEN as usize;
 /// How much of a payload is kept: a restore point is the longest of what is read.
 pub(super) const CAPTURE: usize = 96;
 
@@ -68,14 +69,18 @@ impl<'a> Record<'a> {
     /// The time in a record of a commit.
     pub(super) fn commit_time(&self) -> Option<Timestamp> {
         let is_commit = self.resource_manager() == RM_XACT
-            && matches!(self.info() & XACT_OPMASK, XACT_COMMIT | XACT_COMMIT_PREPARED);
+            && matches!(
+                self.info() & XACT_OPMASK,
+                XACT_COMMIT | XACT_COMMIT_PREPARED
+            );
         is_commit.then_some(())?;
         time(self.main_data()?)
     }
 
     /// The name and the time in a record of a restore point.
     pub(super) fn restore_point(&self) -> Option<(String, Timestamp)> {
-        let is_point = self.resource_manager() == RM_XLOG && self.info() & 0xF0 == XLOG_RESTORE_POINT;
+        let is_point =
+            self.resource_manager() == RM_XLOG && self.info() & 0xF0 == XLOG_RESTORE_POINT;
         is_point.then_some(())?;
         let data = self.main_data()?;
         let name = data.get(8..)?.split(|&byte| byte == 0).next()?;

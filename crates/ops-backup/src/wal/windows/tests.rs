@@ -9,7 +9,9 @@ fn timeline(number: u32) -> Timeline {
 }
 
 fn id(number: u8) -> BackupId {
-    format!("20260101T000000Z-000000{number:02x}").parse().unwrap()
+    format!("20260101T000000Z-000000{number:02x}")
+        .parse()
+        .unwrap()
 }
 
 fn backup(number: u8, on: u32, start: u64, end: u64) -> BaseBackupSpan {
@@ -23,11 +25,11 @@ fn run(on: u32, start: u64, end: u64) -> WalRun {
 
 /// The history of a timeline that left others where told.
 fn history(of: u32, left: &[(u32, u64)]) -> TimelineHistory {
-    let text: String = left
+    let lines: Vec<String> = left
         .iter()
         .map(|(timeline, at)| format!("{timeline}\t{}\twhy\n", Lsn::new(*at)))
         .collect();
-    TimelineHistory::parse(timeline(of), text.into()).unwrap()
+    TimelineHistory::parse(timeline(of), lines.concat().into()).unwrap()
 }
 
 fn plan(
@@ -46,7 +48,11 @@ fn plan(
 
 #[test]
 fn a_window_begins_where_a_backup_is_consistent_and_ends_at_the_first_hole() {
-    let backups = [backup(1, 1, 10, 20), backup(2, 1, 50, 60), backup(3, 1, 75, 78)];
+    let backups = [
+        backup(1, 1, 10, 20),
+        backup(2, 1, 50, 60),
+        backup(3, 1, 75, 78),
+    ];
     let runs = vec![run(1, 0, 70), run(1, 80, 90)];
     assert_eq!(plan(&backups, runs, vec![]), [(1, 20, 70, 2)]);
 }
@@ -57,7 +63,10 @@ fn a_backup_that_brings_its_wal_can_be_recovered_without_the_archive() {
     assert_eq!(plan(&backups, vec![], vec![]), [(1, 20, 20, 1)]);
     let without = [backup(1, 1, 10, 20)];
     assert_eq!(plan(&without, vec![], vec![]), []);
-    assert_eq!(plan(&backups, vec![run(1, 16, 40)], vec![]), [(1, 20, 40, 1)]);
+    assert_eq!(
+        plan(&backups, vec![run(1, 16, 40)], vec![]),
+        [(1, 20, 40, 1)]
+    );
 }
 
 #[test]
@@ -91,7 +100,12 @@ fn a_timeline_whose_history_is_missing_is_not_promised() {
 }
 
 /// Whether recovery along a history reaches a position, byte by byte.
-fn reaches(history: &TimelineHistory, backups: &[BaseBackupSpan], runs: &[WalRun], to: u64) -> bool {
+fn reaches(
+    history: &TimelineHistory,
+    backups: &[BaseBackupSpan],
+    runs: &[WalRun],
+    to: u64,
+) -> bool {
     let is_there = |position: u64| {
         history.ranges().any(|(timeline, _, left)| {
             let left = left.map_or(u64::MAX, Lsn::as_u64);
@@ -102,7 +116,11 @@ fn reaches(history: &TimelineHistory, backups: &[BaseBackupSpan], runs: &[WalRun
         })
     };
     backups.iter().any(|backup| {
-        let first = if backup.includes_wal { backup.end } else { backup.start };
+        let first = if backup.includes_wal {
+            backup.end
+        } else {
+            backup.start
+        };
         history.continues(backup.timeline, backup.end)
             && backup.end.as_u64() <= to
             && (first.as_u64()..to).all(is_there)

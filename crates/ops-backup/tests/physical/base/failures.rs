@@ -17,7 +17,7 @@ use super::quiet;
 use crate::shared::{self, Bench, Tmpfs};
 
 /// Sees to it that a backup failed, and that nothing is left of it.
-async fn assert_failed(
+pub(super) async fn assert_failed(
     backup: &Backup,
     bench: &Bench,
     result: Result<BaseBackupReport, Error>,
@@ -30,18 +30,18 @@ async fn assert_failed(
     err
 }
 
-async fn fails(backup: &Backup, bench: &Bench) -> Error {
+pub(super) async fn fails(backup: &Backup, bench: &Bench) -> Error {
     let result = backup.base_backup(BaseBackupRequest::full()).finish().await;
     assert_failed(backup, bench, result).await
 }
 
 /// A backup that takes the server about twenty seconds.
-fn slow() -> BaseBackupRequest {
+pub(super) fn slow() -> BaseBackupRequest {
     BaseBackupRequest::full().with_max_bytes_per_second(1 << 20)
 }
 
 /// Waits until a backup is in its middle.
-async fn reach_the_middle(job: &mut Job<BaseBackupReport>) {
+pub(super) async fn reach_the_middle(job: &mut Job<BaseBackupReport>) {
     while let Some(event) = job.next_event().await {
         if matches!(event, Event::Progress(progress) if progress.bytes_in > 1_000_000) {
             return;
@@ -347,7 +347,7 @@ async fn a_job_tells_its_phases_and_how_far_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_whose_encryption_was_not_chosen_or_whose_packs_are_tiny_is_refused() {
+async fn settings_and_labels_that_cannot_work_are_refused() {
     let Some(pg) = Pg::start().await else { return };
     let bench = Bench::new();
     let options = ops_backup::PhysicalOptions::new().with_pack_bytes(1);
@@ -355,99 +355,18 @@ async fn a_cluster_whose_encryption_was_not_chosen_or_whose_packs_are_tiny_is_re
     let err = builder.encryption(Encryption::none()).build().unwrap_err();
     assert_eq!(err.kind(), ErrorKind::InvalidConfig);
     assert!(err.to_string().contains("pack_bytes"), "{err}");
-}
 
-/// Makes a standby of a server out of a backup.
-async fn standby_of(pg: &Pg, bench: &Bench) -> Option<Pg> {
+    // A label of two lines would add a line to backup_label.
     let backup = bench.backup(pg.connect_info("postgres"));
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
-    let latest = backup.latest().await.unwrap().unwrap();
-    let unpacked = crate::support::unpack(bench, &latest.manifest, "standby");
-    let host = pg.socket_dir().display().to_string();
-    let conninfo = format!("host={host} port={} user=postgres", pg.port());
-    let mut standby = Pg::builder()
-        .major(pg.binaries().major().0)
-        .setting("primary_conninfo", &conninfo)
-        .create_empty()
-        .await?;
-    crate::support::run(
-        std::process::Command::new("cp")
-            .arg("-a")
-            .arg(unpacked.folder.join("."))
-            .arg(standby.data_dir()),
-    );
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    std::fs::set_permissions(standby.data_dir(), mode).unwrap();
-    std::fs::write(standby.data_dir().join("standby.signal"), "").unwrap();
-    standby.adopt_data_dir().await.unwrap();
-    standby.start_again().await;
-    Some(standby)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_standby_is_backed_up_unless_it_is_promoted_in_the_middle() {
-    let Some(pg) = quiet().start().await else {
-        return;
-    };
-    let (bench, other) = (Bench::new(), Bench::new());
-    let Some(standby) = standby_of(&pg, &other).await else {
-        return;
-    };
-    let backup = bench.backup(standby.connect_info("postgres"));
-    let mut job = backup.base_backup(slow());
-    reach_the_middle(&mut job).await;
-    let sql = "SELECT pg_promote()";
-    standby
-        .client("postgres")
-        .await
-        .batch_execute(sql)
-        .await
-        .unwrap();
-    let err = assert_failed(&backup, &bench, job.finish().await).await;
-    assert_eq!(err.kind(), ErrorKind::SourceChanged, "{err:?}");
-
-    let report = backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
-    assert!(!report.physical.from_standby);
-    assert_eq!(
-        report.physical.timeline.get(),
-        2,
-        "it goes on on its own timeline"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_backup_of_a_standby_says_so_and_verifies() {
-    let Some(pg) = quiet().start().await else {
-        return;
-    };
-    let (bench, other) = (Bench::new(), Bench::new());
-    let Some(standby) = standby_of(&pg, &other).await else {
-        return;
-    };
-    let sql = "CREATE TABLE more AS SELECT i FROM generate_series(1, 10000) i; CHECKPOINT";
-    pg.client("postgres")
-        .await
-        .batch_execute(sql)
-        .await
-        .unwrap();
-    let backup = bench.backup(standby.connect_info("postgres"));
-    let report = backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
-    assert!(report.physical.from_standby);
-    let latest = backup.latest().await.unwrap().unwrap();
-    let unpacked = crate::support::unpack(&bench, &latest.manifest, "ours");
-    crate::support::verify(&standby, &unpacked.folder).await;
+    for label in ["x\nSTART TIMELINE: 9", &"x".repeat(1001)] {
+        let request = BaseBackupRequest::full().with_label(label);
+        let result = backup.base_backup(request).finish().await;
+        let err = assert_failed(&backup, &bench, result).await;
+        assert_eq!(err.kind(), ErrorKind::InvalidInput, "{err:?}");
+    }
+    let request = BaseBackupRequest::full().with_label("it's \\ \"the\" label");
+    let report = backup.base_backup(request).finish().await.unwrap();
+    assert_eq!(report.physical.label, "it's \\ \"the\" label");
 }
 
 #[tokio::test(flavor = "multi_thread")]

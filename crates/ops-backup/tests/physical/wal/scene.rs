@@ -7,7 +7,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_backup::wal::{Archiver, ArchiverOptions, FetchOptions, Fetched, WalArchive, WalFile};
+use ops_backup::wal::{
+    Archiver, ArchiverOptions, ArchiverState, FetchOptions, Fetched, WalArchive, WalFile,
+};
 use ops_backup::{Backup, ErrorKind, Lsn, Result};
 use ops_core::ObjectStore;
 use ops_testkit::pg::PgBuilder;
@@ -71,14 +73,34 @@ impl Running {
         let _ = self.task.await;
     }
 
+    /// Waits until it streams.
+    pub(crate) async fn streaming(&self) {
+        wait_until("the stream", SOON, async || {
+            assert!(
+                !self.task.is_finished(),
+                "it has ended: {:?}",
+                self.archiver.status()
+            );
+            self.archiver.status().state == ArchiverState::Streaming
+        })
+        .await;
+    }
+
     /// Waits for the error that ends it.
     pub(crate) async fn failure(self) -> ops_backup::Error {
-        tokio::time::timeout(SOON, self.task).await.unwrap().unwrap().unwrap_err()
+        tokio::time::timeout(SOON, self.task)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap_err()
     }
 
     /// Waits until WAL is durable up to a position.
     pub(crate) async fn durable(&self, end: Lsn) {
-        let what = format!("WAL up to {end} to be durable, {:?}", self.archiver.status());
+        let what = format!(
+            "WAL up to {end} to be durable, {:?}",
+            self.archiver.status()
+        );
         wait_until(&what, SOON, async || {
             assert!(!self.task.is_finished(), "it has ended");
             self.archiver.status().durable.is_some_and(|it| it >= end)
@@ -117,13 +139,19 @@ pub(crate) async fn write(pg: &Pg, megabytes: u32) {
 
 pub(crate) async fn switch(pg: &Pg) {
     let client = pg.client("postgres").await;
-    client.batch_execute("SELECT pg_switch_wal()").await.unwrap();
+    client
+        .batch_execute("SELECT pg_switch_wal()")
+        .await
+        .unwrap();
 }
 
 /// Opens the archive of a bench with its key.
 pub(crate) async fn open(bench: &Bench, store: Arc<dyn ObjectStore>) -> WalArchive {
     let key = ops_backup::Unlock::identity(bench.keys.identity.as_str());
-    WalArchive::open(store, "", None, vec![key]).await.unwrap().unwrap()
+    WalArchive::open(store, "", None, vec![key])
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 /// The segments of a server that are complete, with where they lie.
@@ -151,7 +179,12 @@ pub(crate) async fn fetch(archive: &WalArchive, name: &str, to: &Path) -> Result
 /// Sees to it that everything from the archive's first segment up to a position is archived,
 /// that each segment is the server's own, byte for byte, and that `pg_waldump` reads all of
 /// it in one go. Gives how many segments there were.
-pub(crate) async fn assert_complete(pg: &Pg, archive: &WalArchive, end: Lsn, folder: &Path) -> usize {
+pub(crate) async fn assert_complete(
+    pg: &Pg,
+    archive: &WalArchive,
+    end: Lsn,
+    folder: &Path,
+) -> usize {
     let coverage = archive.coverage(None).await.unwrap();
     assert_eq!(coverage.runs.len(), 1, "{:?}", coverage.runs);
     let run_ = &coverage.runs[0];
@@ -162,7 +195,9 @@ pub(crate) async fn assert_complete(pg: &Pg, archive: &WalArchive, end: Lsn, fol
     let mut count = 0;
     for (name, path) in own_segments(pg, run_.end, archive) {
         let file = WalFile::parse(&name, size).unwrap();
-        let WalFile::Segment(segment) = file else { unreachable!() };
+        let WalFile::Segment(segment) = file else {
+            unreachable!()
+        };
         if segment.start(size) < run_.start {
             continue;
         }
@@ -179,6 +214,15 @@ pub(crate) async fn assert_complete(pg: &Pg, archive: &WalArchive, end: Lsn, fol
     count
 }
 
+/// A program that runs to its end at once.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it needs no supervision: the test waits for its end"
+)]
+pub(crate) fn program(path: impl AsRef<std::ffi::OsStr>) -> Command {
+    Command::new(path)
+}
+
 /// Reads all segments of a folder by `pg_waldump`, from the first to the last record; what
 /// follows on the last segment is missing, which it says.
 pub(crate) fn dump(pg: &Pg, folder: &Path) -> String {
@@ -189,7 +233,7 @@ pub(crate) fn dump(pg: &Pg, folder: &Path) -> String {
     names.sort();
     let mut text = String::new();
     for name in names {
-        text.push_str(&run(Command::new(pg.bin("pg_waldump"))
+        text.push_str(&run(program(pg.bin("pg_waldump"))
             .arg("--path")
             .arg(folder)
             .arg(&name)));
