@@ -1,6 +1,7 @@
 //! Opening stored backups without the code that is tested: by the crates and programs of
 //! others.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,19 @@ pub(crate) fn run(command: &mut Command) -> String {
     let text = String::from_utf8_lossy(&text).into_owned();
     assert!(output.status.success(), "{command:?}: {text}");
     text
+}
+
+/// Runs a program with arguments.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a program of others that ends by itself"
+)]
+pub(crate) fn call<I>(program: impl AsRef<OsStr>, arguments: I) -> String
+where
+    I: IntoIterator,
+    I::Item: AsRef<OsStr>,
+{
+    run(Command::new(program).args(arguments))
 }
 
 /// The path of a stored object in the store of a bench.
@@ -127,11 +141,8 @@ pub(crate) fn unpack(bench: &Bench, manifest: &Manifest, name: &str) -> Unpacked
             Some(oid) => folder.join(oid.to_string()),
         };
         fs::create_dir_all(&into).unwrap();
-        run(Command::new("tar")
-            .arg("-xf")
-            .arg(&path)
-            .arg("-C")
-            .arg(&into));
+        let (path, into) = (path.as_os_str(), into.as_os_str());
+        call("tar", [OsStr::new("-xf"), path, OsStr::new("-C"), into]);
     }
     for tablespace in &physical.tablespaces {
         let link = data.join("pg_tblspc").join(tablespace.oid.to_string());
@@ -200,11 +211,11 @@ pub(crate) async fn verify(pg: &Pg, folder: &Path) {
             (other, false)
         }
     };
-    let mut command = Command::new(program);
+    let mut arguments = vec![folder.as_os_str()];
     if !own {
-        command.arg("--no-parse-wal");
+        arguments.push(OsStr::new("--no-parse-wal"));
     }
-    let text = run(command.arg(folder));
+    let text = call(program, arguments);
     assert!(text.contains("backup successfully verified"), "{text}");
 }
 
