@@ -198,18 +198,16 @@ fn check_index(index: &[FileEntry], place: usize, tar: &[u8]) {
 /// major cannot read the WAL, and that of 17 and newer looks into `pg_control`.
 pub(crate) async fn verify(pg: &Pg, folder: &Path) {
     let own = pg.binaries();
-    let (program, own) = match own.program("pg_verifybackup") {
-        Ok(program) => (program, true),
-        Err(_) => {
-            let finder = ops_pg::binaries::Finder::from_env();
-            let all = finder.all().await;
-            let other = all.iter().find_map(|it| it.program("pg_verifybackup").ok());
-            let Some(other) = other else {
-                println!("no pg_verifybackup for PostgreSQL {}", own.major());
-                return;
-            };
-            (other, false)
-        }
+    let (program, own) = if let Ok(program) = own.program("pg_verifybackup") {
+        (program, true)
+    } else {
+        let all = ops_pg::binaries::Finder::from_env().all().await;
+        let other = all.iter().find_map(|it| it.program("pg_verifybackup").ok());
+        let Some(other) = other else {
+            println!("no pg_verifybackup for PostgreSQL {}", own.major());
+            return;
+        };
+        (other, false)
     };
     let mut arguments = vec![folder.as_os_str()];
     if !own {
