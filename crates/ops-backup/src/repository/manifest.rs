@@ -272,6 +272,14 @@ impl Manifest {
         })
     }
 
+    /// The physical part; fails for a dump.
+    pub(crate) fn require_physical(&self, operation: &'static str) -> Result<&PhysicalInfo> {
+        self.physical.as_ref().ok_or_else(|| {
+            let message = format!("{} is a dump, not a physical backup", self.id);
+            Error::new(ErrorKind::InvalidInput, operation, message)
+        })
+    }
+
     /// Fails for a physical backup.
     pub(crate) fn require_dump(&self, operation: &'static str) -> Result<()> {
         if self.physical.is_none() {

@@ -10,6 +10,7 @@
 mod base;
 mod chain;
 mod drill;
+mod faults;
 mod pitr;
 mod restore;
 mod support;

@@ -58,19 +58,23 @@ pub(crate) async fn prepare(
     let prefix = inner.repository.layout.prefix();
     let unlock = inner.settings.unlock.clone();
     let archive = WalArchive::open(store, prefix, Some(system_id), unlock).await?;
-    let (coverage, points) = match &archive {
-        None => (Coverage::default(), Vec::new()),
-        Some(archive) => (
-            archive.coverage(None).await?,
-            archive.restore_points().await?,
-        ),
-    };
     backups.retain(|manifest| {
         manifest
             .physical
             .as_ref()
             .is_some_and(|it| it.system_id == system_id)
     });
+    let infos = backups
+        .iter()
+        .filter_map(|manifest| manifest.physical.as_ref());
+    let first = infos.map(|info| info.start_lsn).min();
+    let (coverage, points) = match &archive {
+        None => (Coverage::default(), Vec::new()),
+        Some(archive) => (
+            archive.coverage(first).await?,
+            archive.restore_points().await?,
+        ),
+    };
     let stock = Stock {
         backups,
         coverage: &coverage,
