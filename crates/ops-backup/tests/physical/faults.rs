@@ -31,7 +31,11 @@ async fn packed(bench: &Bench) -> Option<(Pg, Backup)> {
         .physical(PhysicalOptions::new().with_pack_bytes(1 << 20))
         .build()
         .unwrap();
-    backup.base_backup(BaseBackupRequest::full()).finish().await.unwrap();
+    backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
     let manifest = backup.latest().await.unwrap().unwrap().manifest;
     assert!(manifest.objects_of(ObjectRole::Data).count() > 2);
     Some((pg, backup))
@@ -77,9 +81,15 @@ const FAULTS: [(&str, Operation, Fault); 8] = [
     ("get finds nothing", Operation::Get, |store, nth| {
         store.fail(Operation::Get, nth, CoreKind::NotFound);
     }),
-    ("a body breaks off", Operation::Get, |store, nth| store.cut_body(nth, 300)),
-    ("a body is short", Operation::Get, |store, nth| store.truncate_body(nth, 300)),
-    ("a body is altered", Operation::Get, |store, nth| store.flip_bit(nth, 40)),
+    ("a body breaks off", Operation::Get, |store, nth| {
+        store.cut_body(nth, 300)
+    }),
+    ("a body is short", Operation::Get, |store, nth| {
+        store.truncate_body(nth, 300)
+    }),
+    ("a body is altered", Operation::Get, |store, nth| {
+        store.flip_bit(nth, 40)
+    }),
     ("head times out", Operation::Head, |store, nth| {
         store.fail(Operation::Head, nth, CoreKind::Timeout);
     }),
@@ -91,10 +101,16 @@ const FAULTS: [(&str, Operation, Fault); 8] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_at_any_call_gives_the_right_files_or_an_error_and_no_cluster() {
     let bench = Bench::new();
-    let Some((pg, backup)) = packed(&bench).await else { return };
+    let Some((pg, backup)) = packed(&bench).await else {
+        return;
+    };
     let place = Place::new();
     let folder = place.join("good");
-    backup.restore_cluster(RestoreTarget::Latest, &folder, files_only()).finish().await.unwrap();
+    backup
+        .restore_cluster(RestoreTarget::Latest, &folder, files_only())
+        .finish()
+        .await
+        .unwrap();
     let good = tree(&folder);
     let (mut right, mut failed) = (0, 0);
     for (what, operation, fault) in FAULTS {
@@ -134,13 +150,18 @@ async fn a_fault_at_any_call_gives_the_right_files_or_an_error_and_no_cluster() 
         }
     }
     assert!(right > 0 && failed > 0);
-    println!("{} faults: {right} restores were right all the same, {failed} failed", right + failed);
+    println!(
+        "{} faults: {right} restores were right all the same, {failed} failed",
+        right + failed
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_that_is_stopped_leaves_nothing_that_starts_and_can_be_repeated() {
     let bench = Bench::new();
-    let Some((pg, backup)) = packed(&bench).await else { return };
+    let Some((pg, backup)) = packed(&bench).await else {
+        return;
+    };
     let expected = dump(&pg);
     let place = Place::new();
     let folder = place.join("data");
@@ -162,17 +183,23 @@ async fn a_restore_that_is_stopped_leaves_nothing_that_starts_and_can_be_repeate
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_without_its_wal_is_recovered_from_the_archive() {
-    let Some(pg) = source().start().await else { return };
+    let Some(pg) = source().start().await else {
+        return;
+    };
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
     let running = Running::start(&backup, quick());
     let work = pg.client("postgres").await;
-    work.batch_execute("CREATE TABLE ledger AS SELECT i FROM generate_series(1, 5) i").await.unwrap();
+    work.batch_execute("CREATE TABLE ledger AS SELECT i FROM generate_series(1, 5) i")
+        .await
+        .unwrap();
     running.durable(flushed(&pg).await).await;
     let request = BaseBackupRequest::full().with_wal(WalMethod::Archive);
     let report = backup.base_backup(request).finish().await.unwrap();
     write(&pg, 20).await;
-    work.batch_execute("INSERT INTO ledger VALUES (6)").await.unwrap();
+    work.batch_execute("INSERT INTO ledger VALUES (6)")
+        .await
+        .unwrap();
     running.durable(flushed(&pg).await).await;
     running.stop().await;
     let place = Place::new();
@@ -180,7 +207,14 @@ async fn a_backup_without_its_wal_is_recovered_from_the_archive() {
     let copy = restored(&pg, &backup, target, &place.join("end"), options()).await;
     assert_eq!(ledger(&client(&copy).await).await, [1, 2, 3, 4, 5]);
     drop(copy);
-    let copy = restored(&pg, &backup, RestoreTarget::Latest, &place.join("latest"), options()).await;
+    let copy = restored(
+        &pg,
+        &backup,
+        RestoreTarget::Latest,
+        &place.join("latest"),
+        options(),
+    )
+    .await;
     assert_eq!(ledger(&client(&copy).await).await, [1, 2, 3, 4, 5, 6]);
     drop(copy);
     // Without the archive it is not even begun.
@@ -212,16 +246,37 @@ async fn a_copy_does_not_archive_for_its_source() {
     }
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
-    backup.base_backup(BaseBackupRequest::full()).finish().await.unwrap();
+    backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
     let place = Place::new();
     let folder = place.join("data");
-    let report = backup.restore_cluster(RestoreTarget::Latest, &folder, options()).finish().await.unwrap();
-    assert!(report.warnings.iter().any(|it| it.contains("archive_command, primary_conninfo")), "{report:?}");
+    let report = backup
+        .restore_cluster(RestoreTarget::Latest, &folder, options())
+        .finish()
+        .await
+        .unwrap();
+    assert!(
+        report
+            .warnings
+            .iter()
+            .any(|it| it.contains("archive_command, primary_conninfo")),
+        "{report:?}"
+    );
     let conf = std::fs::read_to_string(folder.join("postgresql.auto.conf")).unwrap();
-    assert!(!conf.contains("hunter2") && !conf.contains("/nowhere"), "{conf}");
+    assert!(
+        !conf.contains("hunter2") && !conf.contains("/nowhere"),
+        "{conf}"
+    );
     let copy = booted(&pg, &folder).await;
     let shown = client(&copy).await;
-    for (name, expected) in [("archive_mode", "off"), ("primary_conninfo", ""), ("work_mem", "12MB")] {
+    for (name, expected) in [
+        ("archive_mode", "off"),
+        ("primary_conninfo", ""),
+        ("work_mem", "12MB"),
+    ] {
         let row = shown.query_one(&format!("SHOW {name}"), &[]).await.unwrap();
         assert_eq!(row.get::<_, String>(0), expected, "{name}");
     }

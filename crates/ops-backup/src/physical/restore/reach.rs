@@ -192,14 +192,15 @@ impl Stock<'_> {
             let message = format!("the history of timeline {timeline} is missing from the archive");
             return Err(Error::new(ErrorKind::WalMissing, "restore", message));
         }
-        // Without an archive nothing but the end of a backup on that timeline can be reached.
-        TimelineHistory::parse(timeline, bytes::Bytes::new()).map_err(|source| {
-            Error::new(
-                ErrorKind::Internal,
-                "restore",
-                "an empty history cannot be made",
-            )
-            .with_source(source)
+        if timeline == Timeline::FIRST {
+            return Ok(TimelineHistory::initial());
+        }
+        // Without an archive nothing but the end of a backup on that timeline can be reached,
+        // and where it came from does not matter.
+        let text = format!("{}\t0/0\tnot known\n", timeline.get() - 1);
+        TimelineHistory::parse(timeline, text.into()).map_err(|source| {
+            let message = "a history cannot be made";
+            Error::new(ErrorKind::Internal, "restore", message).with_source(source)
         })
     }
 
@@ -351,3 +352,6 @@ fn run_of(
         _ => Some((run.end, run.newest_commit)),
     }
 }
+
+#[cfg(test)]
+mod tests;

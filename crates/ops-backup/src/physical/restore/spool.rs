@@ -123,7 +123,9 @@ impl Spool {
     pub(crate) fn command(&self) -> String {
         let script = self.folder.join("fetch");
         let script = script.to_string_lossy().replace('%', "%%");
-        format!("/bin/sh '{script}' '%f' '%p'")
+        // A shell that cannot read the script ends with 2, which would be the end of the
+        // archive.
+        format!("/bin/sh '{script}' '%f' '%p'; s=$?; if [ $s -gt 1 ]; then exit 255; fi; exit $s")
     }
 
     /// Removes it, with all that is in it.
@@ -374,5 +376,88 @@ async fn fetch(archive: &WalArchive, name: &str, to: &Path) -> Result<Fetched> {
             }
             outcome => return outcome,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ops_pg::process::Program;
+
+    use super::*;
+
+    /// Runs the command as a server would, for one file.
+    async fn ask(folder: &Path, spool: &Spool, name: &str) -> Option<i32> {
+        let command = spool
+            .command()
+            .replace("%f", name)
+            .replace("%p", "pg_wal/RECOVERYXLOG");
+        let program = Program::new("/bin/sh")
+            .arg("-c")
+            .arg(command)
+            .current_dir(folder);
+        let mut child = program.spawn().unwrap();
+        let exit = tokio::time::timeout(Duration::from_secs(20), child.wait());
+        exit.await.unwrap().unwrap().code()
+    }
+
+    fn spool(folder: &Path) -> Spool {
+        fs::create_dir(folder.join("pg_wal")).unwrap();
+        Spool::create(folder, None).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_script_ends_with_1_for_what_is_proven_absent_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = spool(folder.path());
+        fs::write(spool.folder.join("temp/a"), "content").unwrap();
+        spool.offer("a").unwrap();
+        assert_eq!(ask(folder.path(), &spool, "a").await, Some(0));
+        let got = folder.path().join("pg_wal/RECOVERYXLOG");
+        assert_eq!(fs::read(got).unwrap(), b"content");
+        spool.deny("b").unwrap();
+        assert_eq!(ask(folder.path(), &spool, "b").await, Some(1));
+        spool.stop();
+        for name in ["a", "b", "c"] {
+            assert_eq!(ask(folder.path(), &spool, name).await, Some(255), "{name}");
+        }
+        spool.remove().unwrap();
+        // A script that is gone is no end of the archive.
+        assert_eq!(ask(folder.path(), &spool, "a").await, Some(255));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_nobody_heard_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = spool(folder.path());
+        let asked = spool.folder.join("want/c");
+        let forget = async {
+            for _ in 0..2 {
+                while !asked.exists() {
+                    tokio::time::sleep(POLL).await;
+                }
+                fs::remove_file(&asked).unwrap();
+            }
+            spool.deny("c").unwrap();
+        };
+        let (code, ()) = tokio::join!(ask(folder.path(), &spool, "c"), forget);
+        assert_eq!(code, Some(1));
+    }
+
+    #[tokio::test]
+    async fn without_an_archive_nothing_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = spool(folder.path());
+        let tally = Mutex::new(Served::default());
+        let history = TimelineHistory::initial();
+        let code = tokio::select! {
+            err = serve(&spool, None, &history, &tally) => panic!("{err:?}"),
+            code = ask(folder.path(), &spool, "000000010000000000000001") => code,
+        };
+        assert_eq!(code, Some(1));
+        assert_eq!(Served::stuck_at(&tally), None);
+        for _ in 1..STUCK {
+            Served::deny(&tally, "000000010000000000000001");
+        }
+        assert!(Served::stuck_at(&tally).is_some());
     }
 }
