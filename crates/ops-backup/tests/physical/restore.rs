@@ -342,3 +342,39 @@ async fn tablespaces_go_where_they_are_told_to() {
     assert_eq!(link, here);
     assert_eq!(dump(&copy), expected);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_later_timeline_stands_by_itself() {
+    let Some(pg) = source().start().await else {
+        return;
+    };
+    pg.client("postgres")
+        .await
+        .batch_execute(TABLES)
+        .await
+        .unwrap();
+    let (bench, place) = (Bench::new(), Place::new());
+    let backup = bench.backup(pg.connect_info("postgres"));
+    backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
+    let folder = place.join("second");
+    let second = restored(&pg, &backup, RestoreTarget::Latest, &folder, options()).await;
+    let bench = Bench::new();
+    let backup = bench.backup(second.connect_info("postgres"));
+    let report = backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
+    assert_eq!(report.physical.timeline.get(), 2);
+    let expected = dump(&second);
+    let folder = place.join("third");
+    let job = backup.restore_cluster(RestoreTarget::Latest, &folder, options());
+    let report = job.finish().await.unwrap();
+    assert_eq!(report.reached.unwrap().timeline.get(), 3);
+    let third = booted(&pg, &folder).await;
+    assert_eq!(dump(&third), expected);
+}

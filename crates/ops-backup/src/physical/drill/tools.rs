@@ -128,3 +128,55 @@ fn judge(name: &'static str, exit: &Exit, output: &str) -> Check {
     }
     Check::new(name, 1, differences)
 }
+
+#[cfg(test)]
+mod tests {
+    use ops_pg::server::Shutdown;
+    use ops_testkit::Pg;
+
+    use super::*;
+    use crate::fingerprint::CheckOutcome;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn files_that_are_not_those_of_a_manifest_fail_and_a_tool_that_is_missing_checks_nothing()
+    {
+        let Some(mut pg) = Pg::start().await else {
+            return;
+        };
+        if !pg.binaries().has(VERIFY_BACKUP) {
+            return;
+        }
+        pg.stop(Shutdown::Fast).await;
+        let check = verify_backup(pg.server_mut(), false).await;
+        assert_eq!(
+            check.outcome,
+            CheckOutcome::Failed,
+            "there is no manifest: {check:?}"
+        );
+        let manifest = "{ \"PostgreSQL-Backup-Manifest-Version\": 1,\n\"Files\": [\n\
+            { \"Path\": \"PG_VERSION\", \"Size\": 3, \"Last-Modified\": \"2026-01-01 00:00:00 GMT\" }\n],\n\
+            \"WAL-Ranges\": [\n],\n";
+        let digest = <sha2::Sha256 as sha2::Digest>::digest(manifest.as_bytes());
+        let digest: Vec<_> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let text = format!(
+            "{manifest}\"Manifest-Checksum\": \"{}\"}}\n",
+            digest.concat()
+        );
+        std::fs::write(pg.data_dir().join("backup_manifest"), text).unwrap();
+        let check = verify_backup(pg.server_mut(), false).await;
+        assert_eq!(
+            check.outcome,
+            CheckOutcome::Failed,
+            "files that it does not know: {check:?}"
+        );
+        assert!(
+            check
+                .differences
+                .iter()
+                .any(|it| it.found.contains("not in the manifest")),
+            "{check:?}"
+        );
+        let check = run(pg.server_mut(), "pg_nothing", &[]).await;
+        assert_eq!(check.outcome, CheckOutcome::NotChecked);
+    }
+}
