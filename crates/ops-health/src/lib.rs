@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 pub mod checks;
+pub mod incident;
+pub mod slo;
+pub mod traffic;
 
 mod access;
 mod aggregate;
