@@ -36,6 +36,8 @@ mod log;
 mod review;
 mod store;
 
+pub(crate) use export::spelled;
+
 pub use entry::{Actor, Entry, IncidentEvent};
 pub use log::{IncidentLog, IncidentLogBuilder, NewIncident};
 pub use review::{QUESTIONS, Review};

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod alert;
 pub mod checks;
 pub mod incident;
 pub mod slo;
@@ -26,6 +27,7 @@ mod snapshot;
 mod state;
 mod status;
 mod transition;
+mod watch;
 
 pub use access::Visibility;
 pub use aggregate::{Question, Reason, Verdict};
@@ -43,3 +45,4 @@ pub use scheduler::Scheduler;
 pub use snapshot::CheckReport;
 pub use state::{CheckState, Event, Moment, Transition};
 pub use status::{Code, Criticality, Kind, Scope, Status};
+pub use watch::{DeadMan, DeadManReport, Watch, WatchBuilder, WatchTask};
