@@ -384,11 +384,8 @@ async fn urgent_alerts_open_an_incident_and_everything_around_them_is_written_do
     let within = |span: Option<Duration>, least| {
         span.is_some_and(|span| span >= least && span < least + seconds(3))
     };
-    assert!(within(
-        incident.time_to_acknowledge(),
-        minutes(2) - seconds(1)
-    ));
-    assert!(within(incident.time_to_recover(), minutes(10) - seconds(1)));
+    assert!(within(incident.time_to_acknowledge(), seconds(119)));
+    assert!(within(incident.time_to_recover(), seconds(599)));
 
     let now = clock.now();
     let period = Period::new(now.saturating_sub(minutes(60)), now).unwrap();
