@@ -7,6 +7,7 @@ mod disk;
 mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod runtime;
 #[cfg(feature = "pool")]
 mod session_pool;
 
@@ -15,3 +16,4 @@ pub use disk::{Disk, Percent};
 pub use pool::{Pool, PoolCounters, PoolUsage};
 #[cfg(feature = "postgres")]
 pub use postgres::Postgres;
+pub use runtime::Runtime;

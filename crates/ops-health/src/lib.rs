@@ -6,11 +6,16 @@ mod access;
 mod aggregate;
 mod builder;
 mod check;
+mod demand;
 mod drain;
 mod health;
+mod host;
 mod jitter;
 mod lifecycle;
 mod liveness;
+mod maintenance;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod outcome;
 mod policy;
 mod private;
@@ -19,24 +24,32 @@ mod respond;
 #[cfg(feature = "axum")]
 mod router;
 mod scheduler;
+#[cfg(feature = "tower")]
+mod service;
 mod snapshot;
 mod state;
 mod status;
 mod transition;
+mod watchdog;
 
-pub use access::Visibility;
+pub use access::{Network, Peer, Visibility};
 pub use aggregate::{Question, Reason, Verdict};
 pub use builder::HealthBuilder;
 pub use check::{BoxFuture, Check, CheckCtx, DynCheck, FnCheck, check_fn};
-pub use drain::{DrainPlan, Host};
+pub use drain::DrainPlan;
 pub use health::Health;
+pub use host::{Host, Probe};
 pub use lifecycle::Lifecycle;
 pub use liveness::{Beacon, LivenessSignal};
+pub use maintenance::MaintenanceWindow;
 pub use outcome::{Observation, Outcome, Unit};
-pub use policy::{Groups, Policy};
+pub use policy::{Groups, Mode, Policy};
 pub use private::Private;
 pub use render::Shape;
 pub use scheduler::Scheduler;
+#[cfg(feature = "tower")]
+pub use service::HealthService;
 pub use snapshot::CheckReport;
 pub use state::{CheckState, Event, Moment, Transition};
 pub use status::{Code, Criticality, Kind, Scope, Status};
+pub use watchdog::{Lag, Watchdog};

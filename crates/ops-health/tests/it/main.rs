@@ -7,7 +7,9 @@ mod backup;
 mod builder;
 #[cfg(feature = "axum")]
 mod drain;
+mod lifecycle;
 mod model;
+mod on_demand;
 #[cfg(feature = "pool")]
 mod pool;
 #[cfg(feature = "postgres")]
@@ -18,3 +20,4 @@ mod shapes;
 mod state_machine;
 mod support;
 mod verdicts;
+mod watchdog;
