@@ -16,6 +16,7 @@ mod liveness;
 mod maintenance;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod net;
 mod outcome;
 mod policy;
 mod private;

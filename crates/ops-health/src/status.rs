@@ -165,6 +165,8 @@ pub enum Code {
     UnexpectedBody,
     /// Migrations are missing.
     MigrationsPending,
+    /// The schema is newer than expected.
+    SchemaAhead,
     /// The result is too old to be believed.
     Stale,
     /// The last run never ended.
@@ -202,6 +204,7 @@ impl Code {
             Self::UnexpectedStatus => "unexpected_status",
             Self::UnexpectedBody => "unexpected_body",
             Self::MigrationsPending => "migrations_pending",
+            Self::SchemaAhead => "schema_ahead",
             Self::Stale => "stale",
             Self::Stuck => "stuck",
             Self::Panicked => "panicked",

@@ -21,6 +21,10 @@ impl Percent {
         Self(percent)
     }
 
+    pub(crate) const fn get(self) -> u8 {
+        self.0
+    }
+
     pub(crate) fn ratio(self) -> f64 {
         f64::from(self.0) / 100.0
     }
