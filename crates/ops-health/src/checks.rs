@@ -8,6 +8,7 @@ mod disk;
 mod dns;
 mod heartbeat;
 mod limits;
+mod memory;
 mod migrations;
 mod pool;
 #[cfg(feature = "postgres")]
@@ -23,10 +24,11 @@ pub use bucket::Bucket;
 pub use disk::{Disk, Percent};
 pub use dns::Dns;
 pub use heartbeat::{Heartbeat, LastSuccess};
+pub use memory::Memory;
 pub use migrations::{AppliedMigrations, MigrationSource, Migrations};
 pub use pool::{Pool, PoolCounters, PoolUsage};
 #[cfg(feature = "postgres")]
-pub use postgres::Postgres;
+pub use postgres::{Postgres, PostgresConnections, PostgresDatabase};
 pub use runtime::Runtime;
 pub use storage_size::{SizeSource, StorageSize};
 pub use tcp::Tcp;

@@ -1,6 +1,6 @@
 //! Whether a name resolves.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -102,7 +102,7 @@ impl Check for Dns {
         match resolve(ctx, &self.host, 0).await {
             Ok(addresses) => {
                 let took = began.elapsed();
-                let found: Vec<_> = addresses.iter().map(|address| address.ip()).collect();
+                let found: Vec<_> = addresses.iter().map(SocketAddr::ip).collect();
                 self.judge(&found, took).with_observation(
                     "lookup",
                     took.as_secs_f64(),

@@ -14,6 +14,8 @@ mod on_demand;
 mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "postgres")]
+mod postgres_more;
 mod routes;
 mod scheduler;
 mod shapes;
