@@ -6,6 +6,8 @@ mod access;
 mod aggregate;
 mod builder;
 mod check;
+#[cfg(any(feature = "http", feature = "redis", feature = "tls"))]
+mod client_tls;
 mod demand;
 mod drain;
 mod health;

@@ -110,6 +110,12 @@ impl Outcome {
         self
     }
 
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_observations_of(mut self, other: &Self) -> Self {
+        self.observations.clone_from(&other.observations);
+        self
+    }
+
     pub(crate) fn with_private_detail(mut self, detail: Private<String>) -> Self {
         self.detail = detail;
         self
