@@ -23,7 +23,7 @@ use crate::status::Criticality;
 mod extras;
 mod problems;
 
-pub(crate) use problems::is_too_long;
+pub(crate) use problems::{is_name, is_too_long};
 
 /// Describes the health of a service. Made by [`Health::builder`].
 ///

@@ -1,6 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod alert;
 pub mod checks;
+pub mod incident;
+pub mod slo;
+pub mod traffic;
 
 mod access;
 mod aggregate;
@@ -33,6 +37,7 @@ mod snapshot;
 mod state;
 mod status;
 mod transition;
+mod watch;
 mod watchdog;
 
 pub use access::{Network, Peer, Visibility};
@@ -55,4 +60,5 @@ pub use service::HealthService;
 pub use snapshot::CheckReport;
 pub use state::{CheckState, Event, Moment, Transition};
 pub use status::{Code, Criticality, Kind, Scope, Status};
+pub use watch::{DeadMan, DeadManReport, Watch, WatchBuilder, WatchTask};
 pub use watchdog::{Lag, Watchdog};

@@ -142,7 +142,7 @@ fn name_problems(what: &str, names: &[&str]) -> Vec<String> {
     problems
 }
 
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     name.len() <= 63
         && name.starts_with(|c: char| c.is_ascii_lowercase())
         && name

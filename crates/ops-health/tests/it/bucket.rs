@@ -14,11 +14,11 @@ async fn found(check: &Bucket) -> (Status, Code) {
 
 #[tokio::test]
 async fn a_store_is_asked_about_one_object() {
-    let store = Arc::new(MemoryObjectStore::new());
-    let check = Bucket::new(store.clone());
+    let store: Arc<dyn ObjectStore> = Arc::new(MemoryObjectStore::new());
+    let check = Bucket::new(Arc::clone(&store));
     let missing = (Status::Unhealthy, Code::NotFound);
     assert_eq!(found(&check).await, missing);
-    let tolerant = Bucket::new(store.clone()).sentinel_may_be_missing();
+    let tolerant = Bucket::new(Arc::clone(&store)).sentinel_may_be_missing();
     assert_eq!(found(&tolerant).await, (Status::Healthy, Code::Ok));
     check.create_sentinel().await.unwrap();
     assert_eq!(found(&check).await, (Status::Healthy, Code::Ok));

@@ -98,7 +98,7 @@ async fn status_headers_and_words_are_judged() {
 
 #[tokio::test]
 async fn what_does_not_answer_is_told_from_what_is_not_there() {
-    let hang = get(|| std::future::pending::<&'static str>());
+    let hang = get(std::future::pending::<&'static str>);
     let base = serve(Router::new().route("/", hang)).await;
     let ctx = CheckCtx::new(Duration::from_millis(200));
     let outcome = Http::get(&base).run(&ctx).await;

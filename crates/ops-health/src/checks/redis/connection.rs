@@ -45,7 +45,7 @@ impl Connection {
             Place::Unix(path) => {
                 let stream = UnixStream::connect(path).await.map_err(Outcome::from)?;
                 let refusal = timeout(LISTEN, stream.readable()).await;
-                refused(refusal, |buffer| stream.try_read(buffer))?;
+                refused(&refusal, |buffer| stream.try_read(buffer))?;
                 Self::log_in(target, stream).await
             }
             Place::Tcp { host, port, tls } => {
@@ -53,7 +53,7 @@ impl Connection {
                 let stream = connect(&addresses).await.map_err(Outcome::from)?;
                 if !tls {
                     let refusal = timeout(LISTEN, stream.readable()).await;
-                    refused(refusal, |buffer| stream.try_read(buffer))?;
+                    refused(&refusal, |buffer| stream.try_read(buffer))?;
                     return Self::log_in(target, stream).await;
                 }
                 let connector = connector(min_tls, pem.map(<[u8]>::to_vec), ctx).await?;
@@ -123,7 +123,7 @@ const LISTEN: Duration = Duration::from_millis(20);
 /// A server speaks first only to refuse, and hangs up: whoever writes meanwhile loses what
 /// it said.
 fn refused(
-    readable: Result<io::Result<()>, Elapsed>,
+    readable: &Result<io::Result<()>, Elapsed>,
     read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
 ) -> Result<(), Outcome> {
     if readable.is_err() {
