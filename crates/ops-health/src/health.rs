@@ -19,6 +19,7 @@ use crate::drain::DrainPlan;
 use crate::lifecycle::{Lifecycle, LifecycleState, Step};
 use crate::liveness::NamedSignal;
 use crate::maintenance::MaintenanceWindow;
+use crate::metrics;
 use crate::outcome::Outcome;
 use crate::render::{BodyCache, Shape};
 use crate::scheduler::Scheduler;
@@ -67,6 +68,8 @@ pub(crate) struct Extras {
     pub(crate) windows: Vec<MaintenanceWindow>,
     pub(crate) flushes: Vec<Flush>,
     pub(crate) watchdog: Option<Watchdog>,
+    #[cfg(feature = "systemd")]
+    pub(crate) systemd: Option<crate::systemd::Systemd>,
 }
 
 pub(crate) struct Inner {
@@ -86,6 +89,8 @@ pub(crate) struct Inner {
     gave_up: OnceLock<String>,
     pub(crate) has_on_demand: bool,
     pub(crate) watchdog: Option<Watchdog>,
+    #[cfg(feature = "systemd")]
+    systemd: Option<crate::systemd::Systemd>,
     core: Mutex<Core>,
     flushes: Mutex<Vec<Flush>>,
     is_running: AtomicBool,
@@ -151,6 +156,8 @@ impl Health {
         Self(Arc::new(Inner {
             has_on_demand: registry.iter().any(|entry| entry.demand.is_some()),
             watchdog: extras.watchdog,
+            #[cfg(feature = "systemd")]
+            systemd: extras.systemd,
             flushes: Mutex::new(extras.flushes),
             shutdown_at: OnceLock::new(),
             gave_up: OnceLock::new(),
@@ -192,10 +199,22 @@ impl Health {
             std::mem::take(&mut core.gate_futures)
         });
         let scheduler = Scheduler::spawn(&self.0, gates);
+        #[cfg(feature = "systemd")]
+        self.tell_systemd();
         if let Some(watchdog) = &self.0.watchdog {
             watchdog.spawn(&self.0)?;
         }
         Ok(scheduler)
+    }
+
+    #[cfg(feature = "systemd")]
+    fn tell_systemd(&self) {
+        if let Some(systemd) = &self.0.systemd {
+            if let Some(watchdog) = &self.0.watchdog {
+                systemd.keep_alive(&self.0, watchdog);
+            }
+            tokio::spawn(systemd.clone().follow(Arc::downgrade(&self.0)));
+        }
     }
 
     /// The answer to a question, at this moment.
@@ -333,7 +352,9 @@ impl Inner {
     }
 
     fn step(&self, step: Step) -> bool {
-        self.update(|core| core.lifecycle.on(step))
+        let changed = self.update(|core| core.lifecycle.on(step));
+        metrics::publish(self);
+        changed
     }
 
     fn stop(&self) {
@@ -345,12 +366,19 @@ impl Inner {
     /// Takes in how a run of a check ended.
     pub(crate) fn record(&self, index: usize, event: Event) {
         let now = self.now();
-        let change = self.update(|core| {
+        let result = event.result();
+        let recorded = self.update(|core| {
             let state = core.checks.get_mut(index)?;
-            let change = state.on(event, now)?;
+            let change = state.on(event, now);
             Some((change, state.last_outcome().cloned(), state.took()))
         });
-        if let (Some((change, outcome, took)), Some(entry)) = (change, self.registry.get(index)) {
+        let (Some((change, outcome, took)), Some(entry)) = (recorded, self.registry.get(index))
+        else {
+            return;
+        };
+        metrics::ran(entry, result, took, change);
+        metrics::publish(self);
+        if let Some(change) = change {
             let snapshot = self.snapshot.load();
             let cause = snapshot.cause(&self.registry, entry, now.instant);
             transition::log(

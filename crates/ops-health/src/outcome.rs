@@ -123,7 +123,7 @@ impl Outcome {
 
     /// How it is: healthy, degraded or unhealthy, never unknown.
     #[must_use]
-    pub fn status(&self) -> Status {
+    pub const fn status(&self) -> Status {
         self.status
     }
 

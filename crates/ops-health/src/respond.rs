@@ -56,6 +56,19 @@ impl<'a> Route<'a> {
         })
     }
 
+    /// The route in metrics.
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Health => "health",
+            Self::Live => "live",
+            Self::Ready => "ready",
+            Self::Startup => "startup",
+            Self::Check(_) => "check",
+            Self::Kube(name, _) => name,
+            Self::Metrics => "metrics",
+        }
+    }
+
     fn question(self) -> Question {
         match self {
             Self::Live => Question::Live,
@@ -91,10 +104,21 @@ impl Health {
     }
 
     fn answer(&self, request: &Parts, proof: Option<Authorized>) -> Response<Bytes> {
-        let inner = &*self.0;
-        let Some(route) = Route::parse(request.uri.path(), &inner.settings) else {
+        let Some(route) = Route::parse(request.uri.path(), &self.0.settings) else {
             return plain(StatusCode::NOT_FOUND);
         };
+        let response = self.answer_on(route, request, proof);
+        crate::metrics::requested(route.label(), response.status().as_u16());
+        response
+    }
+
+    fn answer_on(
+        &self,
+        route: Route<'_>,
+        request: &Parts,
+        proof: Option<Authorized>,
+    ) -> Response<Bytes> {
+        let inner = &*self.0;
         if request.method != Method::GET && request.method != Method::HEAD {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED);
             response
@@ -225,7 +249,6 @@ impl Probe<'_> {
 
     /// Always 200: numbers that vanish with the service's health help nobody.
     fn metrics(&self) -> Response<Bytes> {
-        #[cfg(feature = "metrics")]
         crate::metrics::publish(self.inner);
         let render = self.inner.settings.metrics.as_ref();
         let text = render.map(|render| render()).unwrap_or_default();

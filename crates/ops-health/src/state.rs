@@ -36,6 +36,20 @@ pub enum Event {
 }
 
 impl Event {
+    /// How the run ended, in a word.
+    pub(crate) const fn result(&self) -> &'static str {
+        match self {
+            Self::Finished(outcome, _) => match outcome.status() {
+                Status::Healthy => "pass",
+                Status::Degraded => "warn",
+                Status::Unknown | Status::Unhealthy => "fail",
+            },
+            Self::TimedOut(_) => "timeout",
+            Self::Panicked(_) => "panic",
+            Self::Stuck => "stuck",
+        }
+    }
+
     fn into_outcome(self) -> (Outcome, Option<Duration>) {
         match self {
             Self::Finished(outcome, took) => (outcome, Some(took)),

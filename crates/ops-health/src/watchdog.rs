@@ -126,8 +126,13 @@ impl Watchdog {
         self.shared.running.load(Ordering::Acquire)
     }
 
+    #[cfg(feature = "systemd")]
+    pub(crate) const fn period(&self) -> Duration {
+        self.interval
+    }
+
     /// Calls `hook` from the thread after every ping that the loop has answered in time.
-    #[cfg_attr(not(feature = "systemd"), expect(dead_code, reason = "the bridge's"))]
+    #[cfg(feature = "systemd")]
     pub(crate) fn on_answer(&self, hook: impl Fn() + Send + 'static) {
         let mut hooks = self
             .shared

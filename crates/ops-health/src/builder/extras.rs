@@ -62,4 +62,12 @@ impl HealthBuilder {
         self.liveness("runtime", watchdog.clone())
             .check(Runtime::new(watchdog))
     }
+
+    /// Tells systemd how the service is. A unit with `WatchdogSec=` needs
+    /// [`HealthBuilder::watchdog`] too.
+    #[cfg(feature = "systemd")]
+    pub fn systemd(mut self, systemd: crate::systemd::Systemd) -> Self {
+        self.extras.systemd = Some(systemd);
+        self
+    }
 }

@@ -64,6 +64,10 @@ impl HealthBuilder {
         if let Some(watchdog) = &self.extras.watchdog {
             problems.extend(watchdog.problems());
         }
+        #[cfg(feature = "systemd")]
+        if let Some(systemd) = &self.extras.systemd {
+            problems.extend(systemd.problems(self.extras.watchdog.as_ref()));
+        }
         if self.max_concurrency == 0 {
             problems.push("the concurrency is zero".to_owned());
         }

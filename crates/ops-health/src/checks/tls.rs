@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ops_core::Timestamp;
 use ops_core::database::TlsVersion;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ProtocolVersion, RootCertStore};
@@ -137,7 +138,9 @@ impl Tls {
             .await
             .map_err(|err| Outcome::unhealthy(Code::Failed).with_detail(err.message()))?;
         let (chain, version) = self.shake_hands(ctx, &server).await?;
-        let outcome = judge(&chain, &server, roots, self.limits, ctx.clock().now());
+        let now = ctx.clock().now();
+        let outcome = judge(&chain, &server, roots, self.limits, now);
+        self.publish(&outcome, now);
         let is_outdated =
             self.warn_below == TlsVersion::V1_3 && version != Some(ProtocolVersion::TLSv1_3);
         if outcome.code() == Code::Ok && is_outdated {
@@ -146,6 +149,21 @@ impl Tls {
                 .with_detail("nothing newer than TLS 1.2 is spoken"));
         }
         Ok(outcome)
+    }
+
+    fn publish(&self, outcome: &Outcome, now: Timestamp) {
+        for o in outcome.observations() {
+            let scope = if o.name == "leaf_remaining" {
+                "leaf"
+            } else {
+                "chain"
+            };
+            crate::metrics::set(
+                "ops_tls_not_after_timestamp_seconds",
+                &[("host", &self.host), ("scope", scope)],
+                judge::seconds_after(now, o.value),
+            );
+        }
     }
 
     /// The certificates that the endpoint shows, good or bad, and proves to have the key of.

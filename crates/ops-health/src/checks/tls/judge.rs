@@ -114,3 +114,12 @@ fn seconds(n: i64) -> Duration {
 const fn left(until: i64, now: i64) -> f64 {
     (until - now) as f64
 }
+
+/// That many seconds after a moment, in seconds since 1970.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "seconds since 1970 are exact for long"
+)]
+pub(super) fn seconds_after(now: Timestamp, remaining: f64) -> f64 {
+    now.unix_seconds() as f64 + remaining
+}
