@@ -126,7 +126,7 @@ async fn what_nobody_observes_is_unknown_and_not_good() {
     tokio::time::advance(HOUR).await;
     slo.observe(SloState::Good);
     let report = slo.report(last(&clock, HOUR * 2), &[]);
-    let held = report.good - HOUR;
+    let held = report.good.saturating_sub(HOUR);
     assert!(held >= minutes(1) && held < minutes(2), "{held:?}");
     assert_eq!(report.bad, Duration::ZERO);
     assert_eq!(report.availability, Some(1.0));
