@@ -203,3 +203,18 @@ async fn a_vendor_that_never_answers_is_asked_again_and_told_of() {
     );
     assert!(watch.alerts().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_check_of_heartbeats_hears_of_every_beat() {
+    use ops_health::checks::{Heartbeat, LastSuccess};
+    let last = LastSuccess::new();
+    let check = Heartbeat::new(last.clone(), minutes(1));
+    let setup = setup(|one| one.reports_to(last));
+    let health = Health::builder().check(check).build().unwrap();
+    let _scheduler = health.start().unwrap();
+    sleep(minutes(10)).await;
+    assert_eq!(health.checks()[0].status, ops_health::Status::Healthy);
+    setup.alive.store(false, Ordering::SeqCst);
+    sleep(minutes(10)).await;
+    assert_eq!(health.checks()[0].status, ops_health::Status::Unhealthy);
+}

@@ -481,3 +481,43 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_process_left_open_is_ended_where_it_does_not_fire_again() {
+    let clock = WallClock::new();
+    let log = IncidentLog::in_memory_with_clock(Arc::new(clock.clone()));
+    let rule_actor = |id: &str| Actor::rule(id);
+    let gone = NewIncident::new("shop:prod:gone:gauge", "gone: gauge", P1);
+    let still = NewIncident::new("shop:prod:still:gauge", "still: gauge", P1);
+    let by_hand = NewIncident::new("shop:prod:hand", "opened by hand", P1);
+    let other = NewIncident::new("other:prod:gone:gauge", "of another service", P1);
+    let gone = log.open(gone, rule_actor("gone")).await.unwrap();
+    let still = log.open(still, rule_actor("still")).await.unwrap();
+    let by_hand = log.open(by_hand, Actor::person("ann")).await.unwrap();
+    let other = log.open(other, rule_actor("gone")).await.unwrap();
+
+    let health = health(&clock);
+    let (first, second) = (Gauge::default(), Gauge::default());
+    let fake = Fake::new();
+    let watch = watch(&health)
+        .rule(first.rule("gone", P1))
+        .rule(second.rule("still", P1).hold_for(minutes(10)))
+        .incidents(log.clone())
+        .sink(all_over("chat", &fake))
+        .build()
+        .unwrap();
+    let (_checks, _watching) = (health.start().unwrap(), watch.start().unwrap());
+    second.set(20.0);
+    sleep(minutes(11)).await;
+    assert_eq!(fake.told().len(), 1, "the one that fires again");
+    sleep(minutes(2)).await;
+    let over = fake.seen().pop().unwrap();
+    assert_eq!(over.event, ops_core::notifier::NotificationEvent::Resolved);
+    assert_eq!(over.dedup_key.as_str(), "shop:prod:gone:gauge");
+    let is_over = |id| log.get(id).unwrap().state().is_over();
+    assert_eq!(
+        [&gone, &still, &by_hand, &other].map(is_over),
+        [true, false, false, false]
+    );
+    assert_eq!(log.list().len(), 4);
+}
