@@ -65,7 +65,7 @@ impl HealthBuilder {
 
     /// Tells systemd how the service is. A unit with `WatchdogSec=` needs
     /// [`HealthBuilder::watchdog`] too.
-    #[cfg(feature = "systemd")]
+    #[cfg(all(feature = "systemd", target_os = "linux"))]
     pub fn systemd(mut self, systemd: crate::systemd::Systemd) -> Self {
         self.extras.systemd = Some(systemd);
         self
