@@ -46,7 +46,7 @@ pub(crate) use delivery::{Delivered, Dispatcher};
 pub(crate) use engine::{Engine, Names, rule_problems};
 pub(crate) use signal::{Flaps, View};
 pub(crate) use sink::sink_problems;
-pub(crate) use threads::{Now, ThreadEvent, Threads, Timing};
+pub(crate) use threads::{Now, Orphan, ThreadEvent, Threads, Timing};
 
 /// Why nobody is told of an alert that fires.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

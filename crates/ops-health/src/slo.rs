@@ -2,7 +2,7 @@
 //! fast the rest of the budget is being spent.
 //!
 //! The period is 30 days, kept as 8640 buckets of five minutes beside 360 buckets of one
-//! minute, 8 bytes each: about 75 KB per objective, whatever the load
+//! minute, 8 bytes each: about 74 KB per objective, whatever the load
 //! ([`Slo::memory_bytes`]).
 //!
 //! | objective | bad time allowed in 30 days |

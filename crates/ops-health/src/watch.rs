@@ -2,20 +2,23 @@
 //! somebody outside, all from the same state.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use ops_core::id::DedupKey;
 use ops_core::notifier::Delivery;
 use ops_core::{Clock, Error, ErrorKind, Result};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::aggregate::Question;
-use crate::alert::{Alert, Dispatcher, Engine, Flaps, Names, Now, SinkReport, Threads, View};
+use crate::alert::{
+    Alert, Dispatcher, Engine, Flaps, Names, Now, Orphan, SinkReport, Threads, View,
+};
 use crate::health::Health;
-use crate::incident::IncidentLog;
+use crate::incident::{Actor, IncidentLog};
 use crate::lifecycle::Lifecycle;
 use crate::private::scrub;
 use crate::slo::{Slo, SloState};
@@ -24,6 +27,7 @@ use crate::traffic::Traffic;
 mod builder;
 mod dead_man;
 mod incidents;
+mod metrics;
 mod run;
 
 pub use builder::WatchBuilder;
@@ -79,6 +83,8 @@ pub struct Watch(Arc<Inner>);
 struct Inner {
     health: Health,
     names: Names,
+    /// Every rule with its severity, for metrics.
+    rules: Vec<(String, String)>,
     slos: Vec<Slo>,
     traffic: Option<Traffic>,
     incidents: Option<IncidentLog>,
@@ -90,6 +96,8 @@ struct Inner {
     jobs: mpsc::Sender<Job>,
     /// The other end, until somebody takes it.
     pending_jobs: Mutex<Option<mpsc::Receiver<Job>>>,
+    /// Whether what an earlier process left was taken over.
+    adopted: AtomicBool,
     created: Instant,
     /// When everything was looked at last, in milliseconds since `created`.
     last_tick: AtomicU64,
@@ -297,6 +305,34 @@ impl Inner {
         let new = |now: u64, was: u64| u32::try_from(now.saturating_sub(was)).unwrap_or(u32::MAX);
         for slo in &self.slos {
             slo.record_requests(new(good, was_good), new(bad, was_bad));
+        }
+    }
+
+    /// Takes over the incidents that an earlier process has opened and not ended.
+    fn adopt(&self) {
+        let Some(log) = &self.incidents else {
+            return;
+        };
+        if self.adopted.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let prefix = format!("{}:", self.names.source());
+        let now = Instant::now().into_std();
+        let mut core = self.lock();
+        for incident in log.list() {
+            let own = incident.key().starts_with(&prefix) && !incident.state().is_over();
+            let rule = incident
+                .entries()
+                .first()
+                .and_then(|entry| match &entry.actor {
+                    Actor::Rule(rule) => Some(rule.clone()),
+                    _ => None,
+                });
+            if let (true, Some(rule), Ok(key)) = (own, rule, DedupKey::new(incident.key())) {
+                let title = incident.title().to_owned();
+                let orphan = Orphan::new(key, incident.severity(), title, rule, now);
+                core.threads.adopt(orphan);
+            }
         }
     }
 

@@ -85,7 +85,7 @@ pub struct Rule {
     pub(super) hold_for: Duration,
     pub(super) clear_at: Option<f64>,
     pub(super) clear_for: Duration,
-    pub(super) severity: IncidentSeverity,
+    pub(crate) severity: IncidentSeverity,
     pub(super) depends_on: Vec<String>,
     pub(super) group: Option<String>,
     pub(super) runbook: Option<String>,
@@ -167,6 +167,11 @@ impl Rule {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// How long it may take until an alert that was told before fires again.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        self.hold_for
     }
 
     /// The condition in words, with numbers in this unit.

@@ -95,6 +95,39 @@ struct Thread {
     next_reminder: Option<Instant>,
 }
 
+/// A thread of a process before this one, which nobody has ended.
+#[derive(Debug)]
+pub(crate) struct Orphan {
+    pub(crate) key: DedupKey,
+    pub(crate) severity: IncidentSeverity,
+    pub(crate) title: String,
+    pub(crate) rule: String,
+    since: Instant,
+}
+
+impl Orphan {
+    pub(crate) const fn new(
+        key: DedupKey,
+        severity: IncidentSeverity,
+        title: String,
+        rule: String,
+        since: Instant,
+    ) -> Self {
+        Self {
+            key,
+            severity,
+            title,
+            rule,
+            since,
+        }
+    }
+}
+
+/// How long after the time that its rule holds an orphan is taken to be over.
+const ORPHAN_GRACE: Duration = Duration::from_secs(120);
+
+const MAX_ORPHAN_WAIT: Duration = Duration::from_secs(3600);
+
 /// All messages.
 #[derive(Debug)]
 pub(crate) struct Threads {
@@ -103,6 +136,9 @@ pub(crate) struct Threads {
     sinks: Vec<Sink>,
     windows: Vec<Window>,
     open: Vec<Thread>,
+    orphans: Vec<Orphan>,
+    /// How long an orphan waits for its alert.
+    orphan_wait: Duration,
     digest: Vec<String>,
     digest_dropped: u64,
     /// The day of which the digest was sent last.
@@ -122,18 +158,60 @@ pub(crate) struct Now<'a> {
 }
 
 impl Threads {
-    pub(crate) fn new(names: Names, timing: Timing, sinks: Vec<Sink>) -> Self {
+    pub(crate) fn new(
+        names: Names,
+        timing: Timing,
+        sinks: Vec<Sink>,
+        longest_hold: Duration,
+    ) -> Self {
         Self {
             names,
             timing,
             sinks,
             windows: Vec::new(),
             open: Vec::new(),
+            orphans: Vec::new(),
+            orphan_wait: longest_hold.min(MAX_ORPHAN_WAIT) + ORPHAN_GRACE,
             digest: Vec::new(),
             digest_dropped: 0,
             digest_day: None,
             outgoing: Vec::new(),
             events: Vec::new(),
+        }
+    }
+
+    /// Takes over what an earlier process has told people and not ended: where the alert
+    /// does not fire again, they are told that it is over.
+    pub(crate) fn adopt(&mut self, orphan: Orphan) {
+        if !self.open.iter().any(|thread| thread.has(&orphan.key)) {
+            self.orphans.push(orphan);
+        }
+    }
+
+    fn retire_orphans(&mut self, now: &Now<'_>) {
+        let wait = self.orphan_wait;
+        let is_due = |one: &mut Orphan| now.instant.saturating_duration_since(one.since) >= wait;
+        let due: Vec<Orphan> = self.orphans.extract_if(.., is_due).collect();
+        for Orphan {
+            key,
+            severity,
+            title,
+            rule,
+            ..
+        } in due
+        {
+            let sinks = SinkSet::of(&self.sinks, |sink| sink.severities.contains(severity));
+            if self.timing.send_resolved && !sinks.is_empty() {
+                let notification = Notification::new(key.clone(), severity, title, now.wall)
+                    .with_event(NotificationEvent::Resolved)
+                    .with_source(self.names.source())
+                    .with_body("It does not fire since the service was started anew.");
+                self.outgoing.push(Outgoing {
+                    notification,
+                    sinks,
+                });
+            }
+            self.events.push(ThreadEvent::Closed { key, rule });
         }
     }
 
@@ -272,6 +350,7 @@ impl Threads {
                 self.outgoing.extend(message);
             }
         }
+        self.retire_orphans(now);
         self.send_digest(now.wall);
     }
 
@@ -312,6 +391,8 @@ impl Threads {
         let Some(first) = alerts.first() else {
             return;
         };
+        self.orphans
+            .retain(|orphan| !alerts.iter().any(|alert| alert.dedup == orphan.key));
         let severity = first.severity;
         let reminds = severity >= IncidentSeverity::P1;
         self.events.push(ThreadEvent::Opened {

@@ -198,7 +198,9 @@ impl Ring {
         }
         let oldest = head.saturating_sub(self.len() - 1);
         let first = self.index_of(from_ms).max(oldest);
-        let last = self.index_of(to_ms - 1).min(head);
+        // What was counted in this very moment belongs to a window that ends with it.
+        let last_ms = if to_ms == now_ms { to_ms } else { to_ms - 1 };
+        let last = self.index_of(last_ms).min(head);
         for index in first..=last {
             let Some(bucket) = self.get(index) else {
                 continue;
@@ -206,8 +208,11 @@ impl Ring {
             let start = self.start_of(index);
             // The bucket that fills now has nothing beyond this moment.
             let end = start.saturating_add(i64::from(self.width_ms)).min(now_ms);
-            let inside = to_ms.min(end) - from_ms.max(start);
-            let part = part_of(inside, end - start);
+            let part = if from_ms <= start && to_ms >= end {
+                1.0
+            } else {
+                part_of(to_ms.min(end) - from_ms.max(start), end - start)
+            };
             sums.good += f64::from(bucket.good) * part;
             sums.bad += f64::from(bucket.bad) * part;
         }

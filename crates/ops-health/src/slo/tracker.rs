@@ -209,11 +209,14 @@ fn merge(ring: &mut Ring, from_ms: i64, to_ms: i64, up: f64, now_ms: i64) -> usi
     let keep = if bad > wanted { wanted / bad } else { 1.0 };
     let of_unknown = part(missing, unknown);
     let of_good = part(missing - unknown, whole - bad - unknown);
+    // What rounding leaves over goes to the next, so that the total is exact.
+    let mut carry = 0.0;
     for (index, bucket) in &buckets {
         let (was_good, was_bad) = (f64::from(bucket.good), f64::from(bucket.bad));
         let was_unknown = width - was_good - was_bad;
-        let now_bad = was_bad * keep + was_unknown * of_unknown + was_good * of_good;
-        let now_bad = rounded(now_bad, ring.width_ms());
+        let share = carry + was_bad * keep + was_unknown * of_unknown + was_good * of_good;
+        let now_bad = rounded(share, ring.width_ms());
+        carry = share - f64::from(now_bad);
         let merged = Bucket {
             good: ring.width_ms() - now_bad,
             bad: now_bad,

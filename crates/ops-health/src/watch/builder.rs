@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -133,7 +133,8 @@ impl WatchBuilder {
     }
 
     /// Keeps alerts about the check `child` quiet while an alert about the check `parent`
-    /// fires. May be called again.
+    /// fires, as [`Policy::with_dependency`](crate::Policy::with_dependency) does. May be
+    /// called again.
     pub fn check_depends_on(mut self, child: impl Into<String>, parent: impl Into<String>) -> Self {
         let parents = self.check_parents.entry(child.into()).or_default();
         parents.insert(parent.into());
@@ -202,10 +203,21 @@ impl WatchBuilder {
             service: service.unwrap_or_default(),
             environment,
         };
+        let check_parents = with_policies(check_parents, &health);
+        let retire_after = rules
+            .iter()
+            .map(Rule::longest_wait)
+            .max()
+            .unwrap_or_default();
+        let labels = rules.iter().map(|rule| {
+            let severity = format!("{:?}", rule.severity);
+            (rule.id().to_owned(), severity.to_lowercase())
+        });
+        let labels = labels.collect();
         let counted = traffic.as_ref().map(Traffic::totals).unwrap_or_default();
         let core = Core {
             engine: Engine::new(rules, names.clone(), check_parents),
-            threads: Threads::new(names.clone(), timing, sinks.clone()),
+            threads: Threads::new(names.clone(), timing, sinks.clone(), retire_after),
             flaps: Flaps::default(),
             counted,
         };
@@ -214,6 +226,7 @@ impl WatchBuilder {
         Ok(Watch(Arc::new(Inner {
             health,
             names,
+            rules: labels,
             slos,
             traffic,
             incidents,
@@ -223,6 +236,7 @@ impl WatchBuilder {
             alerts: ArcSwap::default(),
             jobs,
             pending_jobs: Mutex::new(Some(pending_jobs)),
+            adopted: AtomicBool::new(false),
             created: Instant::now(),
             last_tick: AtomicU64::new(0),
         })))
@@ -242,7 +256,7 @@ impl WatchBuilder {
         problems.extend(rule_problems(
             &self.rules,
             &checks,
-            &self.check_parents,
+            &with_policies(self.check_parents.clone(), &self.health),
             self.traffic.is_some(),
         ));
         problems.extend(sink_problems(&self.sinks));
@@ -267,6 +281,21 @@ impl WatchBuilder {
         }
         problems
     }
+}
+
+/// Adds what the checks themselves say that they depend on.
+fn with_policies(
+    mut parents: BTreeMap<String, BTreeSet<String>>,
+    health: &Health,
+) -> BTreeMap<String, BTreeSet<String>> {
+    for entry in &health.0.registry {
+        let named = entry.policy.depends_on();
+        if !named.is_empty() {
+            let known = parents.entry(entry.name.clone()).or_default();
+            known.extend(named.iter().cloned());
+        }
+    }
+    parents
 }
 
 /// What cannot be a part of a key. Four of them with their colons fill a key.

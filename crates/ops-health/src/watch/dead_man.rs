@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::Inner;
 use crate::aggregate::Question;
 use crate::builder::is_too_long;
+use crate::checks::LastSuccess;
 use crate::jitter::Jitter;
 use crate::private::scrub;
 
@@ -29,6 +30,7 @@ pub struct DeadMan {
     monitor: Arc<dyn Monitor>,
     spec: HeartbeatSpec,
     question: Question,
+    reports_to: Option<LastSuccess>,
 }
 
 impl DeadMan {
@@ -40,6 +42,7 @@ impl DeadMan {
             monitor,
             spec,
             question: Question::Live,
+            reports_to: None,
         }
     }
 
@@ -47,6 +50,13 @@ impl DeadMan {
     /// [`Question::Health`] the alarm outside goes off for every outage.
     pub fn while_good(mut self, question: Question) -> Self {
         self.question = question;
+        self
+    }
+
+    /// Tells a [`checks::Heartbeat`](crate::checks::Heartbeat) of every beat, so that the
+    /// health shows whether beats arrive. Defaults to telling none.
+    pub fn reports_to(mut self, last: LastSuccess) -> Self {
+        self.reports_to = Some(last);
         self
     }
 
@@ -73,7 +83,7 @@ impl fmt::Debug for DeadMan {
             .field("key", &self.spec.key)
             .field("period", &self.spec.period)
             .field("question", &self.question)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -178,6 +188,11 @@ impl Heart {
     }
 
     fn note(&self, inner: &Inner, sent: &Result<()>) {
+        match (&self.dead_man.reports_to, sent) {
+            (Some(last), Ok(())) => last.succeeded(),
+            (Some(last), Err(_)) => last.failed(),
+            (None, _) => {}
+        }
         let mut report = self.lock();
         match sent {
             Ok(()) => {

@@ -97,10 +97,15 @@ impl Scribe {
                 Some(id) => self.log.acknowledge(id, Actor::person(who)).await,
                 None => Ok(()),
             },
-            ThreadEvent::Closed { key, rule } => match self.open.remove(key.as_str()) {
-                Some(id) => self.log.resolve(&id, Actor::rule(rule)).await,
-                None => Ok(()),
-            },
+            ThreadEvent::Closed { key, rule } => {
+                // An incident of an earlier process is known by its key alone.
+                let known = self.open.remove(key.as_str());
+                let of_earlier = || Some(self.log.open_with_key(key.as_str())?.id().clone());
+                match known.or_else(of_earlier) {
+                    Some(id) => self.log.resolve(&id, Actor::rule(rule)).await,
+                    None => Ok(()),
+                }
+            }
         }
     }
 }

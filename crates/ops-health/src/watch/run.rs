@@ -30,6 +30,7 @@ pub struct WatchTask {
 
 impl WatchTask {
     pub(super) fn spawn(inner: &Arc<Inner>, jobs: mpsc::Receiver<Job>) -> Self {
+        inner.adopt();
         let mut tasks = JoinSet::new();
         let (sender, delivered) = mpsc::channel(super::MAX_JOBS);
         inner.dispatcher.spawn(&mut tasks, &sender);
@@ -84,6 +85,7 @@ async fn keep(inner: Arc<Inner>) {
             Lifecycle::Draining | Lifecycle::Stopped
         );
         flush(&inner, leaving).await;
+        super::metrics::publish(&inner);
     }
 }
 

@@ -1,0 +1,13 @@
+//! What watches a service over time, from outside.
+
+#![cfg(test)]
+
+mod alerts;
+mod builder;
+mod dead_man;
+mod delivery;
+mod incident_store;
+mod incidents;
+mod journal;
+mod slo;
+mod support;
