@@ -61,16 +61,9 @@ impl GrpcBridge {
         HealthServer::new(self)
     }
 
-    fn is_leaving(&self) -> bool {
-        matches!(
-            self.health.lifecycle(),
-            Lifecycle::Draining | Lifecycle::Stopped
-        )
-    }
-
     async fn state(&self, question: Question) -> ServingStatus {
         let lifecycle = self.health.lifecycle();
-        if lifecycle == Lifecycle::Starting || self.is_leaving() {
+        if lifecycle == Lifecycle::Starting || self.health.is_leaving() {
             return ServingStatus::NotServing;
         }
         let verdict = match question {
@@ -151,7 +144,7 @@ impl Watcher {
             return None;
         }
         loop {
-            self.is_over = self.bridge.is_leaving();
+            self.is_over = self.bridge.health.is_leaving();
             let now = match self.question {
                 Some(question) => self.bridge.state(question).await,
                 // A name that is not known may become so: the protocol keeps it open.

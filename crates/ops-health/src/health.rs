@@ -68,7 +68,7 @@ pub(crate) struct Extras {
     pub(crate) windows: Vec<MaintenanceWindow>,
     pub(crate) flushes: Vec<Flush>,
     pub(crate) watchdog: Option<Watchdog>,
-    #[cfg(feature = "systemd")]
+    #[cfg(all(feature = "systemd", target_os = "linux"))]
     pub(crate) systemd: Option<crate::systemd::Systemd>,
 }
 
@@ -89,7 +89,7 @@ pub(crate) struct Inner {
     gave_up: OnceLock<String>,
     pub(crate) has_on_demand: bool,
     pub(crate) watchdog: Option<Watchdog>,
-    #[cfg(feature = "systemd")]
+    #[cfg(all(feature = "systemd", target_os = "linux"))]
     systemd: Option<crate::systemd::Systemd>,
     core: Mutex<Core>,
     flushes: Mutex<Vec<Flush>>,
@@ -156,7 +156,7 @@ impl Health {
         Self(Arc::new(Inner {
             has_on_demand: registry.iter().any(|entry| entry.demand.is_some()),
             watchdog: extras.watchdog,
-            #[cfg(feature = "systemd")]
+            #[cfg(all(feature = "systemd", target_os = "linux"))]
             systemd: extras.systemd,
             flushes: Mutex::new(extras.flushes),
             shutdown_at: OnceLock::new(),
@@ -199,7 +199,7 @@ impl Health {
             std::mem::take(&mut core.gate_futures)
         });
         let scheduler = Scheduler::spawn(&self.0, gates);
-        #[cfg(feature = "systemd")]
+        #[cfg(all(feature = "systemd", target_os = "linux"))]
         self.tell_systemd();
         if let Some(watchdog) = &self.0.watchdog {
             watchdog.spawn(&self.0)?;
@@ -207,7 +207,7 @@ impl Health {
         Ok(scheduler)
     }
 
-    #[cfg(feature = "systemd")]
+    #[cfg(all(feature = "systemd", target_os = "linux"))]
     fn tell_systemd(&self) {
         if let Some(systemd) = &self.0.systemd {
             if let Some(watchdog) = &self.0.watchdog {

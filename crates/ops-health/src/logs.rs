@@ -4,7 +4,8 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ops_core::{Clock, Secret, SystemClock};
+use ops_core::{Clock, Secret, SystemClock, Timestamp};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::{Event, Level, Subscriber, span};
 use tracing_subscriber::Layer;
@@ -83,22 +84,32 @@ impl JsonLogs {
         self
     }
 
-    fn line(&self, level: Level, message: Option<Value>, context: Map<String, Value>) -> String {
-        let mut line = Map::new();
-        let text = |text: &str| Value::String(text.to_owned());
-        let now = instant(self.clock.now());
-        line.insert("timestamp".to_owned(), Value::String(now.to_string()));
-        line.insert("level".to_owned(), text(level_name(level)));
-        line.insert("service".to_owned(), text(&self.service));
-        if let Some(environment) = &self.environment {
-            line.insert("environment".to_owned(), text(environment));
-        }
-        line.insert("message".to_owned(), message.unwrap_or_else(|| text("")));
-        line.insert("context".to_owned(), Value::Object(context));
-        let mut line = Value::Object(line).to_string();
-        line.push('\n');
+    fn line(&self, level: Level, message: &Value, context: &Map<String, Value>) -> Vec<u8> {
+        let line = Line {
+            timestamp: instant(self.clock.now()),
+            level: level_name(level),
+            service: &self.service,
+            environment: self.environment.as_deref(),
+            message,
+            context,
+        };
+        // Serializing plain data to memory does not fail.
+        let mut line = serde_json::to_vec(&line).unwrap_or_default();
+        line.push(b'\n');
         line
     }
+}
+
+/// In the order in which a reader looks for it.
+#[derive(Serialize)]
+struct Line<'a> {
+    timestamp: Timestamp,
+    level: &'static str,
+    service: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<&'a str>,
+    message: &'a Value,
+    context: &'a Map<String, Value>,
 }
 
 const fn level_name(level: Level) -> &'static str {
@@ -137,6 +148,7 @@ where
         let mut fields = Collected::new(&self.scrubber);
         event.record(&mut fields);
         let message = fields.all.remove("message");
+        let message = message.unwrap_or_else(|| Value::String(String::new()));
         let mut context = Map::new();
         let target = event.metadata().target().to_owned();
         context.insert("target".to_owned(), Value::String(target));
@@ -157,12 +169,10 @@ where
             context.insert("spans".to_owned(), Value::Array(spans));
         }
         context.extend(fields.all);
-        let line = self.line(*event.metadata().level(), message, context);
+        let line = self.line(*event.metadata().level(), &message, &context);
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         // Where a log cannot be written, there is nobody to tell.
-        let _ = writer
-            .write_all(line.as_bytes())
-            .and_then(|()| writer.flush());
+        let _ = writer.write_all(&line).and_then(|()| writer.flush());
     }
 }
 

@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use axum::routing::any;
+use http::header::CONNECTION;
+use http::{HeaderValue, Version};
 use tokio::net::TcpListener;
 
 use crate::health::Health;
@@ -76,9 +79,9 @@ impl Health {
             })
     }
 
-    /// Serves a router until the service has drained: a graceful shutdown when connections
-    /// should end, and an end of those that do not by the drain plan's cap. Then
-    /// [`Health::finish`].
+    /// Serves a router until the service has drained: from the beginning of the drain on
+    /// every answer asks for its connection to be closed, then comes a graceful shutdown,
+    /// and an end of what is still open by the drain plan's cap. Then [`Health::finish`].
     ///
     /// The routes of [`Health::router`] are to be merged into it before. Something must
     /// begin the drain: [`Health::drain`] at SIGTERM.
@@ -89,6 +92,19 @@ impl Health {
     /// # Cancel safety
     /// Dropping the future drops all connections.
     pub async fn serve(&self, listener: TcpListener, app: Router) -> io::Result<()> {
+        let leaving = self.clone();
+        let app = app.layer(from_fn(move |request: Request, next: Next| {
+            let health = leaving.clone();
+            async move {
+                let version = request.version();
+                let mut response = next.run(request).await;
+                if version <= Version::HTTP_11 && health.is_leaving() {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                }
+                response
+            }
+        }));
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
         let server = axum::serve(listener, app).with_graceful_shutdown(self.shutdown_requested());
         let result = tokio::select! {

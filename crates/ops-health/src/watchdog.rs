@@ -126,13 +126,13 @@ impl Watchdog {
         self.shared.running.load(Ordering::Acquire)
     }
 
-    #[cfg(feature = "systemd")]
+    #[cfg(all(feature = "systemd", target_os = "linux"))]
     pub(crate) const fn period(&self) -> Duration {
         self.interval
     }
 
     /// Calls `hook` from the thread after every ping that the loop has answered in time.
-    #[cfg(feature = "systemd")]
+    #[cfg(all(feature = "systemd", target_os = "linux"))]
     pub(crate) fn on_answer(&self, hook: impl Fn() + Send + 'static) {
         let mut hooks = self
             .shared

@@ -11,7 +11,8 @@ use crate::watchdog::Watchdog;
 
 impl HealthBuilder {
     /// Lets callers from this network see details. May be called again. What counts is the
-    /// address of the socket: see [`Peer`](crate::Peer).
+    /// address of the socket: see [`Peer`](crate::Peer). Behind a proxy that is the proxy's,
+    /// for every caller, unless [`HealthBuilder::trust_proxy`] names it.
     pub fn allow_network(mut self, network: Network) -> Self {
         self.access.peers.allowed.push(network);
         self
@@ -65,7 +66,7 @@ impl HealthBuilder {
 
     /// Tells systemd how the service is. A unit with `WatchdogSec=` needs
     /// [`HealthBuilder::watchdog`] too.
-    #[cfg(feature = "systemd")]
+    #[cfg(all(feature = "systemd", target_os = "linux"))]
     pub fn systemd(mut self, systemd: crate::systemd::Systemd) -> Self {
         self.extras.systemd = Some(systemd);
         self

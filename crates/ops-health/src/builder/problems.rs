@@ -64,7 +64,7 @@ impl HealthBuilder {
         if let Some(watchdog) = &self.extras.watchdog {
             problems.extend(watchdog.problems());
         }
-        #[cfg(feature = "systemd")]
+        #[cfg(all(feature = "systemd", target_os = "linux"))]
         if let Some(systemd) = &self.extras.systemd {
             problems.extend(systemd.problems(self.extras.watchdog.as_ref()));
         }

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Health, Inner};
-use crate::lifecycle::Step;
+use crate::lifecycle::{Lifecycle, Step};
 
 /// Something to write out before the process ends.
 pub(crate) struct Flush {
@@ -51,6 +51,15 @@ impl Health {
         }
         late.sort_unstable();
         late
+    }
+
+    /// Whether the service drains, or has stopped.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        matches!(
+            self.0.snapshot.load().lifecycle,
+            Lifecycle::Draining | Lifecycle::Stopped
+        )
     }
 
     /// The check whose failure lasted longer than its

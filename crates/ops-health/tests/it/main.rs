@@ -10,9 +10,15 @@ mod builder;
 mod certificates;
 #[cfg(feature = "axum")]
 mod drain;
+#[cfg(feature = "grpc")]
+mod grpc;
 #[cfg(all(feature = "axum", feature = "http"))]
 mod http_check;
 mod lifecycle;
+#[cfg(feature = "json-logs")]
+mod logs;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod model;
 mod on_demand;
 #[cfg(feature = "pool")]
@@ -21,6 +27,8 @@ mod pool;
 mod postgres;
 #[cfg(feature = "postgres")]
 mod postgres_more;
+#[cfg(feature = "metrics")]
+mod recorder;
 #[cfg(feature = "redis")]
 mod redis_check;
 mod routes;
@@ -28,7 +36,11 @@ mod scheduler;
 mod shapes;
 mod state_machine;
 mod support;
+#[cfg(all(feature = "systemd", target_os = "linux"))]
+mod systemd;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tower")]
+mod tower;
 mod verdicts;
 mod watchdog;
