@@ -9,5 +9,6 @@ mod delivery;
 mod incident_store;
 mod incidents;
 mod journal;
+mod model;
 mod slo;
 mod support;
