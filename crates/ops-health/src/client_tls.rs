@@ -62,6 +62,7 @@ pub(crate) fn code_of(err: &rustls::Error) -> crate::Code {
 }
 
 /// The outcome of an error of a socket, within which an error of TLS may hide.
+#[cfg(any(feature = "redis", feature = "tls"))]
 pub(crate) fn outcome_of(err: std::io::Error) -> crate::Outcome {
     let tls = err
         .get_ref()
