@@ -23,6 +23,7 @@ const SPAN: Duration = Duration::from_secs(2);
 const OURS: &str = "ours, no reset";
 const DEADPOOL: &str = "deadpool Fast";
 const OURS_RESET: &str = "ours, DISCARD ALL at release";
+const OURS_PIPELINED: &str = "ours, DISCARD ALL in front of the next query";
 const DEADPOOL_RESET: &str = "deadpool Custom(DISCARD ALL)";
 
 /// Columns of the table, and of [`Turn::figures`].
@@ -53,6 +54,7 @@ pub(crate) async fn run(options: &Options, info: &ConnectInfo) -> Result<Vec<Tab
     };
     let ours = on_postgres::ours(info, size, |pool| pool.server_reset_query(""))?;
     let ours_reset = on_postgres::ours(info, size, |pool| pool)?;
+    let pipelined = on_postgres::ours(info, size, |pool| pool.reset(ops_pool::Reset::Pipelined))?;
     let fast = on_postgres::deadpool(info, size, RecyclingMethod::Fast)?;
     let verified = on_postgres::deadpool(info, size, RecyclingMethod::Verified)?;
     let reset = on_postgres::deadpool(info, size, custom)?;
@@ -82,6 +84,7 @@ pub(crate) async fn run(options: &Options, info: &ConnectInfo) -> Result<Vec<Tab
         entry("sqlx as it comes", sqlx(true)?, span).await?,
         entry(OURS_RESET, ours_reset, span).await?,
         entry(DEADPOOL_RESET, reset, span).await?,
+        entry(OURS_PIPELINED, pipelined, span).await?,
     ];
     let samples = interleave(options.rounds, &entries, Turn::figures).await?;
     let mut table = Table::new(
@@ -107,6 +110,11 @@ fn gates(samples: &Samples) -> Vec<Gate> {
             format!("ops/s, {OURS_RESET} / {DEADPOOL_RESET}"),
             samples.ratio(OURS_RESET, DEADPOOL_RESET, RATE),
             1.0,
+        ),
+        Gate::at_least(
+            format!("ops/s, {OURS_PIPELINED} / {DEADPOOL_RESET}"),
+            samples.ratio(OURS_PIPELINED, DEADPOOL_RESET, RATE),
+            1.3,
         ),
     ];
     for name in [OURS, OURS_RESET] {

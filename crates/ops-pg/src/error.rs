@@ -72,6 +72,13 @@ pub fn from_driver(source: tokio_postgres::Error) -> Error {
     }
 }
 
+/// The kind of an error with a SQLSTATE, and whether what failed may be repeated: what
+/// [`from_driver`] goes by, for clients that speak the protocol themselves.
+pub fn classify(state: &str) -> (ErrorKind, Retry) {
+    let row = sqlstate::lookup(state);
+    (row.kind, row.retry)
+}
+
 fn wants_password(err: &tokio_postgres::Error) -> bool {
     err.source()
         .is_some_and(|cause| cause.to_string() == "password missing")

@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::future::poll_fn;
 use std::panic::Location;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::core::{LaneId, WaiterId};
 use crate::driver::Conn;
 use crate::error::AcquireError;
 use crate::session::Session;
-use crate::shared::{Answer, Holding, Shared};
+use crate::shared::{Answer, Holding, REMINDER, Shared};
 use crate::trace;
 
 /// How to acquire a session.
@@ -113,10 +114,13 @@ async fn wait(
         waiter: Some(waiter),
     };
     let too_late = async {
-        match until {
-            Some(until) => tokio::time::sleep_until(until).await,
-            None => std::future::pending().await,
+        let Some(until) = until else {
+            return std::future::pending().await;
+        };
+        if until.duration_since(begun) > SOON {
+            reminded().await;
         }
+        tokio::time::sleep_until(until).await;
     };
     let outcome = async {
         tokio::select! {
@@ -131,6 +135,23 @@ async fn wait(
         }
     };
     trace::waiting(shared.config(), &holding, outcome).await
+}
+
+/// Whoever waits for no longer than this sets a timer at once.
+const SOON: Duration = REMINDER.saturating_mul(4);
+
+/// Ready when it is polled again: when the pool reminds those who have not been served soon.
+/// Most are, and setting a timer for each would cost more than everything else.
+async fn reminded() {
+    let mut polled = false;
+    poll_fn(|_| {
+        if std::mem::replace(&mut polled, true) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 /// How long the caller is ready to wait.

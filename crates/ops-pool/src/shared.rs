@@ -11,10 +11,11 @@ mod show;
 mod shuttle_tests;
 mod state;
 mod stats;
+mod time;
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -22,7 +23,6 @@ use std::time::Duration;
 use ops_core::Error;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::close::Released;
@@ -40,8 +40,8 @@ use stats::Period;
 
 pub(crate) use state::{Holding, State};
 
-/// The least time between two ticks.
-const GRAIN: Duration = Duration::from_millis(1);
+/// After how long those who wait are woken once, to set timers of their own.
+pub(crate) const REMINDER: Duration = Duration::from_millis(5);
 
 /// What handles, sessions and tasks share.
 pub(crate) struct Shared {
@@ -88,7 +88,7 @@ impl Shared {
             settled: Notify::new(),
         });
         shared.config.groups.join(&shared);
-        sync::spawn(runtime, keep_time(Arc::clone(&shared)));
+        sync::spawn(runtime, time::keep_time(Arc::clone(&shared)));
         sync::spawn(runtime, stats::watch(Arc::clone(&shared)));
         if let Some(threshold) = shared.config.leak_threshold {
             sync::spawn(runtime, leak::watch(Arc::clone(&shared), threshold));
@@ -217,7 +217,7 @@ impl Shared {
         deferred: &mut Deferred,
     ) -> Option<AcquireError> {
         let caller = state.caller(holding, now);
-        state.note_waiter(waiter, caller);
+        state.note_waiter(waiter, caller, now, deferred);
         let holds = |task| state.is_holder(task);
         if !self.config.refuse_nested || !holding.task.is_some_and(holds) || !state.is_deadlocked()
         {
@@ -433,40 +433,6 @@ impl Shared {
                 Effect::GiveBack(permits) => self.config.groups.give_back(permits),
                 Effect::Spare => self.config.groups.idle(self),
             }
-        }
-    }
-}
-
-/// When the runtime goes, so does whatever the pool could do: it drains.
-struct RuntimeGone(Arc<Shared>);
-
-impl Drop for RuntimeGone {
-    fn drop(&mut self) {
-        self.0.drain();
-    }
-}
-
-/// Sends the ticks that the core asks for.
-async fn keep_time(shared: Arc<Shared>) {
-    let alive = RuntimeGone(shared);
-    let shared = &alive.0;
-    while !shared.stop.load(Ordering::Acquire) {
-        let at = shared.lock().timer();
-        let tick = async {
-            match at {
-                Some(at) => {
-                    // The clocks may differ: a tick that comes too early is not repeated
-                    // at once.
-                    let at = shared.clock.instant(at).max(Instant::now() + GRAIN);
-                    tokio::time::sleep_until(at).await;
-                }
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = shared.rearm.notified() => {}
-            () = tick => shared.step(Event::Tick),
         }
     }
 }

@@ -120,8 +120,9 @@ impl ConnectOptions {
         self
     }
 
-    /// The parameters as the server's `options`, in which a backslash protects blanks.
-    pub(crate) fn startup_options(&self) -> String {
+    /// The parameters as the start-up parameter `options` of the protocol, in which a
+    /// backslash protects blanks. Empty where there are none.
+    pub fn startup_options(&self) -> String {
         let mut out = String::new();
         for (name, value) in &self.parameters {
             if !out.is_empty() {

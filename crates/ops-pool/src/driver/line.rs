@@ -1,7 +1,7 @@
 //! The driver's end of a connection.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -99,6 +99,9 @@ impl Line {
 
     /// Has the driver take up what it has been asked for.
     pub(super) async fn catch_up(&mut self) -> Result<(), Over> {
+        if self.quiet.is_quiet() && !self.over {
+            return Ok(());
+        }
         poll_fn(|cx| {
             Poll::Ready(match self.poll(cx) {
                 Poll::Ready(over) => Err(over),
@@ -113,6 +116,10 @@ impl Line {
     where
         F: Fn(&Wire) -> bool + Send,
     {
+        self.catch_up().await?;
+        if done(&self.wire) {
+            return Ok(());
+        }
         poll_fn(move |cx| match self.poll(cx) {
             Poll::Ready(over) => Poll::Ready(Err(over)),
             Poll::Pending if done(&self.wire) => Poll::Ready(Ok(())),
@@ -123,11 +130,18 @@ impl Line {
 
     /// Moves bytes while something is done that needs it.
     pub(super) async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Over> {
-        tokio::select! {
-            biased;
-            over = self.drive() => Err(over),
-            outcome = work => Ok(outcome),
-        }
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            // What it asks for goes out at once, and what has come in goes to it at once.
+            if let Poll::Ready(outcome) = work.as_mut().poll(cx) {
+                return Poll::Ready(Ok(outcome));
+            }
+            if let Poll::Ready(over) = self.poll(cx) {
+                return Poll::Ready(Err(over));
+            }
+            work.as_mut().poll(cx).map(Ok)
+        })
+        .await
     }
 
     /// Closes the connection, whose client has been dropped, or whose tap lets nothing

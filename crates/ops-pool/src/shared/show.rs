@@ -197,7 +197,9 @@ impl Shared {
     }
 
     fn caller_row(&self, state: &'static str, caller: &Caller, present: Present) -> SocketRow {
-        let Caller { by, number, since } = caller;
+        let Caller {
+            by, number, since, ..
+        } = caller;
         SocketRow {
             kind: "C",
             connect_time: Some(present.at(*since)),

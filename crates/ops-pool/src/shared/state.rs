@@ -48,6 +48,8 @@ pub(crate) struct State {
     /// What callers did on connections that are gone.
     gone: TapCountsSnapshot,
     timer: Option<Now>,
+    /// When to look for those who have waited for a while.
+    reminder: Option<Now>,
     timings: Timings,
     /// How many sessions were out for too long.
     leaks: u64,
@@ -66,6 +68,7 @@ impl State {
             opened: 0,
             gone: TapCountsSnapshot::default(),
             timer: None,
+            reminder: None,
             timings: Timings::default(),
             leaks: 0,
             failure: None,
@@ -80,8 +83,17 @@ impl State {
         self.failure.as_ref()
     }
 
+    /// When something is to be done.
     pub(super) fn timer(&self) -> Option<Now> {
-        self.timer
+        [self.timer, self.reminder].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub(super) fn tick(&mut self, now: Now, deferred: &mut Deferred) {
+        if self.timer.is_some_and(|at| at <= now) {
+            self.step(Event::Tick, now, deferred);
+        }
+        self.remind(now, deferred);
     }
 
     pub(super) fn knows(&self, server: ServerId) -> bool {

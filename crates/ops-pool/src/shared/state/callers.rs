@@ -2,9 +2,10 @@
 
 use tokio::task::Id;
 
-use super::State;
 use super::slot::{Caller, Holding};
+use super::{Deferred, Effect, State};
 use crate::core::{Now, ServerId, WaiterId};
+use crate::shared::REMINDER;
 
 impl State {
     /// The session of this connection is used by another task than the one that
@@ -23,13 +24,51 @@ impl State {
     }
 
     /// Notes who waits, so that it can be told when everybody waits for everybody.
-    pub(in crate::shared) fn note_waiter(&mut self, waiter: WaiterId, caller: Caller) {
+    pub(in crate::shared) fn note_waiter(
+        &mut self,
+        waiter: WaiterId,
+        caller: Caller,
+        now: Now,
+        deferred: &mut Deferred,
+    ) {
+        if self.reminder.is_none() {
+            self.reminder = Some(now.after(REMINDER));
+            deferred.push(Effect::Rearm);
+        }
         if self.callers.len() <= waiter.index() {
             self.callers.resize_with(waiter.index() + 1, || None);
         }
         if let Some(kept) = self.callers.get_mut(waiter.index()) {
             *kept = Some(caller);
         }
+    }
+
+    /// Wakes whoever has waited for a while and has not been woken for that before.
+    pub(in crate::shared) fn remind(&mut self, now: Now, deferred: &mut Deferred) {
+        if self.reminder.is_none_or(|at| now < at) {
+            return;
+        }
+        let mut more = false;
+        for (index, caller) in self.callers.iter_mut().enumerate() {
+            let Some(caller) = caller.as_mut().filter(|caller| !caller.reminded) else {
+                continue;
+            };
+            // One that has just come may not have said yet how to wake it.
+            let waited = now >= caller.since.after(REMINDER);
+            match self.wakers.get_mut(index).and_then(Option::take) {
+                Some(waker) if waited => {
+                    caller.reminded = true;
+                    deferred.push(Effect::Wake(waker));
+                }
+                waker => {
+                    more = true;
+                    if let Some(kept) = self.wakers.get_mut(index) {
+                        *kept = waker;
+                    }
+                }
+            }
+        }
+        self.reminder = more.then(|| now.after(REMINDER));
     }
 
     fn is_waiting(&self, task: Id) -> bool {
@@ -50,6 +89,7 @@ impl State {
             by: holding.clone(),
             number: self.came,
             since: now,
+            reminded: false,
         }
     }
 

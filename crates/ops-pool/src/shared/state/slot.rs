@@ -31,6 +31,8 @@ pub(in crate::shared) struct Caller {
     pub(in crate::shared) number: u64,
     /// When it came.
     pub(in crate::shared) since: Now,
+    /// It has been woken to look at its own clock.
+    pub(super) reminded: bool,
 }
 
 /// What is known of a connection.
