@@ -98,6 +98,8 @@ pub struct Alert {
 pub(crate) struct Facts {
     pub(crate) value: Option<String>,
     pub(crate) condition: Option<String>,
+    /// Checks with their codes.
+    pub(crate) cause: Option<String>,
     pub(crate) group: Option<String>,
     pub(crate) runbook: Option<String>,
 }

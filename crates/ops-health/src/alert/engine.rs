@@ -136,6 +136,10 @@ impl Engine {
                 if let Some((alert, value)) = seen {
                     alert.value = value;
                     alert.facts.value = sample.unit.spelled(value);
+                    // When it is over there is none, and people want to know what it was.
+                    if sample.cause.is_some() {
+                        alert.facts.cause.clone_from(&sample.cause);
+                    }
                 }
             }
         }
@@ -167,6 +171,7 @@ impl Engine {
             facts: Facts {
                 value: spelled,
                 condition,
+                cause: sample.cause.clone(),
                 group: rule.group.clone(),
                 runbook: rule.runbook.clone(),
             },

@@ -12,7 +12,7 @@ use crate::builder::is_name;
 use crate::outcome::Unit;
 use crate::slo::Slo;
 use crate::snapshot::CheckReport;
-use crate::status::{Code, Kind, Status};
+use crate::status::{Code, Criticality, Kind, Status};
 use crate::traffic::Traffic;
 
 /// The subject of what is about the service as a whole.
@@ -59,6 +59,19 @@ pub(crate) struct Sample {
     /// `None` where the subject has no value now.
     pub(crate) value: Option<f64>,
     pub(crate) unit: SampleUnit,
+    /// Which checks are the reason, by name and code.
+    pub(crate) cause: Option<String>,
+}
+
+impl Sample {
+    fn new(subject: impl Into<String>, value: Option<f64>, unit: SampleUnit) -> Self {
+        Self {
+            subject: subject.into(),
+            value,
+            unit,
+            cause: None,
+        }
+    }
 }
 
 /// What a value is counted in.
@@ -299,19 +312,20 @@ impl Signal {
             Source::SinkFailures => {
                 let sinks = view.sink_failures.iter();
                 sinks
-                    .map(|(sink, failures)| Sample {
-                        subject: sink.clone(),
-                        value: Some(f64::from(*failures)),
-                        unit: SampleUnit::Of(Unit::Count),
+                    .map(|(sink, failures)| {
+                        Sample::new(
+                            sink,
+                            Some(f64::from(*failures)),
+                            SampleUnit::Of(Unit::Count),
+                        )
                     })
                     .collect()
             }
-            Source::Custom(subject, value) => vec![Sample {
-                subject: subject.clone(),
+            Source::Custom(subject, value) => {
                 // A closure that panics must not end the watch over everything else.
-                value: catch_unwind(AssertUnwindSafe(|| value())).ok().flatten(),
-                unit: SampleUnit::Of(Unit::Count),
-            }],
+                let value = catch_unwind(AssertUnwindSafe(|| value())).ok().flatten();
+                vec![Sample::new(subject, value, SampleUnit::Of(Unit::Count))]
+            }
         }
     }
 }
@@ -378,9 +392,8 @@ impl View<'_> {
             .map(|check| {
                 let (value, unit) = value(check);
                 Sample {
-                    subject: check.name.clone(),
-                    value,
-                    unit,
+                    cause: (check.code != Code::Ok).then(|| check.code.as_str().to_owned()),
+                    ..Sample::new(&check.name, value, unit)
                 }
             })
             .collect()
@@ -399,10 +412,28 @@ fn verdict_sample(view: &View<'_>) -> Sample {
     };
     let (value, unit) = yes_no(view.verdict.status == Status::Unhealthy);
     Sample {
-        subject: SERVICE.to_owned(),
-        value: value.filter(|_| !planned),
-        unit,
+        cause: failing_checks(view),
+        ..Sample::new(SERVICE, value.filter(|_| !planned), unit)
     }
+}
+
+/// How many checks a message names as the cause.
+const MAX_CAUSES: usize = 5;
+
+/// The critical checks that fail, or the state of the service where that is the reason.
+fn failing_checks(view: &View<'_>) -> Option<String> {
+    if let Some(reason) = view.verdict.reason {
+        return Some(reason.as_str().to_owned());
+    }
+    let failing = view
+        .checks
+        .iter()
+        .filter(|check| check.criticality == Criticality::Critical && !check.status.is_up());
+    let named: Vec<String> = failing
+        .take(MAX_CAUSES)
+        .map(|check| format!("{} ({})", check.name, check.code))
+        .collect();
+    (!named.is_empty()).then(|| named.join(", "))
 }
 
 fn observation(check: &CheckReport, name: &str) -> Option<(f64, Unit)> {
@@ -453,22 +484,18 @@ fn traffic_sample(
 ) -> Sample {
     let window = view.traffic.map(|traffic| traffic.window(TRAFFIC_WINDOW));
     let enough = window.filter(|window| window.requests >= least);
-    Sample {
-        subject: SERVICE.to_owned(),
-        value: enough.as_ref().and_then(value),
-        unit: SampleUnit::Of(unit),
-    }
+    Sample::new(
+        SERVICE,
+        enough.as_ref().and_then(value),
+        SampleUnit::Of(unit),
+    )
 }
 
 fn burn_sample(slo: &Slo, windows: &[Windows]) -> Sample {
     let pairs = windows
         .iter()
         .map(|pair| slo.burn(pair.long).min(slo.burn(pair.short)) / pair.rate);
-    Sample {
-        subject: slo.name().to_owned(),
-        value: pairs.reduce(f64::max),
-        unit: SampleUnit::Times,
-    }
+    Sample::new(slo.name(), pairs.reduce(f64::max), SampleUnit::Times)
 }
 
 /// When checks changed lately: for each the last few times.

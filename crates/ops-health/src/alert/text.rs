@@ -35,7 +35,10 @@ pub(super) fn notification(names: &Names, message: &Message<'_>) -> Option<Notif
         .with_event(message.event)
         .with_source(names.source())
         .with_component(first.subject.clone())
-        .with_detail("since", first.since.to_string());
+        .with_detail("since", to_the_second(first.since));
+    if let Some(cause) = &first.facts.cause {
+        note = note.with_detail("cause", cause);
+    }
     if let Some(value) = &first.facts.value {
         note = note.with_detail("value", value);
     }
@@ -104,5 +107,10 @@ pub(super) fn digest(
 }
 
 pub(super) fn digest_line(alert: &Alert, at: Timestamp) -> String {
-    format!("{at} {}", line(alert))
+    format!("{} {}", to_the_second(at), line(alert))
+}
+
+/// An instant for people.
+fn to_the_second(at: Timestamp) -> String {
+    at.strftime_utc("%Y-%m-%dT%H:%M:%SZ")
 }

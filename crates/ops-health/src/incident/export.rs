@@ -83,7 +83,7 @@ impl Incident {
         for entry in &self.entries {
             let event = escaped(&entry.event.to_string());
             let actor = escaped(&entry.actor.to_string());
-            _ = writeln!(text, "- {} {event} ({actor})", entry.at);
+            _ = writeln!(text, "- {} {event} ({actor})", to_the_second(entry.at));
         }
         if self.dropped_entries > 0 {
             _ = writeln!(
@@ -96,13 +96,12 @@ impl Incident {
     }
 
     fn facts(&self) -> Vec<(&'static str, String)> {
-        let time =
-            |at: Option<Timestamp>| at.map_or_else(|| "not yet".to_owned(), |at| at.to_string());
+        let time = |at: Option<Timestamp>| at.map_or_else(|| "not yet".to_owned(), to_the_second);
         let mut facts = vec![
             ("Incident", self.id.to_string()),
             ("Key", self.key.clone()),
             ("State", self.state.to_string()),
-            ("Opened", self.opened_at.to_string()),
+            ("Opened", to_the_second(self.opened_at)),
             ("Acknowledged", time(self.acknowledged_at)),
             ("Mitigated", time(self.mitigated_at)),
             ("Resolved", time(self.resolved_at)),
@@ -126,7 +125,10 @@ impl Incident {
                 format!("{} (target {target}, {met})", spelled(span)),
             )
         }));
-        facts.extend(self.review_due().map(|due| ("Review due", due.to_string())));
+        facts.extend(
+            self.review_due()
+                .map(|due| ("Review due", to_the_second(due))),
+        );
         facts
     }
 
@@ -145,6 +147,11 @@ impl Incident {
             open,
         ]
     }
+}
+
+/// An instant for people.
+fn to_the_second(at: Timestamp) -> String {
+    at.strftime_utc("%Y-%m-%dT%H:%M:%SZ")
 }
 
 /// A span for people, to the second.

@@ -99,6 +99,7 @@ async fn an_outage_of_a_minute_is_told_at_once_and_its_end_after_two() {
         "shop:prod:service_down:service"
     );
     assert_eq!(notes[0].source.as_deref(), Some("shop:prod"));
+    assert_eq!(notes[0].details["cause"], "db (refused)");
     all.returns(Outcome::healthy());
     sleep(seconds(120)).await;
     assert_eq!(all.fake.events(), []);
