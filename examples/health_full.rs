@@ -7,6 +7,7 @@
 //! curl -i http://127.0.0.1:8080/health          # for everybody
 //! curl -s http://127.0.0.1:9090/health          # for operators
 //! curl -s http://127.0.0.1:9090/metrics
+//! # and a page for people: http://127.0.0.1:9090/health/ui
 //! ```
 
 mod database_url;
@@ -19,11 +20,16 @@ use std::time::Duration;
 use axum::{Router, routing::get};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use ops_core::memory::MemoryObjectStore;
+use ops_health::alert::standard_rules;
 use ops_health::checks::{
     Bucket, Disk, Http, Memory, Migrations, Pool, Postgres, PostgresConnections, PostgresDatabase,
     Redis, StorageSize, Tls,
 };
-use ops_health::{DURATION_BUCKETS, Health, HealthBuilder, Host, JsonLogs, Watchdog};
+use ops_health::incident::IncidentLog;
+use ops_health::slo::Slo;
+use ops_health::{
+    DURATION_BUCKETS, Health, HealthBuilder, Host, JsonLogs, StatusPage, Watch, Watchdog,
+};
 use ops_pool::SessionPool;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -63,7 +69,10 @@ async fn main() -> Result<ExitCode> {
         leaving.drain().await;
     });
     let operators = TcpListener::bind(("127.0.0.1", 9090)).await?;
-    let details: Router = health.details_router();
+    let watch = watch(&health)?;
+    let _watching = watch.start()?;
+    let page = StatusPage::new(&health).watch(&watch).for_everybody();
+    let details: Router = health.details_router().merge(page.router());
     tokio::spawn(axum::serve(operators, details).into_future());
 
     let app = Router::new().route("/", get(|| async { "hello" }));
@@ -74,6 +83,15 @@ async fn main() -> Result<ExitCode> {
         Some(_) => ExitCode::FAILURE,
         None => ExitCode::SUCCESS,
     })
+}
+
+/// An objective, the usual alerts, and a timeline of incidents.
+fn watch(health: &Health) -> Result<Watch> {
+    Ok(Watch::builder(health)
+        .rules(standard_rules(Duration::from_hours(24)))
+        .slo(Slo::builder("available").objective(0.999).build()?)
+        .incidents(IncidentLog::in_memory())
+        .build()?)
 }
 
 /// What every instance has.

@@ -81,17 +81,20 @@ impl Access {
     }
 
     fn has_token(&self, request: &Parts) -> bool {
-        let Some(given) = request
-            .headers
-            .get(AUTHORIZATION)
-            .and_then(|v| bearer(v.as_bytes()))
-        else {
+        let Some(value) = request.headers.get(AUTHORIZATION) else {
+            return false;
+        };
+        let given = bearer(value.as_bytes()).map(<[u8]>::to_vec);
+        // What a browser sends.
+        #[cfg(feature = "ui")]
+        let given = given.or_else(|| crate::ui::basic_password(value.as_bytes()));
+        let Some(given) = given else {
             return false;
         };
         // Every token is compared, in a time that does not depend on what is equal.
         let mut found = subtle::Choice::from(0);
         for token in &self.tokens {
-            found |= token.expose().as_bytes().ct_eq(given);
+            found |= token.expose().as_bytes().ct_eq(&given);
         }
         found.into()
     }

@@ -91,6 +91,8 @@ pub(crate) struct Inner {
     pub(crate) watchdog: Option<Watchdog>,
     #[cfg(all(feature = "systemd", target_os = "linux"))]
     systemd: Option<crate::systemd::Systemd>,
+    #[cfg(feature = "ui")]
+    pub(crate) history: crate::ui::History,
     core: Mutex<Core>,
     flushes: Mutex<Vec<Flush>>,
     is_running: AtomicBool,
@@ -161,6 +163,8 @@ impl Health {
             flushes: Mutex::new(extras.flushes),
             shutdown_at: OnceLock::new(),
             gave_up: OnceLock::new(),
+            #[cfg(feature = "ui")]
+            history: crate::ui::History::default(),
             settings,
             registry: registry.into(),
             signals,
@@ -379,6 +383,8 @@ impl Inner {
         metrics::ran(entry, result, took, change);
         metrics::publish(self);
         if let Some(change) = change {
+            #[cfg(feature = "ui")]
+            self.history.push(&entry.name, change, now.wall);
             let snapshot = self.snapshot.load();
             let cause = snapshot.cause(&self.registry, entry, now.instant);
             transition::log(

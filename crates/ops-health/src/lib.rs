@@ -42,6 +42,8 @@ mod status;
 #[cfg(all(feature = "systemd", target_os = "linux"))]
 mod systemd;
 mod transition;
+#[cfg(feature = "ui")]
+mod ui;
 mod watch;
 mod watchdog;
 
@@ -72,5 +74,7 @@ pub use state::{CheckState, Event, Moment, Transition};
 pub use status::{Code, Criticality, Kind, Scope, Status};
 #[cfg(all(feature = "systemd", target_os = "linux"))]
 pub use systemd::Systemd;
+#[cfg(feature = "ui")]
+pub use ui::StatusPage;
 pub use watch::{DeadMan, DeadManReport, Watch, WatchBuilder, WatchTask};
 pub use watchdog::{Lag, Watchdog};

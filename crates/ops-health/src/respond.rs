@@ -103,6 +103,23 @@ impl Health {
         self.answer(request, Some(Authorized::caller()))
     }
 
+    /// The body of `/health` in our own shape, with everything.
+    #[cfg(feature = "ui")]
+    pub(crate) fn native_body(&self, proof: &Authorized) -> Bytes {
+        let (request, ()) = http::Request::new(()).into_parts();
+        let snapshot = self.0.snapshot.load();
+        let probe = Probe {
+            inner: &self.0,
+            snapshot: &snapshot,
+            request: &request,
+            query: Query::default(),
+            proof: None,
+            now: Instant::now(),
+        };
+        let verdict = probe.verdict(Question::Health);
+        Shape::Native.authorized(&probe.full(verdict), proof)
+    }
+
     fn answer(&self, request: &Parts, proof: Option<Authorized>) -> Response<Bytes> {
         let Some(route) = Route::parse(request.uri.path(), &self.0.settings) else {
             return plain(StatusCode::NOT_FOUND);

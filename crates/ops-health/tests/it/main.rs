@@ -42,5 +42,7 @@ mod systemd;
 mod tls;
 #[cfg(feature = "tower")]
 mod tower;
+#[cfg(feature = "ui")]
+mod ui;
 mod verdicts;
 mod watchdog;
