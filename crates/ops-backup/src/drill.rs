@@ -147,6 +147,7 @@ pub(crate) async fn run(
     events.phase(Phase::Preflight);
     let unlock = &inner.settings.unlock;
     let backup = inner.repository.open("drill", &id, unlock).await?;
+    backup.manifest.require_dump("drill")?;
     check_objects("drill", &inner, &backup).await?;
     let expected = expected(&inner, &backup).await?;
     let mut drill = Drill {

@@ -21,6 +21,12 @@ pub enum Phase {
     Compare,
     /// Reading roles and tablespaces.
     Globals,
+    /// Waiting for the server to begin a base backup: it makes a checkpoint first.
+    Checkpoint,
+    /// Reading the cluster's files and storing them.
+    BaseBackup,
+    /// Waiting for the WAL archive to have what the backup needs.
+    Wal,
     /// Making the backup visible.
     Commit,
     /// Starting a throwaway server.
@@ -43,6 +49,9 @@ impl Phase {
             Self::Dump => "dump",
             Self::Compare => "compare",
             Self::Globals => "globals",
+            Self::Checkpoint => "checkpoint",
+            Self::BaseBackup => "base_backup",
+            Self::Wal => "wal",
             Self::Commit => "commit",
             Self::Server => "server",
             Self::Restore => "restore",

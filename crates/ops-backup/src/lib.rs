@@ -10,10 +10,12 @@ mod event;
 mod fingerprint;
 mod job;
 mod keys;
+mod physical;
 mod pipeline;
 mod report;
 mod repository;
 mod restore;
+pub mod wal;
 
 pub use archive::RowsDigest;
 pub use backup::{Backup, BackupBuilder, Selection, SourceCheck};
@@ -23,6 +25,12 @@ pub use event::{Event, Phase, Progress};
 pub use fingerprint::{Check, CheckOutcome, Difference};
 pub use job::Job;
 pub use keys::{Encryption, EncryptionInfo, Unlock};
+pub use ops_pg_replication::{Lsn, SystemId, Timeline, WalSegmentSize};
+pub use physical::{
+    ArchiveInfo, BadPage, BaseBackupReport, BaseBackupRequest, FileEntry, FileKind, FrameTable,
+    FullReason, PackInfo, PageChecks, PagePolicy, PhysicalInfo, PhysicalKind, PhysicalOptions,
+    StoreOutcome, TablespaceInfo, WalMethod, WalRange,
+};
 pub use report::BackupReport;
 pub use repository::{
     BackupId, CatalogueEntry, CompressionInfo, Manifest, ManifestObject, ObjectRole, SourceInfo,
