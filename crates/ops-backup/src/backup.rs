@@ -3,6 +3,7 @@
 mod builder;
 mod selection;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +16,14 @@ use crate::dump;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Job;
 use crate::keys::{Encryption, Unlock};
-use crate::physical::{self, BaseBackupReport, BaseBackupRequest, PhysicalOptions};
+use crate::physical::{
+    self, BaseBackupReport, BaseBackupRequest, ClusterDrillOptions, ClusterDrillReport,
+    ClusterRestoreOptions, ClusterRestoreReport, PhysicalOptions, RestoreTarget,
+};
 use crate::report::BackupReport;
 use crate::repository::{BackupId, CatalogueEntry, Repository, SweepReport};
 use crate::restore::{self, RestoreOptions, RestoreReport};
-use crate::wal::{self, Archiver, ArchiverOptions, RecoverableWindow, WalArchive};
+use crate::wal::{self, Archiver, ArchiverOptions, Archiving, RecoverableWindow, WalArchive};
 
 pub use builder::BackupBuilder;
 pub use selection::{Selection, SourceCheck};
@@ -53,6 +57,8 @@ pub(crate) struct Inner {
     /// Where physical backups are stored a second time.
     pub(crate) second: Option<Repository>,
     pub(crate) settings: Settings,
+    /// The archiver that was made last.
+    pub(crate) archiving: Archiving,
 }
 
 /// Backups of one PostgreSQL database in one object store.
@@ -62,6 +68,10 @@ pub(crate) struct Inner {
 pub struct Backup(Arc<Inner>);
 
 impl Backup {
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.0
+    }
+
     /// Begins to set up backups of a database in a store.
     pub fn builder(database: Arc<dyn Database>, store: Arc<dyn ObjectStore>) -> BackupBuilder {
         BackupBuilder::new(database, store)
@@ -159,6 +169,34 @@ impl Backup {
         })
     }
 
+    /// Restores a cluster into a folder, from physical backups and archived WAL: the target
+    /// is resolved to a backup and to WAL before anything is touched, and where recovery has
+    /// ended it is seen to that it was reached. The cluster is then ready to be started.
+    ///
+    /// # Errors
+    /// The job ends with `NotFound`, `NotRecoverable`, `WalMissing`, `WrongKey`, `Integrity`,
+    /// `InvalidInput`, `InvalidConfig`, `TargetNotEmpty`, `TargetUnavailable`, `TargetFull`,
+    /// `ClientMissing`, `Server`, `RecoveryShort`, `Store`, `StoreDenied` or `Timeout`; the
+    /// error says what is in the folder then.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn restore_cluster(
+        &self,
+        target: RestoreTarget,
+        directory: impl Into<PathBuf>,
+        options: ClusterRestoreOptions,
+    ) -> Job<ClusterRestoreReport> {
+        let (inner, directory) = (Arc::clone(&self.0), directory.into());
+        Job::spawn("restore", |events, cancel| async move {
+            let run = physical::restore::run(inner, target, directory, options, events);
+            cancel.run_until_cancelled(run).await.unwrap_or_else(|| {
+                let message = "the job was canceled";
+                Err(Error::new(ErrorKind::Canceled, "restore", message))
+            })
+        })
+    }
+
     /// The committed backups, oldest first.
     ///
     /// # Errors
@@ -182,7 +220,47 @@ impl Backup {
         Ok(self.catalogue().await?.pop())
     }
 
-    /// The stored results of a backup's drills, oldest first.
+    /// Proves a physical backup and the WAL that leads from it to a target: restores them
+    /// into a throwaway server of the same major, compares the files with the server's
+    /// manifest (`pg_verifybackup`), recovers, asks the caller's questions, looks at every
+    /// table and index (`pg_amcheck`) and at every page's checksum (`pg_checksums`), measures
+    /// the time, and stores the result beside the backup.
+    ///
+    /// A copy that is not sound is a report with [`ClusterDrillReport::passed`] false, not
+    /// an error.
+    ///
+    /// # Errors
+    /// As [`restore_cluster`](Self::restore_cluster).
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn drill_cluster(
+        &self,
+        target: RestoreTarget,
+        options: ClusterDrillOptions,
+    ) -> Job<ClusterDrillReport> {
+        let inner = Arc::clone(&self.0);
+        Job::spawn("drill", |events, cancel| async move {
+            let run = physical::drill::run(inner, target, options, events);
+            cancel.run_until_cancelled(run).await.unwrap_or_else(|| {
+                let message = "the job was canceled";
+                Err(Error::new(ErrorKind::Canceled, "drill", message))
+            })
+        })
+    }
+
+    /// The stored results of a physical backup's drills, oldest first.
+    ///
+    /// # Errors
+    /// `Store`, `StoreDenied`; `Integrity` for a result that cannot be read.
+    ///
+    /// # Cancel safety
+    /// Reading changes nothing.
+    pub async fn cluster_drills(&self, id: &BackupId) -> Result<Vec<ClusterDrillReport>> {
+        physical::drill::stored(&self.0.repository, id).await
+    }
+
+    /// The stored results of a dump's drills, oldest first.
     ///
     /// # Errors
     /// `Store`, `StoreDenied`; `Integrity` for a result that cannot be read.

@@ -65,6 +65,12 @@ pub enum ErrorKind {
     TargetNotEmpty,
     /// The target of a restore cannot be reached or refuses the credential.
     TargetUnavailable,
+    /// The file system of the target of a restore is full.
+    TargetFull,
+    /// What was asked for lies outside of what can be recovered; the message says what can.
+    NotRecoverable,
+    /// A restored server did not get to where recovery was to end.
+    RecoveryShort,
     /// `pg_restore` failed.
     RestoreFailed,
     /// A throwaway server could not be run.

@@ -33,6 +33,8 @@ pub enum Phase {
     Server,
     /// Loading the backup into a database.
     Restore,
+    /// Replaying WAL up to the target.
+    Recover,
     /// Comparing the copy with the fingerprint.
     Verify,
     /// Running the caller's assertions.
@@ -55,6 +57,7 @@ impl Phase {
             Self::Commit => "commit",
             Self::Server => "server",
             Self::Restore => "restore",
+            Self::Recover => "recover",
             Self::Verify => "verify",
             Self::Assert => "assert",
         }

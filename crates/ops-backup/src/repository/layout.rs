@@ -97,7 +97,7 @@ impl Layout {
         Self { prefix }
     }
 
-    /// Empty, or ends with `/`.
+    /// What all keys begin with: nothing, or something that ends with `/`.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }

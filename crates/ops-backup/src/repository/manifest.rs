@@ -264,7 +264,6 @@ impl Manifest {
     }
 
     /// The physical part; fails for a dump.
-    #[cfg(test)]
     pub(crate) fn require_physical(&self, operation: &'static str) -> Result<&PhysicalInfo> {
         self.physical.as_ref().ok_or_else(|| {
             let message = format!("{} is a dump, not a physical backup", self.id);

@@ -8,7 +8,13 @@
 )]
 
 mod base;
+mod chain;
+mod drill;
+mod pitr;
+mod restore;
+mod status;
 mod support;
+mod verify;
 mod wal;
 
 #[path = "../suite/support.rs"]

@@ -5,4 +5,4 @@ mod faults;
 mod gaps;
 mod kill;
 mod promote;
-mod scene;
+pub(crate) mod scene;
