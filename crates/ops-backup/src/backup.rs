@@ -23,7 +23,7 @@ use crate::physical::{
 use crate::report::BackupReport;
 use crate::repository::{BackupId, CatalogueEntry, Repository, SweepReport};
 use crate::restore::{self, RestoreOptions, RestoreReport};
-use crate::wal::{self, Archiver, ArchiverOptions, RecoverableWindow, WalArchive};
+use crate::wal::{self, Archiver, ArchiverOptions, Archiving, RecoverableWindow, WalArchive};
 
 pub use builder::BackupBuilder;
 pub use selection::{Selection, SourceCheck};
@@ -57,6 +57,8 @@ pub(crate) struct Inner {
     /// Where physical backups are stored a second time.
     pub(crate) second: Option<Repository>,
     pub(crate) settings: Settings,
+    /// The archiver that was made last.
+    pub(crate) archiving: Archiving,
 }
 
 /// Backups of one PostgreSQL database in one object store.
@@ -66,6 +68,10 @@ pub(crate) struct Inner {
 pub struct Backup(Arc<Inner>);
 
 impl Backup {
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.0
+    }
+
     /// Begins to set up backups of a database in a store.
     pub fn builder(database: Arc<dyn Database>, store: Arc<dyn ObjectStore>) -> BackupBuilder {
         BackupBuilder::new(database, store)

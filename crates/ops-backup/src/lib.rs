@@ -15,6 +15,8 @@ mod pipeline;
 mod report;
 mod repository;
 mod restore;
+mod status;
+mod verify;
 pub mod wal;
 
 pub use archive::RowsDigest;
@@ -37,5 +39,13 @@ pub use report::BackupReport;
 pub use repository::{
     BackupId, CatalogueEntry, CompressionInfo, Manifest, ManifestObject, ObjectRole, SourceInfo,
     SweepReport,
+};
+pub use verify::{
+    CheckedPart, ClosureEnd, PartCheck, Problem, ProblemKind, Unchecked, VerifyDepth,
+    VerifyOptions, VerifyReport, WalClosure,
+};
+pub use status::{
+    ArchiveStatus, BackupKind, BackupSummary, DrillSummary, ListedBackup, Listing, Managed,
+    RecoverablePoint, Source, Status,
 };
 pub use restore::{RestoreOptions, RestoreReport};

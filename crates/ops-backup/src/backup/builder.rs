@@ -226,6 +226,7 @@ impl BackupBuilder {
             repository,
             second,
             settings,
+            archiving: crate::wal::Archiving::default(),
         })))
     }
 

@@ -1,5 +1,6 @@
 //! The archive of one cluster's WAL.
 
+mod check;
 mod coverage;
 mod fetch;
 mod frontier;
@@ -25,6 +26,7 @@ use super::seal::{self, EpochKey};
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{BackupIdentity, Encryption, Unlock};
 
+pub(crate) use check::WalObject;
 pub use coverage::{Coverage, WalRun};
 pub use fetch::{Absent, FetchOptions, Fetched, WalFile};
 pub use frontier::Frontier;

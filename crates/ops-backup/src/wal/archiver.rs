@@ -31,6 +31,7 @@ use crate::keys::BackupIdentity;
 pub(crate) use backoff::Backoff;
 use lease::WalLease;
 use session::End;
+pub(crate) use status::Archiving;
 use status::{Shared, is_fatal};
 
 pub use options::{ArchiverOptions, CommitMode, FreeDisk, OnGap, SlotPolicy};
@@ -56,10 +57,12 @@ pub struct Archiver {
 impl Archiver {
     pub(crate) fn new(inner: Arc<Inner>, options: ArchiverOptions) -> Result<Self> {
         options.check()?;
+        let shared = Arc::default();
+        inner.archiving.watch(&shared);
         Ok(Self {
             inner,
             options: Arc::new(options),
-            shared: Arc::default(),
+            shared,
         })
     }
 

@@ -37,7 +37,7 @@ pub(crate) async fn recoverable_windows(inner: &Inner) -> Result<Vec<Recoverable
 }
 
 /// The base backups of each cluster that can be restored: those whose parents are all there.
-fn spans(entries: &[CatalogueEntry]) -> BTreeMap<SystemId, Vec<BaseBackupSpan>> {
+pub(crate) fn spans(entries: &[CatalogueEntry]) -> BTreeMap<SystemId, Vec<BaseBackupSpan>> {
     let mut whole: BTreeSet<&BackupId> = BTreeSet::new();
     let mut spans: BTreeMap<SystemId, Vec<BaseBackupSpan>> = BTreeMap::new();
     // The catalogue is in the order of time, and a parent is older than its children.

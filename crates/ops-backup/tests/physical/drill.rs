@@ -82,7 +82,7 @@ async fn a_sound_backup_of_each_major_passes_every_check_that_is_installed() {
         assert!(report.reached.lsn >= taken.physical.end_lsn);
         assert_eq!(
             backup.cluster_drills(&taken.id).await.unwrap(),
-            [report.clone()]
+            std::slice::from_ref(&report)
         );
         println!(
             "PostgreSQL {}: {:?}, RTO {:.2} s (files {:.2} s, recovery {:.2} s, checks {:.2} s)",

@@ -82,13 +82,13 @@ const FAULTS: [(&str, Operation, Fault); 8] = [
         store.fail(Operation::Get, nth, CoreKind::NotFound);
     }),
     ("a body breaks off", Operation::Get, |store, nth| {
-        store.cut_body(nth, 300)
+        store.cut_body(nth, 300);
     }),
     ("a body is short", Operation::Get, |store, nth| {
-        store.truncate_body(nth, 300)
+        store.truncate_body(nth, 300);
     }),
     ("a body is altered", Operation::Get, |store, nth| {
-        store.flip_bit(nth, 40)
+        store.flip_bit(nth, 40);
     }),
     ("head times out", Operation::Head, |store, nth| {
         store.fail(Operation::Head, nth, CoreKind::Timeout);

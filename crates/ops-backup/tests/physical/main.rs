@@ -13,7 +13,9 @@ mod drill;
 mod faults;
 mod pitr;
 mod restore;
+mod status;
 mod support;
+mod verify;
 mod wal;
 
 #[path = "../suite/support.rs"]

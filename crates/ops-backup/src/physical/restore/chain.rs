@@ -147,7 +147,7 @@ pub(crate) fn broken(operation: &'static str, level: &Level, what: &str) -> Erro
 }
 
 /// Reads the `backup_label` of a backup, which is the first file of its main archive.
-async fn read_label(
+pub(crate) async fn read_label(
     source: &Source,
     backup: &OpenBackup,
     packs: &Arc<Packs>,

@@ -1,7 +1,7 @@
 //! What the archiver is doing.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use ops_core::Timestamp;
@@ -189,6 +189,22 @@ impl Shared {
             _ => 0,
         };
         status
+    }
+}
+
+/// The archiver that an engine has made last, as long as it is there.
+#[derive(Debug, Default)]
+pub(crate) struct Archiving(Mutex<Weak<Shared>>);
+
+impl Archiving {
+    pub(crate) fn watch(&self, shared: &Arc<Shared>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(shared);
+    }
+
+    /// What it is doing; `None` where there is none.
+    pub(crate) fn status(&self) -> Option<ArchiverStatus> {
+        let shared = self.0.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        Some(shared?.snapshot())
     }
 }
 
