@@ -29,10 +29,12 @@ mod engine;
 mod log_sink;
 mod queue;
 mod rule;
+mod samples;
 mod signal;
 mod sink;
 mod standard;
 mod text;
+mod thread;
 mod threads;
 
 pub use delivery::SinkReport;
@@ -44,9 +46,10 @@ pub use standard::{archive_failing, standard_rules};
 
 pub(crate) use delivery::{Delivered, Dispatcher};
 pub(crate) use engine::{Engine, Names, rule_problems};
-pub(crate) use signal::{Flaps, View};
+pub(crate) use samples::{Flaps, View};
 pub(crate) use sink::sink_problems;
-pub(crate) use threads::{Now, Orphan, ThreadEvent, Threads, Timing};
+pub(crate) use thread::{Now, Orphan, ThreadEvent, Timing};
+pub(crate) use threads::Threads;
 
 /// Why nobody is told of an alert that fires.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::queue::{Item, Queue};
 use super::sink::Sink;
-use super::threads::Outgoing;
+use super::thread::Outgoing;
 use crate::jitter::Jitter;
 use crate::private::scrub;
 

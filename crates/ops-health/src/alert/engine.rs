@@ -10,7 +10,7 @@ use ops_core::monitor::IncidentSeverity;
 
 use super::condition::{Change, Phase};
 use super::rule::Rule;
-use super::signal::{SERVICE, Sample, View};
+use super::samples::{SERVICE, Sample, View};
 use super::{Alert, Facts, Quiet};
 
 /// How many subjects all rules together know. Checks, objectives and sinks are few.

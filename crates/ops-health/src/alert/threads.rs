@@ -11,64 +11,13 @@ use ops_core::notifier::{Notification, NotificationEvent};
 use super::Alert;
 use super::engine::Names;
 use super::sink::{Sink, SinkSet};
-use super::text::{self, Message};
+use super::text;
+use super::thread::{Member, Now, Orphan, Outgoing, Thread, ThreadEvent, Timing};
 
 /// How many lines a digest has.
 const MAX_DIGEST: usize = 256;
 
 const DAY_SECONDS: i64 = 24 * 3600;
-
-/// When messages go.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Timing {
-    /// For how long alerts of one group are gathered.
-    pub(crate) group_window: Duration,
-    /// After what time an alert that nobody acknowledged is reminded of.
-    pub(crate) first_reminder: Duration,
-    /// And after what time again.
-    pub(crate) next_reminder: Duration,
-    /// When the digest goes, in seconds after midnight UTC.
-    pub(crate) digest_at: u32,
-    pub(crate) send_resolved: bool,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            group_window: Duration::from_secs(30),
-            first_reminder: Duration::from_secs(300),
-            next_reminder: Duration::from_secs(1800),
-            digest_at: 9 * 3600,
-            send_resolved: true,
-        }
-    }
-}
-
-/// A message on its way.
-#[derive(Clone, Debug)]
-pub(crate) struct Outgoing {
-    pub(crate) notification: Notification,
-    pub(crate) sinks: SinkSet,
-}
-
-/// What has become of a thread, for the incidents.
-#[derive(Clone, Debug)]
-pub(crate) enum ThreadEvent {
-    Opened {
-        key: DedupKey,
-        title: String,
-        rule: String,
-        severity: IncidentSeverity,
-    },
-    Acknowledged {
-        key: DedupKey,
-        who: String,
-    },
-    Closed {
-        key: DedupKey,
-        rule: String,
-    },
-}
 
 /// Alerts that are being gathered.
 #[derive(Debug)]
@@ -76,51 +25,6 @@ struct Window {
     group: String,
     due: Instant,
     alerts: Vec<Alert>,
-}
-
-#[derive(Debug)]
-struct Member {
-    alert: Alert,
-    is_over: bool,
-}
-
-/// The messages about some alerts: one thread at each sink, under the key of the first.
-#[derive(Debug)]
-struct Thread {
-    key: DedupKey,
-    severity: IncidentSeverity,
-    members: Vec<Member>,
-    sinks: SinkSet,
-    acknowledged_by: Option<String>,
-    next_reminder: Option<Instant>,
-}
-
-/// A thread of a process before this one, which nobody has ended.
-#[derive(Debug)]
-pub(crate) struct Orphan {
-    pub(crate) key: DedupKey,
-    pub(crate) severity: IncidentSeverity,
-    pub(crate) title: String,
-    pub(crate) rule: String,
-    since: Instant,
-}
-
-impl Orphan {
-    pub(crate) const fn new(
-        key: DedupKey,
-        severity: IncidentSeverity,
-        title: String,
-        rule: String,
-        since: Instant,
-    ) -> Self {
-        Self {
-            key,
-            severity,
-            title,
-            rule,
-            since,
-        }
-    }
 }
 
 /// How long after the time that its rule holds an orphan is taken to be over.
@@ -145,16 +49,6 @@ pub(crate) struct Threads {
     digest_day: Option<i64>,
     outgoing: Vec<Outgoing>,
     events: Vec<ThreadEvent>,
-}
-
-/// Both clocks, and who explains whom.
-pub(crate) struct Now<'a> {
-    pub(crate) instant: Instant,
-    pub(crate) wall: Timestamp,
-    /// The alerts that stay quiet because of one.
-    pub(crate) explained_by: &'a dyn Fn(&str) -> Vec<String>,
-    /// Whether an alert still fires, and is not explained by another one.
-    pub(crate) is_loud: &'a dyn Fn(&DedupKey) -> bool,
 }
 
 impl Threads {
@@ -456,45 +350,3 @@ impl Threads {
 
 /// The rule whose alerts are about a sink.
 const SINK_FAILING: &str = "sink_failing";
-
-impl Thread {
-    fn has(&self, key: &DedupKey) -> bool {
-        self.members.iter().any(|member| member.alert.dedup == *key)
-    }
-
-    fn firing(&self) -> impl Iterator<Item = &Alert> {
-        let firing = self.members.iter().filter(|member| !member.is_over);
-        firing.map(|member| &member.alert)
-    }
-
-    fn message(&self, names: &Names, event: NotificationEvent, now: &Now<'_>) -> Option<Outgoing> {
-        let mut alerts: Vec<Alert> = self.firing().cloned().collect();
-        if alerts.is_empty() {
-            alerts = self
-                .members
-                .iter()
-                .map(|member| member.alert.clone())
-                .collect();
-        }
-        let explained: Vec<String> = alerts
-            .iter()
-            .flat_map(|alert| (now.explained_by)(&alert.key))
-            .collect();
-        let notification = text::notification(
-            names,
-            &Message {
-                key: &self.key,
-                event,
-                severity: self.severity,
-                alerts: &alerts,
-                explained: &explained,
-                acknowledged_by: self.acknowledged_by.as_deref(),
-                at: now.wall,
-            },
-        )?;
-        Some(Outgoing {
-            notification,
-            sinks: self.sinks,
-        })
-    }
-}

@@ -59,7 +59,7 @@ impl Incident {
     }
 
     /// The incident as a post-mortem in Markdown: facts, the five
-    /// [`QUESTIONS`](super::QUESTIONS), and the timeline. Answers that are missing are left
+    /// [`QUESTIONS`], and the timeline. Answers that are missing are left
     /// to be written, with what the timeline knows.
     #[must_use]
     pub fn to_markdown(&self) -> String {

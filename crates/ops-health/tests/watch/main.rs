@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod alert_incidents;
 mod alerts;
 mod builder;
 mod dead_man;
@@ -11,4 +12,5 @@ mod incidents;
 mod journal;
 mod model;
 mod slo;
+mod standard;
 mod support;

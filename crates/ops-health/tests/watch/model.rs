@@ -66,7 +66,7 @@ fn hold_together(notes: &[Notification]) -> Result<BTreeMap<String, Known>, Stri
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_alert_that_was_told_is_ended_and_nothing_is_told_out_of_order(

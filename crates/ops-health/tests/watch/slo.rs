@@ -289,7 +289,7 @@ fn bad_seconds(stretches: &[Stretch], window: Duration) -> f64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// The reference adds up a list; the arithmetic on its sums is another crate's.
     #[test]
