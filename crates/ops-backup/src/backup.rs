@@ -3,6 +3,7 @@
 mod builder;
 mod selection;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +16,14 @@ use crate::dump;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Job;
 use crate::keys::{Encryption, Unlock};
+use crate::physical::{
+    self, BaseBackupReport, BaseBackupRequest, ClusterDrillOptions, ClusterDrillReport,
+    ClusterRestoreOptions, ClusterRestoreReport, PhysicalOptions, RestoreTarget,
+};
 use crate::report::BackupReport;
 use crate::repository::{BackupId, CatalogueEntry, Repository, SweepReport};
 use crate::restore::{self, RestoreOptions, RestoreReport};
+use crate::wal::{self, Archiver, ArchiverOptions, Archiving, RecoverableWindow, WalArchive};
 
 pub use builder::BackupBuilder;
 pub use selection::{Selection, SourceCheck};
@@ -31,12 +37,14 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) frame_bytes: usize,
     pub(crate) queue_depth: usize,
+    pub(crate) buffers: usize,
     pub(crate) max_object_bytes: u64,
     pub(crate) sweep_grace: Duration,
     pub(crate) stall_timeout: Duration,
     pub(crate) lock_wait_timeout: Duration,
     pub(crate) source_check: SourceCheck,
     pub(crate) selection: Selection,
+    pub(crate) physical: PhysicalOptions,
     pub(crate) finder: Finder,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -44,8 +52,13 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) database: Arc<dyn Database>,
+    pub(crate) replication: Arc<dyn Database>,
     pub(crate) repository: Repository,
+    /// Where physical backups are stored a second time.
+    pub(crate) second: Option<Repository>,
     pub(crate) settings: Settings,
+    /// The archiver that was made last.
+    pub(crate) archiving: Archiving,
 }
 
 /// Backups of one PostgreSQL database in one object store.
@@ -55,6 +68,10 @@ pub(crate) struct Inner {
 pub struct Backup(Arc<Inner>);
 
 impl Backup {
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.0
+    }
+
     /// Begins to set up backups of a database in a store.
     pub fn builder(database: Arc<dyn Database>, store: Arc<dyn ObjectStore>) -> BackupBuilder {
         BackupBuilder::new(database, store)
@@ -72,6 +89,27 @@ impl Backup {
     pub fn dump(&self) -> Job<BackupReport> {
         let inner = Arc::clone(&self.0);
         Job::spawn("dump", |events, cancel| dump::run(inner, events, cancel))
+    }
+
+    /// Takes a base backup: the files of the whole cluster, over the replication protocol.
+    ///
+    /// It is stored in the second store, too, where there is one. A store that fails does
+    /// not end the job while the other goes on: the report says in which stores the backup
+    /// was committed.
+    ///
+    /// # Errors
+    /// The job ends with `InvalidInput`, `Unauthenticated`, `PermissionDenied`,
+    /// `SourceSettings`, `SourceBusy`, `SourceUnavailable`, `SourceLost`, `SourceChanged`,
+    /// `Archive`, `DamagedPages`, `WalMissing`, `StoreFull`, `StoreDenied`, `Store`,
+    /// `Fenced` or `Timeout`. Nothing is listed then.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn base_backup(&self, request: BaseBackupRequest) -> Job<BaseBackupReport> {
+        let inner = Arc::clone(&self.0);
+        Job::spawn("base_backup", |events, cancel| {
+            physical::base_backup(inner, request, events, cancel)
+        })
     }
 
     /// Loads a backup into a database, which must be empty unless the options say else.
@@ -119,7 +157,7 @@ impl Backup {
         let (inner, id) = (Arc::clone(&self.0), id.clone());
         Job::spawn("drill", |events, cancel| async move {
             cancel
-                .run_until_cancelled(drill::run(inner, id, options, events))
+                .run_until_cancelled(Box::pin(drill::run(inner, id, options, events)))
                 .await
                 .unwrap_or_else(|| {
                     Err(Error::new(
@@ -128,6 +166,34 @@ impl Backup {
                         "the job was canceled",
                     ))
                 })
+        })
+    }
+
+    /// Restores a cluster into a folder, from physical backups and archived WAL: the target
+    /// is resolved to a backup and to WAL before anything is touched, and where recovery has
+    /// ended it is seen to that it was reached. The cluster is then ready to be started.
+    ///
+    /// # Errors
+    /// The job ends with `NotFound`, `NotRecoverable`, `WalMissing`, `WrongKey`, `Integrity`,
+    /// `InvalidInput`, `InvalidConfig`, `TargetNotEmpty`, `TargetUnavailable`, `TargetFull`,
+    /// `ClientMissing`, `Server`, `RecoveryShort`, `Store`, `StoreDenied` or `Timeout`; the
+    /// error says what is in the folder then.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn restore_cluster(
+        &self,
+        target: RestoreTarget,
+        directory: impl Into<PathBuf>,
+        options: ClusterRestoreOptions,
+    ) -> Job<ClusterRestoreReport> {
+        let (inner, directory) = (Arc::clone(&self.0), directory.into());
+        Job::spawn("restore", |events, cancel| async move {
+            let run = physical::restore::run(inner, target, directory, options, events);
+            cancel.run_until_cancelled(run).await.unwrap_or_else(|| {
+                let message = "the job was canceled";
+                Err(Error::new(ErrorKind::Canceled, "restore", message))
+            })
         })
     }
 
@@ -154,7 +220,47 @@ impl Backup {
         Ok(self.catalogue().await?.pop())
     }
 
-    /// The stored results of a backup's drills, oldest first.
+    /// Proves a physical backup and the WAL that leads from it to a target: restores them
+    /// into a throwaway server of the same major, compares the files with the server's
+    /// manifest (`pg_verifybackup`), recovers, asks the caller's questions, looks at every
+    /// table and index (`pg_amcheck`) and at every page's checksum (`pg_checksums`), measures
+    /// the time, and stores the result beside the backup.
+    ///
+    /// A copy that is not sound is a report with [`ClusterDrillReport::passed`] false, not
+    /// an error.
+    ///
+    /// # Errors
+    /// As [`restore_cluster`](Self::restore_cluster).
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn drill_cluster(
+        &self,
+        target: RestoreTarget,
+        options: ClusterDrillOptions,
+    ) -> Job<ClusterDrillReport> {
+        let inner = Arc::clone(&self.0);
+        Job::spawn("drill", |events, cancel| async move {
+            let run = physical::drill::run(inner, target, options, events);
+            cancel.run_until_cancelled(run).await.unwrap_or_else(|| {
+                let message = "the job was canceled";
+                Err(Error::new(ErrorKind::Canceled, "drill", message))
+            })
+        })
+    }
+
+    /// The stored results of a physical backup's drills, oldest first.
+    ///
+    /// # Errors
+    /// `Store`, `StoreDenied`; `Integrity` for a result that cannot be read.
+    ///
+    /// # Cancel safety
+    /// Reading changes nothing.
+    pub async fn cluster_drills(&self, id: &BackupId) -> Result<Vec<ClusterDrillReport>> {
+        physical::drill::stored(&self.0.repository, id).await
+    }
+
+    /// The stored results of a dump's drills, oldest first.
     ///
     /// # Errors
     /// `Store`, `StoreDenied`; `Integrity` for a result that cannot be read.
@@ -163,6 +269,46 @@ impl Backup {
     /// Reading changes nothing.
     pub async fn drills(&self, id: &BackupId) -> Result<Vec<DrillReport>> {
         drill::stored(&self.0.repository, id).await
+    }
+
+    /// Sets up the archiving of the cluster's WAL into the store; see [`Archiver::run`].
+    ///
+    /// # Errors
+    /// `InvalidConfig` with every problem that was found.
+    pub fn archiver(&self, options: ArchiverOptions) -> Result<Archiver> {
+        Archiver::new(Arc::clone(&self.0), options)
+    }
+
+    /// What can be recovered to, from base backups and archived WAL: worked out from what is
+    /// in the store now, not from what should be.
+    ///
+    /// # Errors
+    /// As [`catalogue`](Self::catalogue) and [`WalArchive::coverage`].
+    ///
+    /// # Cancel safety
+    /// Reading changes nothing.
+    pub async fn recoverable_windows(&self) -> Result<Vec<RecoverableWindow>> {
+        wal::recoverable_windows(&self.0).await
+    }
+
+    /// Opens the WAL archive of the cluster that the prefix belongs to; `None` where there
+    /// is none.
+    ///
+    /// # Errors
+    /// As [`WalArchive::open`].
+    ///
+    /// # Cancel safety
+    /// Reading changes nothing.
+    pub async fn wal_archive(&self) -> Result<Option<WalArchive>> {
+        let (repository, settings) = (&self.0.repository, &self.0.settings);
+        let store = Arc::clone(&repository.store);
+        WalArchive::open(
+            store,
+            repository.layout.prefix(),
+            None,
+            settings.unlock.clone(),
+        )
+        .await
     }
 
     /// Removes what jobs left that were begun and never committed, and have shown no sign

@@ -19,6 +19,7 @@ use crate::fingerprint::{
 use crate::report::Stopwatch;
 use crate::repository::{BackupId, ObjectRole, OpenBackup, Repository};
 use crate::restore::{LoadOptions, check_objects, load};
+pub(crate) use copy::assert as ask;
 use server::DrillServer;
 
 /// A question that a restored copy must answer with true.
@@ -147,6 +148,7 @@ pub(crate) async fn run(
     events.phase(Phase::Preflight);
     let unlock = &inner.settings.unlock;
     let backup = inner.repository.open("drill", &id, unlock).await?;
+    backup.manifest.require_dump("drill")?;
     check_objects("drill", &inner, &backup).await?;
     let expected = expected(&inner, &backup).await?;
     let mut drill = Drill {
@@ -332,6 +334,14 @@ async fn store(repository: &Repository, report: &DrillReport) -> Result<()> {
 
 /// The stored results of a backup's drills, oldest first.
 pub(crate) async fn stored(repository: &Repository, id: &BackupId) -> Result<Vec<DrillReport>> {
+    read_stored(repository, id).await
+}
+
+/// The stored results of a backup's drills, oldest first, of whichever kind they are.
+pub(crate) async fn read_stored<T: serde::de::DeserializeOwned>(
+    repository: &Repository,
+    id: &BackupId,
+) -> Result<Vec<T>> {
     let prefix = format!("{}drills/", repository.layout.folder(id));
     let mut reports = Vec::new();
     for meta in repository.list("catalogue", prefix).await? {

@@ -18,7 +18,8 @@ use crate::keys::BackupIdentity;
 use crate::pipeline::seal_small;
 use crate::report::{BackupReport, Stopwatch};
 use crate::repository::{
-    BackupId, CompressionInfo, FORMAT, Lease, Manifest, ManifestObject, ObjectRole, SweepReport,
+    BackupId, CompressionInfo, DUMP, FORMAT, Lease, Manifest, ManifestObject, ObjectRole,
+    Repository, SweepReport,
 };
 use source::Source;
 
@@ -69,14 +70,25 @@ pub(crate) async fn run(
     }
 }
 
-/// Removes uncommitted backups that were abandoned.
+/// Removes uncommitted backups that were abandoned, in every store.
 pub(crate) async fn sweep(inner: &Inner) -> Result<SweepReport> {
+    let mut report = sweep_one(inner, &inner.repository).await?;
+    if let Some(second) = &inner.second {
+        let other = sweep_one(inner, second).await?;
+        report.removed.extend(other.removed);
+        report.objects += other.objects;
+        report.bytes += other.bytes;
+        report.in_progress.extend(other.in_progress);
+    }
+    Ok(report)
+}
+
+async fn sweep_one(inner: &Inner, repository: &Repository) -> Result<SweepReport> {
     // A lease of its own gives the store's time.
     let id = BackupId::generate(
         inner.settings.clock.now(),
         BackupIdentity::generate().public_text().as_bytes(),
     );
-    let repository = &inner.repository;
     let lease =
         Lease::acquire(Arc::clone(&repository.store), repository.layout.lease(&id)?).await?;
     let report = repository
@@ -261,7 +273,7 @@ impl Run<'_> {
         let manifest = Manifest {
             format: FORMAT,
             id: self.id.clone(),
-            kind: "dump".to_owned(),
+            kind: DUMP.to_owned(),
             started_at: self.started_at,
             snapshot_at: stored.snapshot_at,
             completed_at,
@@ -275,6 +287,7 @@ impl Run<'_> {
             selection: settings.selection.arguments(),
             bytes_in: stored.bytes_in,
             bytes_stored,
+            physical: None,
             objects: stored.objects,
         };
         let bytes = manifest.to_bytes(self.object_identity())?;

@@ -31,8 +31,20 @@ pub enum ErrorKind {
     ClientTooOld,
     /// A client program failed or was killed.
     ClientFailed,
-    /// The dump that `pg_dump` wrote is not a complete archive.
+    /// What `pg_dump` wrote, or the server sent, is not complete or not what it should be.
     Archive,
+    /// The server is not set up for replication: `wal_level` is `minimal`, or
+    /// `max_wal_senders` is 0.
+    SourceSettings,
+    /// All WAL senders of the server are in use.
+    SourceBusy,
+    /// The server is another than before: a standby was promoted in the middle, or it is
+    /// another cluster.
+    SourceChanged,
+    /// The cluster has damaged pages.
+    DamagedPages,
+    /// The WAL that a backup needs is not to be had, or WAL that should be archived is not.
+    WalMissing,
     /// The object store is full.
     StoreFull,
     /// The object store is read-only, or does not allow the operation.
@@ -53,10 +65,18 @@ pub enum ErrorKind {
     TargetNotEmpty,
     /// The target of a restore cannot be reached or refuses the credential.
     TargetUnavailable,
+    /// The file system of the target of a restore is full.
+    TargetFull,
+    /// What was asked for lies outside of what can be recovered; the message says what can.
+    NotRecoverable,
+    /// A restored server did not get to where recovery was to end.
+    RecoveryShort,
     /// `pg_restore` failed.
     RestoreFailed,
     /// A throwaway server could not be run.
     Server,
+    /// The WAL is that of another cluster than the archive's.
+    WrongSystem,
     /// The job was canceled.
     Canceled,
     /// A deadline passed.
@@ -141,6 +161,13 @@ impl Error {
         }))
     }
 
+    /// Names the operation that a part of it failed in.
+    #[must_use]
+    pub(crate) fn during(mut self, operation: &'static str) -> Self {
+        self.0.operation = operation;
+        self
+    }
+
     #[must_use]
     pub(crate) fn with_left_behind(mut self, text: impl Into<Cow<'static, str>>) -> Self {
         self.0.left_behind = Some(text.into());
@@ -208,7 +235,8 @@ impl Error {
         self.0.kind
     }
 
-    /// The operation that failed: `dump`, `restore`, `drill`, `catalogue`, `sweep` or `build`.
+    /// The operation that failed: `dump`, `base_backup`, `restore`, `drill`, `catalogue`,
+    /// `sweep` or `build`.
     #[must_use]
     pub fn operation(&self) -> &'static str {
         self.0.operation
@@ -233,6 +261,7 @@ impl Error {
             self.kind(),
             ErrorKind::SourceUnavailable
                 | ErrorKind::SourceLost
+                | ErrorKind::SourceBusy
                 | ErrorKind::Store
                 | ErrorKind::Fenced
                 | ErrorKind::TargetUnavailable

@@ -21,12 +21,20 @@ pub enum Phase {
     Compare,
     /// Reading roles and tablespaces.
     Globals,
+    /// Waiting for the server to begin a base backup: it makes a checkpoint first.
+    Checkpoint,
+    /// Reading the cluster's files and storing them.
+    BaseBackup,
+    /// Waiting for the WAL archive to have what the backup needs.
+    Wal,
     /// Making the backup visible.
     Commit,
     /// Starting a throwaway server.
     Server,
     /// Loading the backup into a database.
     Restore,
+    /// Replaying WAL up to the target.
+    Recover,
     /// Comparing the copy with the fingerprint.
     Verify,
     /// Running the caller's assertions.
@@ -43,9 +51,13 @@ impl Phase {
             Self::Dump => "dump",
             Self::Compare => "compare",
             Self::Globals => "globals",
+            Self::Checkpoint => "checkpoint",
+            Self::BaseBackup => "base_backup",
+            Self::Wal => "wal",
             Self::Commit => "commit",
             Self::Server => "server",
             Self::Restore => "restore",
+            Self::Recover => "recover",
             Self::Verify => "verify",
             Self::Assert => "assert",
         }

@@ -10,10 +10,14 @@ mod event;
 mod fingerprint;
 mod job;
 mod keys;
+mod physical;
 mod pipeline;
 mod report;
 mod repository;
 mod restore;
+mod status;
+mod verify;
+pub mod wal;
 
 pub use archive::RowsDigest;
 pub use backup::{Backup, BackupBuilder, Selection, SourceCheck};
@@ -23,9 +27,25 @@ pub use event::{Event, Phase, Progress};
 pub use fingerprint::{Check, CheckOutcome, Difference};
 pub use job::Job;
 pub use keys::{Encryption, EncryptionInfo, Unlock};
+pub use ops_pg_replication::{Lsn, SystemId, Timeline, WalSegmentSize};
+pub use physical::{
+    ClusterDrillOptions, ClusterDrillReport, ClusterRestoreOptions, ClusterRestoreReport, DrillLevel,
+    Reached, Recovery, RestoreTarget,
+    ArchiveInfo, BadPage, BaseBackupReport, BaseBackupRequest, FileEntry, FileKind, FrameTable,
+    FullReason, PackInfo, PageChecks, PagePolicy, PhysicalInfo, PhysicalKind, PhysicalOptions,
+    StoreOutcome, TablespaceInfo, WalMethod, WalRange,
+};
 pub use report::BackupReport;
 pub use repository::{
     BackupId, CatalogueEntry, CompressionInfo, Manifest, ManifestObject, ObjectRole, SourceInfo,
     SweepReport,
+};
+pub use verify::{
+    CheckedPart, ClosureEnd, PartCheck, Problem, ProblemKind, Unchecked, VerifyDepth,
+    VerifyOptions, VerifyReport, WalClosure,
+};
+pub use status::{
+    ArchiveStatus, BackupKind, BackupSummary, DrillSummary, ListedBackup, Listing, Managed,
+    RecoverablePoint, Source, Status,
 };
 pub use restore::{RestoreOptions, RestoreReport};

@@ -55,19 +55,20 @@ impl BackupReport {
     /// Plain bytes a second over the phase that reads the database.
     #[must_use]
     pub fn bytes_per_second(&self) -> f64 {
-        let dump = self
-            .phases
-            .get("dump")
-            .copied()
-            .unwrap_or(self.duration)
-            .as_secs_f64();
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a rate is shown, not reckoned with"
-        )]
-        let bytes = self.bytes_in as f64;
-        if dump > 0.0 { bytes / dump } else { 0.0 }
+        let spent = self.phases.get("dump").copied();
+        rate(self.bytes_in, spent.unwrap_or(self.duration))
     }
+}
+
+/// Bytes a second.
+pub(crate) fn rate(bytes: u64, spent: Duration) -> f64 {
+    let spent = spent.as_secs_f64();
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a rate is shown, not reckoned with"
+    )]
+    let bytes = bytes as f64;
+    if spent > 0.0 { bytes / spent } else { 0.0 }
 }
 
 pub(crate) fn seconds<S: serde::Serializer>(
@@ -77,7 +78,7 @@ pub(crate) fn seconds<S: serde::Serializer>(
     serializer.serialize_f64(duration.as_secs_f64())
 }
 
-fn phase_seconds<S: serde::Serializer>(
+pub(crate) fn phase_seconds<S: serde::Serializer>(
     phases: &BTreeMap<&'static str, Duration>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {

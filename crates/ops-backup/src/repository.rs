@@ -7,6 +7,12 @@
 //! <prefix>backups/<id>/globals.sql.zst.age       roles and tablespaces
 //! <prefix>backups/<id>/fingerprint.json.zst.age  what a restored copy must equal
 //! <prefix>backups/<id>/lease.json                only while the backup is being made
+//!
+//! <prefix>backups/<id>/data.00000.zst.age        a physical backup's tar archives, in packs
+//! <prefix>backups/<id>/files.jsonl.zst.age       the index of its files
+//! <prefix>backups/<id>/frames.jsonl.zst.age      the lengths of the frames of its packs
+//! <prefix>backups/<id>/backup_manifest.zst.age   the server's own manifest
+//!
 //! <prefix>backups/<id>/drills/<time>.json        results of drills
 //! ```
 //!
@@ -28,4 +34,4 @@ pub use sweep::SweepReport;
 pub(crate) use catalogue::{OpenBackup, Repository};
 pub(crate) use layout::Layout;
 pub(crate) use lease::Lease;
-pub(crate) use manifest::FORMAT;
+pub(crate) use manifest::{DUMP, FORMAT, PHYSICAL, PHYSICAL_FORMAT};

@@ -125,6 +125,7 @@ pub(crate) async fn run(
         .repository
         .open("restore", &id, &settings.unlock)
         .await?;
+    backup.manifest.require_dump("restore")?;
     check_objects("restore", &inner, &backup).await?;
     let shown = target.to_string();
     let target = Target::connect(target).await?;

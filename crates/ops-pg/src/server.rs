@@ -251,6 +251,13 @@ impl ThrowawayServer {
         self.options.settings.0.push((name.into(), value.into()));
     }
 
+    /// Sets a run-time parameter on the command line, from the next start on, as
+    /// [`ThrowawayServerBuilder::overriding_setting`] does.
+    pub fn set_overriding(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        let overrides = &mut self.options.overrides.0;
+        overrides.push((name.into(), value.into()));
+    }
+
     /// The folder that holds the socket.
     #[must_use]
     pub fn socket_dir(&self) -> &Path {

@@ -9,6 +9,7 @@ use ops_pg::binaries::Finder;
 use super::{Backup, Inner, Selection, Settings, SourceCheck};
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{Encryption, Unlock};
+use crate::physical::PhysicalOptions;
 use crate::repository::{Layout, Repository};
 
 /// Sets up [`Backup`].
@@ -17,6 +18,9 @@ use crate::repository::{Layout, Repository};
 pub struct BackupBuilder {
     database: Arc<dyn Database>,
     store: Arc<dyn ObjectStore>,
+    replication: Option<Arc<dyn Database>>,
+    second_store: Option<Arc<dyn ObjectStore>>,
+    physical: PhysicalOptions,
     prefix: String,
     encryption: Option<Encryption>,
     unlock: Vec<Unlock>,
@@ -41,6 +45,9 @@ impl BackupBuilder {
         Self {
             database,
             store,
+            replication: None,
+            second_store: None,
+            physical: PhysicalOptions::default(),
             prefix: String::new(),
             encryption: None,
             unlock: Vec::new(),
@@ -57,6 +64,26 @@ impl BackupBuilder {
             finder: None,
             clock: Arc::new(SystemClock),
         }
+    }
+
+    /// Whom to log in as for replication: physical backups and WAL. Defaults to the database
+    /// itself. The role needs `REPLICATION`, and `pg_hba.conf` a line for `replication`.
+    pub fn replication(mut self, database: Arc<dyn Database>) -> Self {
+        self.replication = Some(database);
+        self
+    }
+
+    /// A second store, in which each physical backup is stored too, from the one read of
+    /// the cluster. It uses the same prefix.
+    pub fn second_store(mut self, store: Arc<dyn ObjectStore>) -> Self {
+        self.second_store = Some(store);
+        self
+    }
+
+    /// How base backups are taken and stored.
+    pub fn physical(mut self, options: PhysicalOptions) -> Self {
+        self.physical = options;
+        self
     }
 
     /// Where in the store the backups lie. Defaults to the top. Two databases in one store
@@ -168,6 +195,7 @@ impl BackupBuilder {
                 problems.join("; "),
             ));
         };
+        let buffers = buffers(self.memory_bytes, self.workers, self.frame_bytes);
         let queue_depth = queue_depth(self.memory_bytes, self.workers, self.frame_bytes);
         let settings = Settings {
             encryption,
@@ -176,20 +204,29 @@ impl BackupBuilder {
             workers: self.workers,
             frame_bytes: self.frame_bytes,
             queue_depth,
+            buffers,
             max_object_bytes: self.max_object_bytes,
             sweep_grace: self.sweep_grace,
             stall_timeout: self.stall_timeout,
             lock_wait_timeout: self.lock_wait_timeout,
             source_check: self.source_check,
             selection: self.selection,
+            physical: self.physical,
             finder: self.finder.unwrap_or_default(),
             clock: self.clock,
         };
-        let repository = Repository::new(self.store, Layout::new(&self.prefix));
+        let layout = Layout::new(&self.prefix);
+        let second = self.second_store;
+        let second = second.map(|store| Repository::new(store, layout.clone()));
+        let repository = Repository::new(self.store, layout);
+        let replication = self.replication;
         Ok(Backup(Arc::new(Inner {
+            replication: replication.unwrap_or_else(|| Arc::clone(&self.database)),
             database: self.database,
             repository,
+            second,
             settings,
+            archiving: crate::wal::Archiving::default(),
         })))
     }
 
@@ -221,6 +258,10 @@ impl BackupBuilder {
             "max_object_bytes must be at least 1 MiB",
         );
         require(
+            self.physical.pack_bytes >= MIB as u64,
+            "pack_bytes must be at least 1 MiB",
+        );
+        require(
             !self.stall_timeout.is_zero(),
             "stall_timeout must not be zero",
         );
@@ -248,4 +289,13 @@ fn queue_depth(memory_bytes: usize, workers: usize, frame_bytes: usize) -> usize
         .rev()
         .find(|&depth| needed_bytes(workers, frame_bytes, depth) <= memory_bytes)
         .unwrap_or(1)
+}
+
+/// How many frames of a physical backup may be under way: for each worker one in it, one
+/// before and one after it, and some that are being filled or stored. More would not make it
+/// faster.
+fn buffers(memory_bytes: usize, workers: usize, frame_bytes: usize) -> usize {
+    let wanted = workers.saturating_mul(3).saturating_add(4);
+    let fitting = memory_bytes.saturating_sub(4 * MIB) / frame_bytes.max(1);
+    wanted.min(fitting.saturating_sub(workers)).max(3)
 }

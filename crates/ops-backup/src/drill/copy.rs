@@ -134,7 +134,7 @@ pub(super) async fn definitions(
 }
 
 /// Asks one question.
-pub(super) async fn assert(client: &Client, assertion: &Assertion) -> Check {
+pub(crate) async fn assert(client: &Client, assertion: &Assertion) -> Check {
     let name = format!("assertion: {}", assertion.name);
     let answer = match client.query(&assertion.sql, &[]).await {
         Ok(rows) => match rows.as_slice() {

@@ -15,7 +15,7 @@ use crate::client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Counters, Phase};
 use crate::pipeline::{
-    CompressorSettings, Compressors, Frames, Sealer, StoredObject, Uploader, upload,
+    Block, CompressorSettings, Compressors, Frames, Sealer, StoredObject, Uploaders, upload,
 };
 use crate::repository::{ManifestObject, ObjectRole};
 
@@ -43,8 +43,8 @@ pub(super) async fn run(run: &Run<'_>, source: &Source, snapshot: &str) -> Resul
         .ok_or_else(|| Error::new(ErrorKind::Internal, "dump", "pg_dump has no output"))?;
     // A smaller pipe is slower, nothing else.
     let _ = rustix::pipe::fcntl_setpipe_size(&stdout, PIPE_BYTES);
-    let (uploader, uploads) = upload(Arc::clone(&run.inner.repository.store));
-    let (reading, sealing) = start(run, stdout, uploader)?;
+    let (uploader, uploads) = upload(Arc::clone(&run.inner.repository.store), stall);
+    let (reading, sealing) = start(run, stdout, Uploaders::new([uploader]))?;
     let work = async { tokio::join!(reading, sealing, child.wait(), uploads) };
     let (archive, objects, exit, ()) = tokio::select! {
         done = work => done,
@@ -82,7 +82,7 @@ type Reading = JoinHandle<Result<(Archive, u64)>>;
 type Sealing = JoinHandle<Result<Vec<StoredObject>>>;
 
 /// Starts the threads between `pg_dump` and the store.
-fn start(run: &Run<'_>, stdout: OwnedFd, uploader: Uploader) -> Result<(Reading, Sealing)> {
+fn start(run: &Run<'_>, stdout: OwnedFd, uploaders: Uploaders) -> Result<(Reading, Sealing)> {
     let settings = &run.inner.settings;
     let compression = CompressorSettings {
         level: settings.level,
@@ -96,7 +96,7 @@ fn start(run: &Run<'_>, stdout: OwnedFd, uploader: Uploader) -> Result<(Reading,
     let (layout, id) = (run.inner.repository.layout.clone(), run.id.clone());
     let encrypted = identity.is_some();
     let name = move |number| layout.object(&id, ObjectRole::Dump, number, encrypted);
-    let sealer = Sealer::new(uploader, identity, settings.max_object_bytes, name);
+    let sealer = Sealer::new(uploaders, identity, settings.max_object_bytes, name);
     let (counters, frame_bytes) = (Arc::clone(&run.events.counters), settings.frame_bytes);
     let reading =
         tokio::task::spawn_blocking(move || read(stdout, compressors, frame_bytes, &counters));
@@ -125,7 +125,7 @@ fn program(run: &Run<'_>, source: &Source, snapshot: &str) -> Result<Program> {
 /// Reads the dump in blocks, follows it, and hands it to the compressors.
 fn read(
     stdout: OwnedFd,
-    mut compressors: Compressors,
+    mut compressors: Compressors<()>,
     frame_bytes: usize,
     counters: &Counters,
 ) -> Result<(Archive, u64)> {
@@ -141,11 +141,11 @@ fn read(
         .with_source(source)
     };
     loop {
-        let mut block = Vec::with_capacity(frame_bytes);
+        let mut bytes = Vec::with_capacity(frame_bytes);
         stdout
             .by_ref()
             .take(frame_bytes as u64)
-            .read_to_end(&mut block)
+            .read_to_end(&mut bytes)
             .map_err(|source| {
                 Error::new(
                     ErrorKind::ClientFailed,
@@ -154,13 +154,13 @@ fn read(
                 )
                 .with_source(source)
             })?;
-        if block.is_empty() {
+        if bytes.is_empty() {
             break;
         }
-        walker.feed(&block).map_err(broken)?;
-        bytes_in += block.len() as u64;
-        counters.add_in(block.len() as u64);
-        if !compressors.send(block) {
+        walker.feed(&bytes).map_err(broken)?;
+        bytes_in += bytes.len() as u64;
+        counters.add_in(bytes.len() as u64);
+        if !compressors.send(Block { bytes, tag: () }) {
             return Err(Error::new(
                 ErrorKind::Internal,
                 "dump",
@@ -173,13 +173,17 @@ fn read(
 }
 
 /// Takes frames in order, and stores them.
-fn seal(mut frames: Frames, mut sealer: Sealer, counters: &Counters) -> Result<Vec<StoredObject>> {
+fn seal(
+    mut frames: Frames<()>,
+    mut sealer: Sealer,
+    counters: &Counters,
+) -> Result<Vec<StoredObject>> {
     while let Some(frame) = frames.recv() {
         let frame = frame.map_err(|source| {
             Error::new(ErrorKind::Internal, "dump", "compression failed").with_source(source)
         })?;
-        sealer.write_frame(&frame)?;
-        counters.add_stored(frame.len() as u64);
+        sealer.write_frame(&frame.bytes)?;
+        counters.add_stored(frame.bytes.len() as u64);
     }
     sealer.finish()
 }

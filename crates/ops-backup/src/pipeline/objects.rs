@@ -1,12 +1,17 @@
-//! One object on its way into the store.
+//! One object on its way into the store, or into two.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::stream;
+use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use ops_core::object_store::PutOptions;
 use ops_core::{ObjectKey, ObjectStore};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -25,60 +30,187 @@ pub(crate) struct StoredObject {
 
 type Chunk = ops_core::Result<Bytes>;
 
-/// An object that is to be uploaded: its key, its body, and where the answer goes.
+/// An object that is to be uploaded: its key, its body, and where to tell that it was.
 struct Upload {
     key: ObjectKey,
     body: mpsc::Receiver<Chunk>,
-    done: oneshot::Sender<Result<()>>,
+    done: oneshot::Sender<()>,
 }
 
 /// Where a blocking thread orders uploads from.
-#[derive(Clone)]
-pub(crate) struct Uploader(mpsc::Sender<Upload>);
-
-/// Makes the two ends of the way into the store: one for the blocking thread, and the
-/// future that uploads what it orders, one object after the other.
-pub(crate) fn upload(
-    store: std::sync::Arc<dyn ObjectStore>,
-) -> (Uploader, impl Future<Output = ()> + Send) {
-    let (sender, mut orders) = mpsc::channel::<Upload>(1);
-    let run = async move {
-        while let Some(Upload { key, body, done }) = orders.recv().await {
-            let body = stream::unfold(body, |mut body| async move {
-                body.recv().await.map(|chunk| (chunk, body))
-            });
-            let put = store
-                .put_stream(&key, Box::pin(body), PutOptions::if_none_match())
-                .await;
-            let answer = put.map(drop).map_err(|err| Error::store("dump", err));
-            // Where nobody waits for the answer, the job has failed elsewhere.
-            let _ = done.send(answer);
-        }
-    };
-    (Uploader(sender), run)
+#[derive(Debug)]
+pub(crate) struct Uploader {
+    orders: mpsc::Sender<Upload>,
+    outcome: Arc<Outcome>,
 }
 
-/// A writer whose bytes become one object. For blocking threads only.
+/// Whether a store has failed, and with what.
+#[derive(Debug, Default)]
+struct Outcome {
+    failed: CancellationToken,
+    /// The first failure, until it is taken.
+    failure: Mutex<Option<Error>>,
+}
+
+impl Outcome {
+    fn fail(&self, err: Error) {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.failed.is_cancelled() {
+            *failure = Some(err);
+            self.failed.cancel();
+        }
+    }
+
+    fn failed(&self) -> bool {
+        self.failed.is_cancelled()
+    }
+
+    fn take(&self) -> Option<Error> {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.take()
+    }
+}
+
+/// Makes the two ends of the way into the store: one for the blocking thread, and the
+/// future that uploads what it orders, all at once. How many those are is up to the thread.
 ///
-/// Dropped without [`ObjectSink::finish`], the upload is abandoned.
+/// An upload fails where the store takes nothing of it for `stall`.
+pub(crate) fn upload(
+    store: Arc<dyn ObjectStore>,
+    stall: Duration,
+) -> (Uploader, impl Future<Output = ()> + Send) {
+    let (sender, mut orders) = mpsc::channel::<Upload>(1);
+    let outcome = Arc::new(Outcome::default());
+    let uploader = Uploader {
+        orders: sender,
+        outcome: Arc::clone(&outcome),
+    };
+    let run = async move {
+        let mut running = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => running.push(run_one(&*store, order, stall, &outcome)),
+                    None => break,
+                },
+                Some(()) = running.next() => {}
+            }
+        }
+        while running.next().await.is_some() {}
+    };
+    (uploader, run)
+}
+
+async fn run_one(store: &dyn ObjectStore, order: Upload, stall: Duration, outcome: &Outcome) {
+    let Upload { key, body, done } = order;
+    // Odd while the store waits for us, even while we wait for the store.
+    let turns = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&turns);
+    let body = stream::unfold(body, move |mut body| {
+        let turns = Arc::clone(&counted);
+        async move {
+            turns.fetch_add(1, Ordering::Relaxed);
+            let chunk = body.recv().await;
+            turns.fetch_add(1, Ordering::Relaxed);
+            chunk.map(|chunk| (chunk, body))
+        }
+    });
+    let put = store.put_stream(&key, Box::pin(body), PutOptions::if_none_match());
+    let put = tokio::select! {
+        put = put => put.map_err(|err| Error::store("dump", err)),
+        () = stalled(&turns, stall) => Err(Error::new(
+            ErrorKind::Timeout,
+            "dump",
+            format!("the store has taken nothing for {} seconds", stall.as_secs()),
+        )),
+        // Another upload failed, and the store is left out.
+        () = outcome.failed.cancelled() => return,
+    };
+    match put {
+        // Where nobody waits for the answer, the job has failed elsewhere.
+        Ok(_) => drop(done.send(())),
+        Err(err) => outcome.fail(err),
+    }
+}
+
+/// Comes back where it has been the store's turn for so long.
+async fn stalled(turns: &AtomicU64, stall: Duration) {
+    let mut last = turns.load(Ordering::Relaxed);
+    loop {
+        tokio::time::sleep(stall).await;
+        let now = turns.load(Ordering::Relaxed);
+        if now == last && now.is_multiple_of(2) {
+            return;
+        }
+        last = now;
+    }
+}
+
+/// The ways into the stores that a job writes to. One that fails is left out from then on;
+/// the job goes on while there is another.
+#[derive(Clone, Debug)]
+pub(crate) struct Uploaders(Arc<[Uploader]>);
+
+impl Uploaders {
+    pub(crate) fn new(uploaders: impl IntoIterator<Item = Uploader>) -> Self {
+        Self(uploaders.into_iter().collect())
+    }
+
+    /// What each of the stores failed with.
+    pub(crate) fn take_failures(&self) -> Vec<Option<Error>> {
+        self.0.iter().map(|it| it.outcome.take()).collect()
+    }
+
+    /// Leaves a store out from now on; fails where it was the last.
+    pub(crate) fn exclude(&self, store: usize, err: Error) -> Result<()> {
+        if let Some(uploader) = self.0.get(store) {
+            uploader.outcome.fail(err);
+        }
+        self.require_one()
+    }
+
+    /// Fails where no store is left, with what the first of them failed with.
+    fn require_one(&self) -> Result<()> {
+        if self.0.iter().any(|it| !it.outcome.failed()) {
+            return Ok(());
+        }
+        let failure = self.0.iter().find_map(|it| it.outcome.take());
+        Err(failure.unwrap_or_else(abandoned))
+    }
+}
+
+/// A writer whose bytes become one object in each store. For blocking threads only.
+///
+/// Dropped without [`ObjectSink::finish`], the uploads are abandoned.
 pub(crate) struct ObjectSink {
     key: ObjectKey,
-    body: Option<mpsc::Sender<Chunk>>,
+    /// None where a store takes nothing any more.
+    bodies: Vec<Option<mpsc::Sender<Chunk>>>,
     buffer: BytesMut,
     hasher: blake3::Hasher,
     size_bytes: u64,
 }
 
-/// The store's answer about one object.
-pub(crate) struct Acknowledgement(oneshot::Receiver<Result<()>>);
+/// The stores' answers about one object.
+pub(crate) struct Acknowledgement {
+    uploaders: Uploaders,
+    /// The place of a store, and the sign that it has the object.
+    answers: Vec<(usize, oneshot::Receiver<()>)>,
+}
 
 impl Acknowledgement {
-    /// Waits for the answer.
+    /// Waits for the answers; fails where no store is left.
     pub(crate) fn wait(self) -> Result<()> {
-        self.0.blocking_recv().unwrap_or_else(|_| Err(abandoned()))
+        for (store, answer) in self.answers {
+            if answer.blocking_recv().is_err() {
+                // It has said why, unless the upload was abandoned.
+                self.uploaders.exclude(store, abandoned())?;
+            }
+        }
+        self.uploaders.require_one()
     }
 
-    /// Why the store stopped to take bytes.
+    /// Why no store takes bytes any more.
     #[cold]
     pub(crate) fn failure(self) -> Error {
         self.wait().err().unwrap_or_else(abandoned)
@@ -91,23 +223,34 @@ fn abandoned() -> Error {
 }
 
 impl ObjectSink {
-    pub(crate) fn create(uploader: &Uploader, key: ObjectKey) -> Result<(Self, Acknowledgement)> {
-        let (body, receiver) = mpsc::channel(CHUNKS);
-        let (answer, done) = oneshot::channel();
-        let order = Upload {
-            key: key.clone(),
-            body: receiver,
-            done: answer,
-        };
-        uploader.0.blocking_send(order).map_err(|_| abandoned())?;
+    pub(crate) fn create(uploaders: &Uploaders, key: ObjectKey) -> Result<(Self, Acknowledgement)> {
+        let (mut bodies, mut answers) = (Vec::new(), Vec::new());
+        uploaders.require_one()?;
+        for (index, uploader) in uploaders.0.iter().enumerate() {
+            if uploader.outcome.failed() {
+                continue;
+            }
+            let (body, receiver) = mpsc::channel(CHUNKS);
+            let (answer, done) = oneshot::channel();
+            let order = Upload {
+                key: key.clone(),
+                body: receiver,
+                done: answer,
+            };
+            let ordered = uploader.orders.blocking_send(order);
+            ordered.map_err(|_| abandoned())?;
+            bodies.push(Some(body));
+            answers.push((index, done));
+        }
         let sink = Self {
             key,
-            body: Some(body),
+            bodies,
             buffer: BytesMut::with_capacity(CHUNK_BYTES),
             hasher: blake3::Hasher::new(),
             size_bytes: 0,
         };
-        Ok((sink, Acknowledgement(done)))
+        let uploaders = uploaders.clone();
+        Ok((sink, Acknowledgement { uploaders, answers }))
     }
 
     /// Sends what is left and ends the body. The object exists once the store has
@@ -115,9 +258,9 @@ impl ObjectSink {
     pub(crate) fn finish(mut self) -> io::Result<StoredObject> {
         if !self.buffer.is_empty() {
             let rest = self.buffer.split().freeze();
-            self.send(rest)?;
+            self.send(&rest)?;
         }
-        self.body = None;
+        self.bodies.clear();
         let blake3 = self.hasher.finalize();
         Ok(StoredObject {
             key: self.key.clone(),
@@ -126,20 +269,24 @@ impl ObjectSink {
         })
     }
 
-    fn send(&mut self, chunk: Bytes) -> io::Result<()> {
-        self.hasher.update(&chunk);
+    fn send(&mut self, chunk: &Bytes) -> io::Result<()> {
+        self.hasher.update(chunk);
         self.size_bytes += chunk.len() as u64;
-        self.body
-            .as_ref()
-            .and_then(|body| body.blocking_send(Ok(chunk)).ok())
-            .ok_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe))
+        for body in &mut self.bodies {
+            body.take_if(|body| body.blocking_send(Ok(chunk.clone())).is_err());
+        }
+        if self.bodies.iter().any(Option::is_some) {
+            Ok(())
+        } else {
+            Err(io::Error::from(io::ErrorKind::BrokenPipe))
+        }
     }
 }
 
 impl Drop for ObjectSink {
     fn drop(&mut self) {
         // A body that merely ended would be stored as if it were whole.
-        if let Some(body) = self.body.take() {
+        for body in self.bodies.drain(..).flatten() {
             let reason = ops_core::Error::new(ops_core::ErrorKind::Internal, "the writer gave up");
             // A store that takes nothing more has given up before us.
             let _ = body.blocking_send(Err(reason));
@@ -152,7 +299,7 @@ impl io::Write for ObjectSink {
         self.buffer.extend_from_slice(data);
         if self.buffer.len() >= CHUNK_BYTES {
             let chunk = self.buffer.split().freeze();
-            self.send(chunk)?;
+            self.send(&chunk)?;
             self.buffer.reserve(CHUNK_BYTES);
         }
         Ok(data.len())

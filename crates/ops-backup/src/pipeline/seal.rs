@@ -1,21 +1,25 @@
 //! Frames in, stored objects out.
 
+use std::collections::VecDeque;
 use std::io::Write;
 
 use ops_core::ObjectKey;
 
-use super::objects::{Acknowledgement, ObjectSink, StoredObject, Uploader};
+use super::objects::{Acknowledgement, ObjectSink, StoredObject, Uploaders};
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::BackupIdentity;
 
 /// Writes frames into numbered objects of a capped size. For blocking threads only.
 pub(crate) struct Sealer {
-    uploader: Uploader,
+    uploaders: Uploaders,
     identity: Option<BackupIdentity>,
     /// The key of the object with a number.
     name: Box<dyn Fn(usize) -> Result<ObjectKey> + Send>,
     max_object_bytes: u64,
+    /// How many objects may wait for their acknowledgement while the next is written.
+    max_unacknowledged: usize,
     current: Option<Current>,
+    unacknowledged: VecDeque<(StoredObject, Acknowledgement)>,
     stored: Vec<StoredObject>,
 }
 
@@ -32,24 +36,32 @@ enum Writer {
 
 impl Sealer {
     pub(crate) fn new(
-        uploader: Uploader,
+        uploaders: Uploaders,
         identity: Option<BackupIdentity>,
         max_object_bytes: u64,
         name: impl Fn(usize) -> Result<ObjectKey> + Send + 'static,
     ) -> Self {
         Self {
-            uploader,
+            uploaders,
             identity,
             name: Box::new(name),
             max_object_bytes,
+            max_unacknowledged: 0,
             current: None,
+            unacknowledged: VecDeque::new(),
             stored: Vec::new(),
         }
     }
 
-    /// Writes one frame. A new object is begun where the cap would be passed; a frame is
-    /// never cut.
-    pub(crate) fn write_frame(&mut self, frame: &[u8]) -> Result<()> {
+    /// Sets how many objects may wait for their acknowledgement while the next is written.
+    pub(crate) fn max_unacknowledged(mut self, objects: usize) -> Self {
+        self.max_unacknowledged = objects;
+        self
+    }
+
+    /// Writes one frame; tells the number of the object that it is in. A new object is begun
+    /// where the cap would be passed; a frame is never cut.
+    pub(crate) fn write_frame(&mut self, frame: &[u8]) -> Result<usize> {
         let frame_bytes = frame.len() as u64;
         let full = self
             .current
@@ -72,12 +84,17 @@ impl Sealer {
             return Err(current.acknowledgement.failure());
         }
         self.current = Some(current);
-        Ok(())
+        Ok(self.ended())
+    }
+
+    /// How many objects have ended.
+    fn ended(&self) -> usize {
+        self.stored.len() + self.unacknowledged.len()
     }
 
     fn begin_object(&self) -> Result<Current> {
-        let key = (self.name)(self.stored.len())?;
-        let (sink, acknowledgement) = ObjectSink::create(&self.uploader, key)?;
+        let key = (self.name)(self.ended())?;
+        let (sink, acknowledgement) = ObjectSink::create(&self.uploaders, key)?;
         let writer = match &self.identity {
             None => Writer::Plain(Box::new(sink)),
             Some(identity) => Writer::Age(Box::new(identity.encrypt(sink).map_err(|source| {
@@ -92,7 +109,8 @@ impl Sealer {
         })
     }
 
-    fn end_object(&mut self) -> Result<()> {
+    /// Ends the object that is being written; the next frame begins another.
+    pub(crate) fn end_object(&mut self) -> Result<()> {
         let Some(Current {
             writer,
             acknowledgement,
@@ -108,16 +126,28 @@ impl Sealer {
         match finished {
             Err(_) => Err(acknowledgement.failure()),
             Ok(object) => {
-                acknowledgement.wait()?;
-                self.stored.push(object);
-                Ok(())
+                self.unacknowledged.push_back((object, acknowledgement));
+                self.settle(self.max_unacknowledged)
             }
         }
+    }
+
+    /// Waits for the oldest acknowledgements, until no more than so many are missing.
+    fn settle(&mut self, most: usize) -> Result<()> {
+        while self.unacknowledged.len() > most {
+            let Some((object, acknowledgement)) = self.unacknowledged.pop_front() else {
+                break;
+            };
+            acknowledgement.wait()?;
+            self.stored.push(object);
+        }
+        Ok(())
     }
 
     /// Ends the last object; answers all of them, acknowledged by the store.
     pub(crate) fn finish(mut self) -> Result<Vec<StoredObject>> {
         self.end_object()?;
+        self.settle(0)?;
         Ok(self.stored)
     }
 }

@@ -81,6 +81,8 @@ impl Repository {
             entries.push(entry);
         }
         *self.seen() = seen;
+        // Ids tell seconds apart, and no less.
+        entries.sort_by_key(|entry| entry.manifest.started_at);
         Ok(entries)
     }
 

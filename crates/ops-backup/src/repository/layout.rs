@@ -97,6 +97,11 @@ impl Layout {
         Self { prefix }
     }
 
+    /// What all keys begin with: nothing, or something that ends with `/`.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     pub(crate) fn manifests(&self) -> String {
         format!("{}manifests/", self.prefix)
     }
@@ -137,6 +142,10 @@ impl Layout {
             ObjectRole::Dump => format!("dump.{number:05}.zst"),
             ObjectRole::Globals => "globals.sql.zst".to_owned(),
             ObjectRole::Fingerprint => "fingerprint.json.zst".to_owned(),
+            ObjectRole::Data => format!("data.{number:05}.zst"),
+            ObjectRole::Files => "files.jsonl.zst".to_owned(),
+            ObjectRole::Frames => "frames.jsonl.zst".to_owned(),
+            ObjectRole::BackupManifest => "backup_manifest.zst".to_owned(),
         };
         let suffix = if encrypted { ".age" } else { "" };
         key(format!("{}{name}{suffix}", self.folder(id)))

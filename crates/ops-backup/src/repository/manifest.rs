@@ -7,9 +7,17 @@ use ops_core::{ObjectKey, Timestamp};
 use super::BackupId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{BackupIdentity, EncryptionInfo};
+use crate::physical::PhysicalInfo;
 
-/// The repository format that this version writes.
+/// The format of a dump's manifest.
 pub(crate) const FORMAT: u32 = 1;
+/// The format of a physical backup's manifest: what readers of format 1 must not take for
+/// a dump.
+pub(crate) const PHYSICAL_FORMAT: u32 = 2;
+/// The [`Manifest::kind`] of a dump.
+pub(crate) const DUMP: &str = "dump";
+/// The [`Manifest::kind`] of a physical backup.
+pub(crate) const PHYSICAL: &str = "physical";
 
 /// What a stored object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -25,6 +33,14 @@ pub enum ObjectRole {
     Globals,
     /// What a restored copy must equal.
     Fingerprint,
+    /// A pack of a physical backup: a piece of a tar archive.
+    Data,
+    /// The index of a physical backup's files.
+    Files,
+    /// The lengths of the frames of a physical backup's packs.
+    Frames,
+    /// The manifest that the server made of a physical backup, byte for byte.
+    BackupManifest,
 }
 
 /// One stored object.
@@ -97,17 +113,24 @@ pub struct SourceInfo {
     pub server_version: String,
     /// Its major version.
     pub server_major: u32,
-    /// The database.
+    /// The database; empty where the whole cluster was backed up.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
     pub database: String,
-    /// The database's encoding, such as `UTF8`.
+    /// The database's encoding, such as `UTF8`; empty as [`database`](Self::database) is.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
     pub encoding: String,
-    /// The database's `LC_COLLATE`.
+    /// The database's `LC_COLLATE`; empty as [`database`](Self::database) is.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
     pub collate: String,
-    /// The database's `LC_CTYPE`.
+    /// The database's `LC_CTYPE`; empty as [`database`](Self::database) is.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
     pub ctype: String,
-    /// The cluster's bootstrap superuser, who owns what nobody else owns.
+    /// The cluster's bootstrap superuser, who owns what nobody else owns; empty as
+    /// [`database`](Self::database) is.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
     pub superuser: String,
-    /// The version of `pg_dump` that read it.
+    /// The version of `pg_dump` that read it; empty where none did.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
     pub client_version: String,
 }
 
@@ -127,15 +150,17 @@ pub struct CompressionInfo {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Manifest {
-    /// The repository format, 1.
+    /// The format: 1 for a dump, 2 for a physical backup.
     pub format: u32,
     /// The backup.
     pub id: BackupId,
-    /// `dump`: a `pg_dump -Fc` archive with the cluster's globals.
+    /// `dump`: a `pg_dump -Fc` archive with the cluster's globals. `physical`: the files of
+    /// the whole cluster.
     pub kind: String,
     /// When the job began.
     pub started_at: Timestamp,
-    /// When the snapshot was taken: what had been committed by then is in the backup.
+    /// What had been committed by then is in the backup: when a dump's snapshot was taken,
+    /// or when a physical backup's start was known to us.
     pub snapshot_at: Timestamp,
     /// When everything but the manifest was stored.
     pub completed_at: Timestamp,
@@ -148,10 +173,13 @@ pub struct Manifest {
     pub encryption: EncryptionInfo,
     /// How it is compressed.
     pub compression: CompressionInfo,
-    /// The size of the archive before compression.
+    /// The size of the archive, or of all archives, before compression.
     pub bytes_in: u64,
     /// The size of all stored objects.
     pub bytes_stored: u64,
+    /// What else there is to say about a physical backup; none for a dump.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub physical: Option<PhysicalInfo>,
     /// The objects; those of one role in their order.
     pub objects: Vec<ManifestObject>,
 }
@@ -203,11 +231,53 @@ impl Manifest {
                 .with_source(source)
         };
         let Version { format } = serde_json::from_slice(bytes).map_err(damaged)?;
-        if format != FORMAT {
-            let message = format!("the backup has format {format}, this version knows {FORMAT}");
+        if ![FORMAT, PHYSICAL_FORMAT].contains(&format) {
+            let message = format!(
+                "the backup has format {format}, this version knows up to {PHYSICAL_FORMAT}"
+            );
             return Err(Error::new(ErrorKind::UnknownFormat, operation, message));
         }
-        serde_json::from_slice(bytes).map_err(damaged)
+        let manifest: Self = serde_json::from_slice(bytes).map_err(damaged)?;
+        manifest.check_shape(operation)?;
+        Ok(manifest)
+    }
+
+    /// Whether format, kind and the physical part say the same thing.
+    fn check_shape(&self, operation: &'static str) -> Result<()> {
+        let fits = match (self.format, self.kind.as_str(), &self.physical) {
+            (FORMAT, DUMP, None) => true,
+            (PHYSICAL_FORMAT, PHYSICAL, Some(physical)) => {
+                let packs = self.objects_of(ObjectRole::Data).count();
+                let archives = physical.archives.len();
+                let known = |archive: u32| usize::try_from(archive).is_ok_and(|at| at < archives);
+                packs == physical.packs.len()
+                    && physical.packs.iter().all(|pack| known(pack.archive))
+                    && physical.tablespaces.iter().all(|it| known(it.archive))
+            }
+            _ => false,
+        };
+        if fits {
+            return Ok(());
+        }
+        let message = format!("the manifest of {} contradicts itself", self.id);
+        Err(Error::new(ErrorKind::Integrity, operation, message))
+    }
+
+    /// The physical part; fails for a dump.
+    pub(crate) fn require_physical(&self, operation: &'static str) -> Result<&PhysicalInfo> {
+        self.physical.as_ref().ok_or_else(|| {
+            let message = format!("{} is a dump, not a physical backup", self.id);
+            Error::new(ErrorKind::InvalidInput, operation, message)
+        })
+    }
+
+    /// Fails for a physical backup.
+    pub(crate) fn require_dump(&self, operation: &'static str) -> Result<()> {
+        if self.physical.is_none() {
+            return Ok(());
+        }
+        let message = format!("{} is a physical backup, not a dump", self.id);
+        Err(Error::new(ErrorKind::InvalidInput, operation, message))
     }
 
     /// Checks the seal.

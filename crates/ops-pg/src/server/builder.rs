@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ops_core::{Report, Result, Secret};
+use ops_core::{Error, ErrorKind, Report, Result, Secret};
 
 use super::folder::{self, ServerFolder};
 use super::parent::Parent;
@@ -59,6 +59,7 @@ impl<T> fmt::Debug for Named<T> {
 pub struct ThrowawayServerBuilder {
     parent: PathBuf,
     run_as: Option<String>,
+    data_dir: Option<PathBuf>,
     options: Options,
 }
 
@@ -84,6 +85,7 @@ impl ThrowawayServerBuilder {
         Self {
             parent,
             run_as: None,
+            data_dir: None,
             options,
         }
     }
@@ -184,6 +186,14 @@ impl ThrowawayServerBuilder {
         self
     }
 
+    /// Sets a data folder that lies elsewhere and stays when the server goes. It must
+    /// belong to the user that the server runs as. Only
+    /// [`create_empty`](Self::create_empty) takes it, and leaves it as it is.
+    pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(folder.into());
+        self
+    }
+
     /// Makes the server, starts it, and waits until it answers.
     ///
     /// # Errors
@@ -232,8 +242,13 @@ impl ThrowawayServerBuilder {
         let Self {
             parent,
             run_as,
+            data_dir,
             mut options,
         } = self;
+        if initialized && data_dir.is_some() {
+            let message = "a data folder that lies elsewhere is not initialized";
+            return Err(Error::new(ErrorKind::InvalidConfig, message));
+        }
         blocking(move || {
             options.user = User::unprivileged(run_as.as_deref())?;
             let user = options.user.as_ref();
@@ -246,10 +261,11 @@ impl ThrowawayServerBuilder {
             } else {
                 ReservedPort::socket_only()
             };
-            let folder = ServerFolder::create(&parent, user, port.number())?;
+            let elsewhere = data_dir.as_deref();
+            let folder = ServerFolder::create(&parent, user, port.number(), elsewhere)?;
             if initialized {
                 template::instantiate(&parent, &options, folder.data_dir())?;
-            } else {
+            } else if elsewhere.is_none() {
                 folder.create_data_dir(user)?;
             }
             for (name, bytes) in &options.files.0 {

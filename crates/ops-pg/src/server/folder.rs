@@ -34,8 +34,14 @@ pub(super) struct ServerFolder {
 }
 
 impl ServerFolder {
-    /// Makes a folder that only the server's user can enter, without a data folder.
-    pub(super) fn create(parent: &Parent, user: Option<&User>, port: u16) -> Result<Self> {
+    /// Makes a folder that only the server's user can enter, without a data folder. That
+    /// may lie elsewhere: then it is not removed.
+    pub(super) fn create(
+        parent: &Parent,
+        user: Option<&User>,
+        port: u16,
+        data_dir: Option<&Path>,
+    ) -> Result<Self> {
         let _lock = parent.lock()?;
         let path = tempfile::Builder::new()
             .prefix(PREFIX)
@@ -49,11 +55,17 @@ impl ServerFolder {
         let _ = writeln!(owner, "{}", std::process::id());
         let folder = Self {
             socket_dir: path.join("run"),
-            data_dir: path.join(DATA),
+            data_dir: data_dir.map_or_else(|| path.join(DATA), Path::to_owned),
             path,
             _owner: owner,
         };
         folder.check_socket_path(port)?;
+        if let Some(elsewhere) = data_dir {
+            // By which whoever sweeps finds the server.
+            let link = folder.path.join(DATA);
+            std::os::unix::fs::symlink(elsewhere, &link)
+                .map_err(|err| file_error("linking", &link, err))?;
+        }
         make_folder(&folder.socket_dir, user)?;
         give(&folder.path, user)?;
         Ok(folder)

@@ -74,7 +74,9 @@ impl Parent {
     pub(super) fn sweep(&self) -> Result<usize> {
         let claimed = self.claim_dead()?;
         for (folder, _owner) in &claimed {
+            // A link where it lies elsewhere.
             let data = folder.join(DATA);
+            let data = fs::read_link(&data).unwrap_or(data);
             leftover::end_server(&data);
             leftover::release_shared_memory(&data);
             if let Err(err) = fs::remove_dir_all(folder)

@@ -1,0 +1,336 @@
+//! WAL for a server that recovers: fetched ahead of it into a folder, from which its
+//! `restore_command` takes it.
+//!
+//! The server runs a script, which waits until the folder says what there is:
+//!
+//! ```text
+//! want/<name>   the script asks for a file
+//! have/<name>   here it is: the script moves it to where the server wants it, and ends with 0
+//! none/<name>   it is proven that the archive does not have it: the script ends with 1
+//! stop          something is wrong: the script ends with 255, and the server with it
+//! ```
+//!
+//! Whatever else happens, the script ends with 255: any status from 1 to 125 is for
+//! PostgreSQL the end of the archive, at which it would promote.
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ops_pg::process::User;
+use ops_pg_replication::{SegmentName, TimelineHistory};
+use tokio::task::JoinSet;
+
+use super::directory::file_error;
+use crate::error::{Error, ErrorKind, Result};
+use crate::wal::{FetchOptions, Fetched, WalArchive, WalFile};
+
+/// Where the spool lies in a data folder. What is in `pg_wal` belongs to no manifest.
+pub(crate) const FOLDER: &str = "pg_wal/ops-spool";
+
+/// How often the folder is looked at.
+const POLL: Duration = Duration::from_millis(10);
+/// How long the script waits for a file, in steps of 20 ms.
+const PATIENCE_STEPS: u32 = 50 * 3600;
+/// How often a file is asked for again where the store fails.
+const ATTEMPTS: u32 = 5;
+
+/// How many segments are fetched ahead: at first, and at most.
+const WINDOW: (usize, usize) = (2, 16);
+
+const SCRIPT: &str = r#"#!/bin/sh
+# $1: the file that the server wants; $2: where it wants it.
+cd "$(dirname "$0")" || exit 255
+case $2 in /*) to=$2 ;; *) to=../../$2 ;; esac
+steps=STEPS
+while [ "$steps" -gt 0 ]; do
+  # Once a second, since whoever has heard it may be gone.
+  if [ $((steps % 50)) -eq 0 ]; then : > "want/$1" || exit 255; fi
+  if [ -e stop ]; then exit 255; fi
+  if [ -e "have/$1" ]; then
+    mv -f "have/$1" "$to" || exit 255
+    exit 0
+  fi
+  if [ -e "none/$1" ]; then
+    rm -f "none/$1"
+    exit 1
+  fi
+  sleep 0.02 || exit 255
+  steps=$((steps - 1))
+done
+exit 255
+"#;
+
+/// The folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Spool {
+    folder: PathBuf,
+    owner: Option<User>,
+}
+
+impl Spool {
+    /// Makes the folder in a data folder.
+    pub(crate) fn create(data_dir: &Path, owner: Option<User>) -> Result<Self> {
+        let folder = data_dir.join(FOLDER);
+        let shown = folder.to_string_lossy();
+        if shown.contains(['\'', '\n', '\r']) {
+            let message = format!("{shown:?} cannot stand in a command");
+            return Err(Error::new(ErrorKind::InvalidInput, "restore", message));
+        }
+        let spool = Self {
+            folder: folder.clone(),
+            owner,
+        };
+        spool.make().map_err(|err| file_error("making", &folder, err))?;
+        Ok(spool)
+    }
+
+    fn make(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.folder) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
+            _ => {}
+        }
+        for folder in ["", "want", "have", "none", "temp"] {
+            let path = self.folder.join(folder);
+            DirBuilder::new().mode(0o700).create(&path)?;
+            self.give(&path)?;
+        }
+        let script = self.folder.join("fetch");
+        fs::write(&script, SCRIPT.replace("STEPS", &PATIENCE_STEPS.to_string()))?;
+        self.give(&script)
+    }
+
+    fn give(&self, path: &Path) -> io::Result<()> {
+        match &self.owner {
+            None => Ok(()),
+            Some(owner) => {
+                std::os::unix::fs::lchown(path, Some(owner.uid()), Some(owner.gid()))
+            }
+        }
+    }
+
+    /// The `restore_command` that takes files from here.
+    pub(crate) fn command(&self) -> String {
+        let script = self.folder.join("fetch");
+        let script = script.to_string_lossy().replace('%', "%%");
+        format!("/bin/sh '{script}' '%f' '%p'")
+    }
+
+    /// Removes it, with all that is in it.
+    pub(crate) fn remove(&self) -> Result<()> {
+        match fs::remove_dir_all(&self.folder) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => {
+                Err(file_error("removing", &self.folder, err))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn names(&self, folder: &str) -> io::Result<Vec<String>> {
+        let entries = fs::read_dir(self.folder.join(folder))?;
+        entries
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect()
+    }
+
+    fn has(&self, folder: &str, name: &str) -> bool {
+        self.folder.join(folder).join(name).exists()
+    }
+
+    /// Puts a file that was fetched where the script finds it.
+    fn offer(&self, name: &str) -> io::Result<()> {
+        let from = self.folder.join("temp").join(name);
+        self.give(&from)?;
+        fs::rename(from, self.folder.join("have").join(name))
+    }
+
+    fn deny(&self, name: &str) -> io::Result<()> {
+        let path = self.folder.join("none").join(name);
+        fs::write(&path, "")?;
+        self.give(&path)
+    }
+
+    fn stop(&self) {
+        let path = self.folder.join("stop");
+        if let Err(err) = fs::write(&path, "") {
+            tracing::warn!(error = %err, "a recovering server could not be told to stop");
+        }
+    }
+}
+
+/// What the server was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Served {
+    /// How many segments were fetched.
+    pub(crate) segments: u64,
+}
+
+/// Gives a server what it asks for, and fetches ahead of it, until this is dropped. Comes
+/// back only with an error: then the server has been told to stop.
+pub(crate) async fn serve(spool: &Spool, archive: Option<&WalArchive>, history: &TimelineHistory, served: &std::sync::Mutex<Served>) -> Error {
+    let mut server = Server {
+        spool,
+        archive,
+        history,
+        fetching: JoinSet::new(),
+        underway: BTreeSet::new(),
+        wanted: BTreeSet::new(),
+        window: WINDOW.0,
+        next: None,
+        last_wanted: None,
+    };
+    let err = server.run(served).await;
+    spool.stop();
+    err
+}
+
+struct Server<'a> {
+    spool: &'a Spool,
+    archive: Option<&'a WalArchive>,
+    history: &'a TimelineHistory,
+    fetching: JoinSet<(String, Result<Fetched>)>,
+    underway: BTreeSet<String>,
+    /// What the server waits for.
+    wanted: BTreeSet<String>,
+    window: usize,
+    /// The segment that is fetched next without being asked for.
+    next: Option<SegmentName>,
+    last_wanted: Option<SegmentName>,
+}
+
+impl Server<'_> {
+    async fn run(&mut self, served: &std::sync::Mutex<Served>) -> Error {
+        loop {
+            match self.step(served) {
+                Ok(()) => {}
+                Err(err) => return err,
+            }
+            // Whichever comes first: a file, or the time to look again.
+            let joined = tokio::time::timeout(POLL, async {
+                match self.fetching.join_next().await {
+                    Some(joined) => joined,
+                    None => std::future::pending().await,
+                }
+            });
+            let Ok(joined) = joined.await else { continue };
+            let done = joined
+                .map_err(|err| super::chain::task_failed("restore", err))
+                .and_then(|(name, fetched)| self.fetched(&name, fetched, served));
+            if let Err(err) = done {
+                return err;
+            }
+        }
+    }
+
+    /// Looks at what is asked for, and begins to fetch.
+    fn step(&mut self, _served: &std::sync::Mutex<Served>) -> Result<()> {
+        let failed = |err| file_error("reading", &self.spool.folder, err);
+        for name in self.spool.names("want").map_err(failed)? {
+            let asked = self.spool.folder.join("want").join(&name);
+            fs::remove_file(&asked).map_err(failed)?;
+            self.wanted(&name)?;
+        }
+        let mut ahead = self.spool.names("have").map_err(failed)?.len() + self.underway.len();
+        while ahead < self.window {
+            let (Some(archive), Some(next)) = (self.archive, self.next) else {
+                break;
+            };
+            let size = archive.segment_size();
+            let name = next.file_name(size);
+            let line = self.history.segment(next.number() + 1, size);
+            self.next = Some(line);
+            if !self.spool.has("have", &name) {
+                self.begin(name);
+            }
+            ahead += 1;
+        }
+        Ok(())
+    }
+
+    fn wanted(&mut self, name: &str) -> Result<()> {
+        let denied = |err| file_error("writing to", &self.spool.folder, err);
+        let Some(archive) = self.archive else {
+            // What the backup brought along is all there is.
+            return self.spool.deny(name).map_err(denied);
+        };
+        if let Ok(WalFile::Segment(segment)) = WalFile::parse(name, archive.segment_size()) {
+            let was_there = self.spool.has("have", name) || self.wanted.contains(name);
+            // A server that waits for what is not there yet gets more ahead next time.
+            if self.last_wanted.is_some() && !was_there {
+                self.window = (self.window * 2).min(WINDOW.1);
+            }
+            let follows = self.next.is_some_and(|next| {
+                next.timeline() == segment.timeline() && next.number() > segment.number()
+                    && next.number() - segment.number() <= WINDOW.1 as u64 + 1
+            });
+            if !follows {
+                let line = self.history.segment(segment.number() + 1, archive.segment_size());
+                self.next = (line.timeline() >= segment.timeline()).then_some(line);
+            }
+            self.last_wanted = Some(segment);
+        }
+        if !self.spool.has("have", name) {
+            self.wanted.insert(name.to_owned());
+            self.begin(name.to_owned());
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, name: String) {
+        let Some(archive) = self.archive.cloned() else {
+            return;
+        };
+        if !self.underway.insert(name.clone()) {
+            return;
+        }
+        let to = self.spool.folder.join("temp").join(&name);
+        self.fetching.spawn(async move {
+            let fetched = fetch(&archive, &name, &to).await;
+            (name, fetched)
+        });
+    }
+
+    fn fetched(&mut self, name: &str, fetched: Result<Fetched>, served: &std::sync::Mutex<Served>) -> Result<()> {
+        self.underway.remove(name);
+        let wanted = self.wanted.remove(name);
+        let written = match fetched {
+            // What nobody has asked for is nobody's trouble: recovery may end before it.
+            Err(_) | Ok(Fetched::Absent(_)) if !wanted => {
+                self.next = None;
+                return Ok(());
+            }
+            Err(err) => return Err(err),
+            Ok(Fetched::Absent(_)) => self.spool.deny(name),
+            Ok(_) => {
+                if !name.ends_with(".history") {
+                    let mut served = served.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    served.segments += 1;
+                }
+                self.spool.offer(name)
+            }
+        };
+        written.map_err(|err| file_error("writing to", &self.spool.folder, err))
+    }
+}
+
+/// Fetches a file, again where the store fails for a moment.
+async fn fetch(archive: &WalArchive, name: &str, to: &Path) -> Result<Fetched> {
+    // A name that is no file of the WAL is nothing that an archive could have.
+    let file = WalFile::parse(name, archive.segment_size())?;
+    let options = FetchOptions::default().with_open_segment(true);
+    let mut attempt = 1;
+    loop {
+        match archive.fetch(&file, to, options).await {
+            Err(err) if err.is_transient() && attempt < ATTEMPTS => {
+                tracing::warn!(error = %ops_core::Report(&err), name, "a WAL file is asked for again");
+                tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
+                attempt += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+

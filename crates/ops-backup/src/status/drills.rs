@@ -1,0 +1,92 @@
+//! What the last drills found.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use super::DrillSummary;
+use crate::drill::DrillReport;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fingerprint::CheckOutcome;
+use crate::physical::{ClusterDrillReport, DrillLevel};
+use crate::repository::{BackupId, CatalogueEntry, Repository};
+
+/// How many of the newest backups are looked at.
+const BACKUPS: usize = 16;
+/// How many requests are under way at once.
+const AT_ONCE: usize = 8;
+/// The largest result that is read.
+const MAX_BYTES: u64 = 64 << 20;
+/// What the names of the caller's own checks begin with.
+const ASSERTION: &str = "assertion: ";
+
+/// The last drill of each of the newest backups, by when it ended.
+pub(super) async fn newest(
+    repository: &Repository,
+    entries: &[CatalogueEntry],
+) -> Result<Vec<DrillSummary>> {
+    let newest = entries.iter().rev().take(BACKUPS);
+    let asked: Vec<_> = newest
+        .map(|entry| {
+            let (id, physical) = (entry.manifest.id.clone(), entry.manifest.physical.is_some());
+            last_of(repository.clone(), id, physical)
+        })
+        .collect();
+    let asked: Vec<_> = stream::iter(asked).buffer_unordered(AT_ONCE).try_collect().await?;
+    let mut found: Vec<DrillSummary> = asked.into_iter().flatten().collect();
+    found.sort_by_key(|drill| drill.completed_at);
+    Ok(found)
+}
+
+async fn last_of(repository: Repository, id: BackupId, physical: bool) -> Result<Option<DrillSummary>> {
+    let prefix = format!("{}drills/", repository.layout.folder(&id));
+    // Names are times.
+    let Some(last) = repository.list("status", prefix).await?.pop() else {
+        return Ok(None);
+    };
+    let json = repository.read("status", &last.key, MAX_BYTES).await?;
+    let read = if physical {
+        serde_json::from_slice(&json).map(of_cluster)
+    } else {
+        serde_json::from_slice(&json).map(of_dump)
+    };
+    read.map(Some).map_err(|source| {
+        let message = format!("{} cannot be read", last.key);
+        Error::new(ErrorKind::Integrity, "status", message).with_source(source)
+    })
+}
+
+fn of_cluster(report: ClusterDrillReport) -> DrillSummary {
+    DrillSummary {
+        backup: report.id,
+        completed_at: report.completed_at,
+        passed: report.passed,
+        level: report.level,
+        rto: seconds(report.rto_seconds),
+    }
+}
+
+fn of_dump(report: DrillReport) -> DrillSummary {
+    let (asked, compared): (Vec<_>, Vec<_>) =
+        report.checks.iter().partition(|check| check.name.starts_with(ASSERTION));
+    let passed = |check: &&crate::fingerprint::Check| check.outcome == CheckOutcome::Passed;
+    let level = if !compared.iter().all(passed) {
+        // All of it was read, and a server took it.
+        DrillLevel::Hashed
+    } else if asked.is_empty() || !asked.iter().all(passed) {
+        DrillLevel::Checked
+    } else {
+        DrillLevel::Asserted
+    };
+    DrillSummary {
+        backup: report.id,
+        completed_at: report.completed_at,
+        passed: report.passed,
+        level,
+        rto: seconds(report.rto_seconds),
+    }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}

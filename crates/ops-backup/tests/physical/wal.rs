@@ -1,0 +1,8 @@
+//! The WAL archive, against real servers.
+
+mod archiver;
+mod faults;
+mod gaps;
+mod kill;
+mod promote;
+pub(crate) mod scene;

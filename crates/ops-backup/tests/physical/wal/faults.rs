@@ -1,0 +1,159 @@
+//! Stores that fail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ops_core::ErrorKind as CoreKind;
+use ops_core::memory::{FaultyObjectStore, Operation};
+use ops_testkit::proxy::Backend;
+use ops_testkit::{FaultProxy, Pg};
+
+use super::scene::{self, Running, assert_complete, keeping, quick};
+use crate::shared::Bench;
+
+const KINDS: [CoreKind; 4] = [
+    CoreKind::Unavailable,
+    CoreKind::Timeout,
+    CoreKind::RateLimited,
+    CoreKind::Internal,
+];
+
+/// Faults at every tenth call or so, of every kind of call that the archiver makes.
+fn plan(store: &FaultyObjectStore, seed: u64) {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut random = move |below: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % below
+    };
+    for operation in [
+        Operation::Put,
+        Operation::Get,
+        Operation::Head,
+        Operation::List,
+        Operation::DeleteMany,
+    ] {
+        let mut nth = 0;
+        while nth < 400 {
+            nth += 1 + random(20);
+            let kind = KINDS[usize::try_from(random(4)).unwrap()];
+            // Half of the writes are done, and the answer is lost.
+            if operation == Operation::Put && random(2) == 0 {
+                store.fail_after(operation, nth, kind);
+            } else {
+                store.fail(operation, nth, kind);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_the_store_does_nothing_is_lost_and_nothing_is_wrong() {
+    let mut retried = 0;
+    for seed in 1..=4 {
+        let builder = keeping().with(|server| server.wal_segment_size_mb(1));
+        let Some(pg) = builder.start().await else {
+            return;
+        };
+        let bench = Bench::new();
+        let store = FaultyObjectStore::new(Arc::clone(&bench.store));
+        plan(&store, seed);
+        let backup = bench
+            .builder_in(Arc::new(store.clone()), pg.connect_info("postgres"))
+            .build()
+            .unwrap();
+        let running = Running::start(&backup, quick());
+        running.streaming().await;
+        scene::write(&pg, 8).await;
+        let end = scene::flushed(&pg).await;
+        running.durable(end).await;
+        let status = running.archiver.status();
+        retried += status.retried_uploads;
+        assert_eq!(status.gaps, [], "seed {seed}");
+        running.stop().await;
+        let archive = scene::open(&bench, Arc::clone(&bench.store)).await;
+        assert_complete(&pg, &archive, end, bench.folder.path()).await;
+    }
+    assert!(retried > 0, "no fault came");
+}
+
+/// What the server was told to be durable.
+async fn acknowledged(pg: &Pg) -> ops_backup::Lsn {
+    let client = pg.client("postgres").await;
+    let row = client
+        .query_one("SELECT restart_lsn::text FROM pg_replication_slots", &[])
+        .await
+        .unwrap();
+    row.get::<_, String>(0).parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_acknowledged_that_the_store_has_not_acknowledged() {
+    let builder = keeping().with(|server| server.wal_segment_size_mb(1));
+    let Some(pg) = builder.start().await else {
+        return;
+    };
+    let bench = Bench::new();
+    let store = FaultyObjectStore::new(Arc::clone(&bench.store));
+    let backup = bench
+        .builder_in(Arc::new(store.clone()), pg.connect_info("postgres"))
+        .build()
+        .unwrap();
+    let running = Running::start(&backup, quick());
+    running.streaming().await;
+    scene::write(&pg, 2).await;
+    running.durable(scene::flushed(&pg).await).await;
+    for nth in 1..=200 {
+        store.fail(Operation::Put, nth, CoreKind::Unavailable);
+    }
+    let durable = running.archiver.status().durable.unwrap();
+    scene::write(&pg, 4).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let status = running.archiver.status();
+    assert!(status.lag > Duration::from_secs(1), "{status:?}");
+    assert!(status.lag_bytes > 1 << 20, "{status:?}");
+    assert!(status.last_error.is_some(), "{status:?}");
+    let reported = acknowledged(&pg).await;
+    assert!(reported <= status.durable.unwrap(), "{reported} {status:?}");
+    assert!(
+        status.durable.unwrap().saturating_distance_from(durable) < 1 << 20,
+        "{status:?}"
+    );
+    let end = scene::flushed(&pg).await;
+    running.durable(end).await;
+    running.stop().await;
+    let archive = scene::open(&bench, Arc::clone(&bench.store)).await;
+    assert_complete(&pg, &archive, end, bench.folder.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_cut_or_frozen_is_replaced() {
+    let builder = keeping()
+        .tcp(true)
+        .with(|server| server.wal_segment_size_mb(1));
+    let Some(pg) = builder.start().await else {
+        return;
+    };
+    let bench = Bench::new();
+    let direct = pg.connect_info("postgres");
+    let proxy = FaultProxy::start(Backend::of(&direct).await).await;
+    let backup = bench.backup(proxy.connect_info(&direct));
+    let running = Running::start(&backup, quick());
+    running.streaming().await;
+    for _ in 0..5 {
+        scene::write(&pg, 2).await;
+        proxy.reset_connections().await;
+        running.streaming().await;
+    }
+    let end = scene::flushed(&pg).await;
+    running.durable(end).await;
+    assert!(
+        running.archiver.status().connections >= 3,
+        "{:?}",
+        running.archiver.status()
+    );
+    running.stop().await;
+    let archive = scene::open(&bench, Arc::clone(&bench.store)).await;
+    assert_complete(&pg, &archive, end, bench.folder.path()).await;
+}
