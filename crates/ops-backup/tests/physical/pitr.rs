@@ -169,6 +169,8 @@ async fn every_kind_of_target_has_each_commit_before_it_and_none_after() {
         for (name, target, expected) in targets {
             let copy = scene.restore(name, target).await;
             assert_eq!(rows(&copy).await, expected, "{name} on {major}");
+            drop(copy);
+            scene.place.clear(name);
         }
         println!("PostgreSQL {major}: every target");
     }

@@ -33,13 +33,20 @@ pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        // Where the servers are: a restore ends with `syncfs`, which on a file system that
+        // others write to takes as long as they please.
+        fs::create_dir_all(fixture::folder()).unwrap();
+        let folder = tempfile::tempdir_in(fixture::folder()).unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         Self(folder)
     }
 
     pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
+    }
+
+    pub(crate) fn clear(&self, name: &str) {
+        fs::remove_dir_all(self.join(name)).unwrap();
     }
 }
 
