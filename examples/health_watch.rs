@@ -4,6 +4,8 @@
 //!
 //! Run with `cargo run -p ops-examples --example health_watch`. It takes ten seconds.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -29,6 +29,8 @@ mod hint;
 mod info;
 mod layout;
 mod objects;
+#[cfg(test)]
+mod published;
 mod recoverable;
 mod restore_point;
 mod scan;

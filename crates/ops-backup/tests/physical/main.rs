@@ -8,6 +8,7 @@
 )]
 
 mod base;
+mod by_hand;
 mod chain;
 mod drill;
 mod faults;

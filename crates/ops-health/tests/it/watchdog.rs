@@ -11,7 +11,7 @@ use crate::support::{exact, get, seconds, service};
 fn watchdog() -> Watchdog {
     Watchdog::new()
         .interval(Duration::from_millis(10))
-        .dead_after(Duration::from_millis(200))
+        .dead_after(seconds(1))
 }
 
 fn watched(watchdog: Watchdog) -> Health {
@@ -47,9 +47,9 @@ fn a_blocked_loop_is_seen_from_outside_and_makes_the_process_dead() {
         };
         until("dead", &|| get(&seen, "/health/live").code() == 503);
         let lag = watchdog.lag();
-        assert!(lag.event_loop >= Duration::from_millis(400), "{lag:?}");
+        assert!(lag.event_loop >= seconds(2), "{lag:?}");
         // Threads for blocking calls are there: it is the loop.
-        assert!(lag.blocking_pool < Duration::from_millis(200), "{lag:?}");
+        assert!(lag.blocking_pool < lag.event_loop, "{lag:?}");
         drop(block);
         until("alive", &|| get(&seen, "/health/live").code() == 200);
     });
@@ -84,7 +84,8 @@ fn exhausted_blocking_threads_are_told_apart_and_kill_nobody() {
         })
         .await;
         assert_eq!(get(&health, "/health/live").code(), 200);
-        assert!(watchdog.lag().event_loop < seconds(1));
+        let lag = watchdog.lag();
+        assert!(lag.event_loop < lag.blocking_pool, "{lag:?}");
         drop(go_on);
         wait_until("the threads to be back", seconds(20), async || {
             watchdog.lag().blocking_pool < Duration::from_millis(500)
