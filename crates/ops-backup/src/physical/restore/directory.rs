@@ -223,6 +223,15 @@ impl Directory {
         Ok(file)
     }
 
+    /// Gives a file that is kept the mode and the owner that it shall have.
+    pub(crate) fn adopt(&self, path: &Path, mode: u32) -> io::Result<()> {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o640))?;
+        match &self.owner {
+            None => Ok(()),
+            Some(owner) => std::os::unix::fs::lchown(path, Some(owner.uid()), Some(owner.gid())),
+        }
+    }
+
     /// Makes a folder that the server owns, unless it is there.
     pub(crate) fn make_dir(&self, path: &Path, mode: u32) -> Result<()> {
         let failed = |err| file_error("making", path, err);

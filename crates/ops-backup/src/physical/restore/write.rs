@@ -1,13 +1,16 @@
 //! Writing the files of a backup, on several threads.
 
+mod content;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use content::Content;
 
 use super::chain::{Level, task_failed};
 use super::control;
@@ -329,11 +332,7 @@ impl Worker {
             }
             _ => &mut empty,
         };
-        let mut content = Content {
-            inner: content,
-            left: entry.size,
-            hasher: blake3::Hasher::new(),
-        };
+        let mut content = Content::new(content, entry.size);
         let path = self.path(&piece.path);
         match (piece.how, kept_back(&piece.path)) {
             (Use::Nothing, _) => return Ok(()),
@@ -344,7 +343,7 @@ impl Worker {
             (Use::Write, None) => self.write_whole(piece, &path, &mut content)?,
             (Use::Apply, _) => written.blocks += self.apply(piece, &path, &mut content)?,
         }
-        if content.left > 0 || Some(content.hasher.finalize()) != entry.blake3 {
+        if content.finish() != entry.blake3 {
             let message = format!("{} is not what was written", self.shown(piece));
             let err = Error::new(ErrorKind::Integrity, self.source.operation, message);
             return Err(err.with_hint("restore another backup and find out what changed the store"));
@@ -417,59 +416,4 @@ impl Worker {
 
 fn kept_back(path: &[u8]) -> Option<&'static str> {
     KEPT_BACK.into_iter().find(|name| name.as_bytes() == path)
-}
-
-/// The content of one file, hashed while it is read.
-struct Content<'a> {
-    inner: &'a mut dyn BufRead,
-    left: u64,
-    hasher: blake3::Hasher,
-}
-
-impl BufRead for Content<'_> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.left == 0 {
-            return Ok(&[]);
-        }
-        let there = self.inner.fill_buf()?;
-        if there.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let len = usize::try_from(self.left)
-            .unwrap_or(usize::MAX)
-            .min(there.len());
-        Ok(there.get(..len).unwrap_or_default())
-    }
-
-    fn consume(&mut self, amount: usize) {
-        // What was filled is still there: this hands out the same bytes.
-        if let Ok(there) = self.inner.fill_buf() {
-            self.hasher.update(there.get(..amount).unwrap_or_default());
-        }
-        self.inner.consume(amount);
-        self.left -= amount as u64;
-    }
-}
-
-impl Read for Content<'_> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let there = self.fill_buf()?;
-        let len = there.len().min(out.len());
-        out.get_mut(..len)
-            .unwrap_or_default()
-            .copy_from_slice(there.get(..len).unwrap_or_default());
-        self.consume(len);
-        Ok(len)
-    }
-}
-
-impl Directory {
-    /// Gives a file that is kept the mode and the owner that it shall have.
-    fn adopt(&self, path: &Path, mode: u32) -> io::Result<()> {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o640))?;
-        match &self.owner {
-            None => Ok(()),
-            Some(owner) => std::os::unix::fs::lchown(path, Some(owner.uid()), Some(owner.gid())),
-        }
-    }
 }
