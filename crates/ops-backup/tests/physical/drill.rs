@@ -238,14 +238,15 @@ async fn a_page_that_was_damaged_on_the_source_fails_the_drill() {
     assert!(report.warnings.iter().any(|it| it.contains("degraded")));
 }
 
+/// Rows that cannot be compressed.
+const NOISE: &str = "CREATE TABLE noise AS SELECT i, (SELECT string_agg(sha256((i || '.' || k)::bytea), '') \
+             FROM generate_series(1, 32) k) AS x FROM generate_series(1, 4000) i";
+
 /// A backup in many packs.
 async fn packed(pg: &Pg, bench: &Bench) -> (Backup, Manifest) {
     pg.client("postgres")
         .await
-        .batch_execute(
-            "CREATE TABLE noise AS SELECT i, (SELECT string_agg(sha256((i || '.' || k)::bytea), '') \
-             FROM generate_series(1, 32) k) AS x FROM generate_series(1, 4000) i",
-        )
+        .batch_execute(NOISE)
         .await
         .unwrap();
     let backup = bench
@@ -379,4 +380,72 @@ async fn a_wrong_key_and_no_key_are_told_apart_from_damage() {
         );
         assert!(!folder.exists());
     }
+}
+
+/// Alters one byte of the plain content of a frame that zstd has stored as it is, and makes
+/// the frame's own checksum fit.
+fn forge(pack: &[u8]) -> Option<Vec<u8>> {
+    let mut at = 0;
+    while at < pack.len() {
+        let length = zstd::zstd_safe::find_frame_compressed_size(&pack[at..]).unwrap();
+        let frame = &pack[at..at + length];
+        let mut plain = zstd::decode_all(frame).unwrap();
+        let middle = plain.len() / 2;
+        let window = plain[middle..plain.len().min(middle + 64)].to_vec();
+        let stored = frame.windows(64).position(|it| it == window);
+        if let Some(stored) = stored.filter(|_| window.len() == 64) {
+            let mut forged = pack.to_vec();
+            forged[at + stored] ^= 1;
+            plain[middle] ^= 1;
+            let checksum = xxhash_rust::xxh64::xxh64(&plain, 0).to_le_bytes();
+            forged[at + length - 4..at + length].copy_from_slice(&checksum[..4]);
+            let again = zstd::decode_all(&forged[at..at + length]).unwrap();
+            assert!(again == plain, "the frame is sound by itself");
+            return Some(forged);
+        }
+        at += length;
+    }
+    None
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn content_that_was_forged_where_nothing_is_encrypted_is_found_by_its_hash() {
+    let Some(pg) = source().start().await else {
+        return;
+    };
+    let bench = Bench::new();
+    let backup = bench
+        .builder(pg.connect_info("postgres"))
+        .encryption(ops_backup::Encryption::none())
+        .physical(PhysicalOptions::new().with_pack_bytes(1 << 20))
+        .build()
+        .unwrap();
+    pg.client("postgres")
+        .await
+        .batch_execute(NOISE)
+        .await
+        .unwrap();
+    backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
+    let manifest = backup.latest().await.unwrap().unwrap().manifest;
+    let place = Place::new();
+    let mut found = 0;
+    for object in manifest.objects_of(ObjectRole::Data) {
+        let path = bench.folder.path().join("store").join(object.key.as_str());
+        let good = fs::read(&path).unwrap();
+        let Some(forged) = forge(&good) else { continue };
+        fs::write(&path, forged).unwrap();
+        let folder = place.join(&format!("forged-{found}"));
+        let job = backup.restore_cluster(RestoreTarget::Latest, &folder, options());
+        let err = job.finish().await.unwrap_err();
+        assert_eq!(err.kind(), ErrorKind::Integrity, "{}: {err:?}", object.key);
+        assert!(folder.exists(), "it was found in the content: {err:?}");
+        assert!(!folder.join("global/pg_control").exists());
+        fs::write(&path, good).unwrap();
+        found += 1;
+    }
+    assert!(found > 0, "no frame could be forged");
 }
