@@ -390,13 +390,18 @@ fn forge(pack: &[u8]) -> Option<Vec<u8>> {
         let length = zstd::zstd_safe::find_frame_compressed_size(&pack[at..]).unwrap();
         let frame = &pack[at..at + length];
         let mut plain = zstd::decode_all(frame).unwrap();
-        let middle = plain.len() / 2;
-        let window = plain[middle..plain.len().min(middle + 64)].to_vec();
-        let stored = frame.windows(64).position(|it| it == window);
-        if let Some(stored) = stored.filter(|_| window.len() == 64) {
+        let literal = (0..plain.len().saturating_sub(64))
+            .step_by(999)
+            .find_map(|from| {
+                let window = &plain[from..from + 64];
+                let found = window.iter().any(|it| *it != window[0])
+                    && memchr::memmem::find_iter(frame, window).count() == 1;
+                found.then(|| (from, memchr::memmem::find(frame, window).unwrap()))
+            });
+        if let Some((from, stored)) = literal {
             let mut forged = pack.to_vec();
             forged[at + stored] ^= 1;
-            plain[middle] ^= 1;
+            plain[from] ^= 1;
             let checksum = xxhash_rust::xxh64::xxh64(&plain, 0).to_le_bytes();
             forged[at + length - 4..at + length].copy_from_slice(&checksum[..4]);
             let again = zstd::decode_all(&forged[at..at + length]).unwrap();
