@@ -3,17 +3,23 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use futures_util::TryStreamExt;
 use ops_backup::{
     Assertion, Backup, BaseBackupRequest, CheckOutcome, ClusterDrillOptions, ClusterDrillReport,
     DrillLevel, ErrorKind, Manifest, ObjectRole, PagePolicy, PhysicalOptions, RestoreTarget,
     Unlock,
 };
+use ops_core::ObjectStore;
+use ops_core::memory::MemoryObjectStore;
+use ops_core::object_store::{GetOptions, PutOptions};
 use ops_pg::server::Shutdown;
 use ops_testkit::{Pg, fixture};
 
 use crate::restore::{Place, TABLES, options, source};
 use crate::shared::{Bench, Keys};
+use crate::stores::{Odd, Oddity};
 
 fn drill_options() -> ClusterDrillOptions {
     ClusterDrillOptions::new().with_folder(fixture::folder())
@@ -363,7 +369,7 @@ async fn a_wrong_key_and_no_key_are_told_apart_from_damage() {
     let folder = place.join("data");
     let encryption = || ops_backup::Encryption::recipients([&bench.keys.recipient]).unwrap();
     let builder = || {
-        let store = std::sync::Arc::clone(&bench.store);
+        let store = Arc::clone(&bench.store);
         Backup::builder(crate::shared::database(pg.connect_info("postgres")), store)
             .encryption(encryption())
             .finder(ops_pg::binaries::Finder::from_env())
@@ -418,9 +424,15 @@ async fn content_that_was_forged_where_nothing_is_encrypted_is_found_by_its_hash
     let Some(pg) = source().start().await else {
         return;
     };
+    // A store that keeps no checksums, so that nothing but the content tells.
     let bench = Bench::new();
+    let inside: Arc<dyn ObjectStore> = Arc::new(MemoryObjectStore::new());
+    let store = Odd {
+        store: Arc::clone(&inside),
+        oddity: Oddity::Forgetful,
+    };
     let backup = bench
-        .builder(pg.connect_info("postgres"))
+        .builder_in(Arc::new(store), pg.connect_info("postgres"))
         .encryption(ops_backup::Encryption::none())
         .physical(PhysicalOptions::new().with_pack_bytes(1 << 20))
         .build()
@@ -439,17 +451,28 @@ async fn content_that_was_forged_where_nothing_is_encrypted_is_found_by_its_hash
     let place = Place::new();
     let mut found = 0;
     for object in manifest.objects_of(ObjectRole::Data) {
-        let path = bench.folder.path().join("store").join(object.key.as_str());
-        let good = fs::read(&path).unwrap();
+        let got = inside
+            .get(&object.key, GetOptions::default())
+            .await
+            .unwrap();
+        let good: Vec<_> = got.body.try_collect().await.unwrap();
+        let good = good.concat();
         let Some(forged) = forge(&good) else { continue };
-        fs::write(&path, forged).unwrap();
+        let put = async |content: Vec<u8>| {
+            let options = PutOptions::default();
+            inside
+                .put(&object.key, content.into(), options)
+                .await
+                .unwrap();
+        };
+        put(forged).await;
         let folder = place.join(&format!("forged-{found}"));
         let job = backup.restore_cluster(RestoreTarget::Latest, &folder, options());
         let err = job.finish().await.unwrap_err();
         assert_eq!(err.kind(), ErrorKind::Integrity, "{}: {err:?}", object.key);
         assert!(folder.exists(), "it was found in the content: {err:?}");
         assert!(!folder.join("global/pg_control").exists());
-        fs::write(&path, good).unwrap();
+        put(good).await;
         found += 1;
     }
     assert!(found > 0, "no frame could be forged");

@@ -22,3 +22,7 @@ mod wal;
 #[path = "../suite/support.rs"]
 #[expect(dead_code, reason = "the other tests use the rest of it")]
 mod shared;
+
+#[path = "../suite/stores.rs"]
+#[expect(dead_code, reason = "the other tests use the rest of it")]
+mod stores;
