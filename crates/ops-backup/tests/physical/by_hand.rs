@@ -184,7 +184,8 @@ async fn a_cluster_is_recovered_by_the_documented_commands_to_the_newest_archive
     let copy = booted(&pg, &scene.folder("DATA")).await;
     let recovered = client(&copy).await;
     wait_until("the end of recovery", Duration::from_secs(60), async || {
-        let row = recovered.query_one("SELECT pg_is_in_recovery()", &[]).await.unwrap();
+        let row = recovered.query_one("SELECT pg_is_in_recovery()", &[]).await;
+        let row = row.unwrap_or_else(|err| panic!("{err}: {}", copy.log_tail()));
         !row.get::<_, bool>(0)
     })
     .await;
@@ -222,6 +223,7 @@ fn fetches_tell_the_end_from_a_loss(scene: &Scene<'_>, wal: &Path) {
     fs::remove_file(&to).unwrap();
     assert_eq!(code("0000000100000000000000F0"), Some(1), "beyond the end");
     assert_eq!(code("00000002.history"), Some(1), "no such timeline");
+    assert_eq!(code("00000001.history"), Some(1), "the first has none");
     let whole = fs::read(first).unwrap();
     fs::remove_file(first).unwrap();
     assert_eq!(code(&name(first)), Some(255), "a later one is there");
