@@ -216,12 +216,11 @@ async fn archive_status(inner: &Inner, cluster: &Cluster, at: Timestamp) -> Resu
         return Ok(None);
     };
     let streaming = archiver.as_ref().filter(|it| it.durable.is_some());
-    let lag = match streaming {
-        Some(it) => Some(it.lag),
-        None => {
-            let newest = archive.newest_object(last).await?;
-            newest.map(|meta| at.saturating_since(meta.last_modified))
-        }
+    let lag = if let Some(it) = streaming {
+        Some(it.lag)
+    } else {
+        let newest = archive.newest_object(last).await?;
+        newest.map(|meta| at.saturating_since(meta.last_modified))
     };
     Ok(Some(ArchiveStatus {
         timeline: last.timeline,
@@ -274,6 +273,7 @@ fn is_degraded(entry: &CatalogueEntry) -> bool {
     entry.manifest.physical.as_ref().is_some_and(|it| it.degraded)
 }
 
+#[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
 fn optional_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     match duration {
         Some(duration) => serializer.serialize_some(&duration.as_secs_f64()),

@@ -44,7 +44,7 @@ impl Cluster {
 pub(super) async fn gather(inner: &Inner, entries: &[CatalogueEntry]) -> Result<Vec<Cluster>> {
     let current = open(inner, None).await?;
     let physical = entries.iter().filter_map(|entry| entry.manifest.physical.as_ref());
-    let newest = physical.clone().last().map(|info| info.system_id);
+    let newest = physical.clone().next_back().map(|info| info.system_id);
     let current_id = current.as_ref().map(WalArchive::system_id).or(newest);
     let all: BTreeSet<SystemId> = physical.map(|it| it.system_id).chain(current_id).collect();
     let mut spans = base_backup_spans(entries);

@@ -287,12 +287,12 @@ impl Run {
         let store = &self.repository.store;
         let files = for_each_line(OPERATION, store, backup, ObjectRole::Files, 0, take).await;
         let expected = info.files;
-        let files = files.and_then(|files| match files == expected {
-            true => Ok(()),
-            false => {
-                let message = format!("it lists {files} files instead of {expected}");
-                Err(Error::new(ErrorKind::Integrity, OPERATION, message))
+        let files = files.and_then(|files| {
+            if files == expected {
+                return Ok(());
             }
+            let message = format!("it lists {files} files instead of {expected}");
+            Err(Error::new(ErrorKind::Integrity, OPERATION, message))
         });
         self.take_table(backup, ObjectRole::Files, files);
     }

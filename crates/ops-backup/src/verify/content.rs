@@ -119,9 +119,12 @@ fn open(raw: &mut impl Read, identity: Option<&BackupIdentity>) -> Result<u64, (
         bytes: 0,
         failed: false,
     };
-    decode(&mut decrypted).map_err(|err| match decrypted.failed {
-        true => not_authentic(err.to_string()),
-        false => (ProblemKind::NotDecodable, err.to_string()),
+    decode(&mut decrypted).map_err(|err| {
+        if decrypted.failed {
+            not_authentic(err.to_string())
+        } else {
+            (ProblemKind::NotDecodable, err.to_string())
+        }
     })
 }
 

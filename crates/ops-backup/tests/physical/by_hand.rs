@@ -190,7 +190,14 @@ async fn a_cluster_is_recovered_by_the_documented_commands_to_the_newest_archive
     })
     .await;
     assert_eq!(ledger(&recovered).await, (1..=12).collect::<Vec<_>>());
-    assert_eq!(dump(&copy), expected);
+    // A sequence is logged in steps of 32, and one that recovered stands at the end of its step.
+    let same = |text: &str| {
+        let lines = text.lines().filter(|line| !line.contains("pg_catalog.setval("));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (found, expected) = (same(&dump(&copy)), same(&expected));
+    let differs = found.iter().zip(&expected).find(|(found, expected)| found != expected);
+    assert!(differs.is_none() && found.len() == expected.len(), "{differs:?}");
     let (host, port) = (copy.socket_dir().display().to_string(), copy.port());
     let url = format!("host={host} port={port} user=postgres dbname=postgres");
     scene.variables.insert("ADMIN_URL", url);
