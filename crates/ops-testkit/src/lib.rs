@@ -10,6 +10,7 @@ mod redis;
 mod refused;
 #[cfg(feature = "s3")]
 pub mod s3;
+pub mod store;
 pub mod wait;
 
 pub use clock::ManualClock;
@@ -18,4 +19,5 @@ pub use pg::{Pg, PgBuilder};
 pub use proxy::FaultProxy;
 pub use redis::Redis;
 pub use refused::RefusedPort;
+pub use store::FaultStore;
 pub use wait::wait_until;

@@ -11,6 +11,7 @@ mod base;
 mod by_hand;
 mod chain;
 mod drill;
+mod faults;
 mod pitr;
 mod restore;
 mod status;

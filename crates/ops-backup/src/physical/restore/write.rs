@@ -138,7 +138,15 @@ pub(crate) async fn write_level(
             how => plan.add(operation, Piece { path, how, entry }),
         }
     };
-    let planned = for_each_line(operation, &source.store, &level.backup, ObjectRole::Files, plan, take).await;
+    let planned = for_each_line(
+        operation,
+        &source.store,
+        &level.backup,
+        ObjectRole::Files,
+        plan,
+        take,
+    )
+    .await;
     let planned = planned.and_then(|mut plan| plan.flush(operation));
     if planned.is_err() {
         source.cancel.cancel();
@@ -146,7 +154,10 @@ pub(crate) async fn write_level(
     let mut written = Written::default();
     let mut failure = None;
     for thread in threads {
-        match thread.await.unwrap_or_else(|err| Err(task_failed(operation, err))) {
+        match thread
+            .await
+            .unwrap_or_else(|err| Err(task_failed(operation, err)))
+        {
             Ok(some) => written.add(some),
             Err(err) => failure = Some(first_cause(failure, err)),
         }
@@ -220,11 +231,11 @@ impl Worker {
                 continue;
             }
             if part.is_full_for(&piece.entry) {
-                self.write_part(std::mem::take(&mut part), written)?;
+                self.write_part(&std::mem::take(&mut part), written)?;
             }
             part.0.push(piece);
         }
-        self.write_part(part, written)
+        self.write_part(&part, written)
     }
 
     /// Whether a file is there already, with exactly the content that it shall have.
@@ -262,14 +273,20 @@ impl Worker {
             return Ok(());
         }
         let operation = self.source.operation;
-        Err(Error::new(ErrorKind::Canceled, operation, "the job was canceled"))
+        Err(Error::new(
+            ErrorKind::Canceled,
+            operation,
+            "the job was canceled",
+        ))
     }
 
     fn path(&self, path: &[u8]) -> PathBuf {
-        self.directory.path.join(Path::new(std::ffi::OsStr::from_bytes(path)))
+        self.directory
+            .path
+            .join(Path::new(std::ffi::OsStr::from_bytes(path)))
     }
 
-    fn write_part(&self, part: Run, written: &mut Written) -> Result<()> {
+    fn write_part(&self, part: &Run, written: &mut Written) -> Result<()> {
         let ends = |piece: &Piece| piece.entry.offset + piece.entry.size;
         // Empty files need nothing to be read.
         let has_bytes = |piece: &&Piece| piece.entry.size > 0;
@@ -279,7 +296,10 @@ impl Worker {
             None => None,
             Some((first, last)) => {
                 let range = (first.entry.offset, ends(last));
-                let read = self.level.packs.read(&self.source, first.entry.archive, range.0, range.1);
+                let read =
+                    self.level
+                        .packs
+                        .read(&self.source, first.entry.archive, range.0, range.1);
                 Some(read.map_err(|err| self.unreadable(first, err))?)
             }
         };
@@ -302,7 +322,9 @@ impl Worker {
         let content: &mut dyn BufRead = match reader {
             Some(reader) if entry.size > 0 => {
                 let gap = entry.offset - reader.position();
-                reader.skip(gap).map_err(|err| self.unreadable(piece, err))?;
+                reader
+                    .skip(gap)
+                    .map_err(|err| self.unreadable(piece, err))?;
                 reader
             }
             _ => &mut empty,
@@ -334,7 +356,11 @@ impl Worker {
     fn keep_back(&self, piece: &Piece, content: &mut Content<'_>) -> Result<Vec<u8>> {
         if piece.entry.size > MAX_KEPT {
             let message = format!("{} is larger than it may be", self.shown(piece));
-            return Err(Error::new(ErrorKind::Integrity, self.source.operation, message));
+            return Err(Error::new(
+                ErrorKind::Integrity,
+                self.source.operation,
+                message,
+            ));
         }
         let mut kept = Vec::new();
         content
@@ -345,10 +371,15 @@ impl Worker {
 
     fn write_whole(&self, piece: &Piece, path: &Path, content: &mut Content<'_>) -> Result<()> {
         let failed = |err| file_error("writing", path, err);
-        let mut file = self.directory.create(path, piece.entry.mode).map_err(failed)?;
+        let mut file = self
+            .directory
+            .create(path, piece.entry.mode)
+            .map_err(failed)?;
         loop {
             self.check_canceled()?;
-            let there = content.fill_buf().map_err(|err| self.unreadable(piece, err))?;
+            let there = content
+                .fill_buf()
+                .map_err(|err| self.unreadable(piece, err))?;
             if there.is_empty() {
                 return Ok(());
             }
@@ -404,7 +435,9 @@ impl BufRead for Content<'_> {
         if there.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let len = usize::try_from(self.left).unwrap_or(usize::MAX).min(there.len());
+        let len = usize::try_from(self.left)
+            .unwrap_or(usize::MAX)
+            .min(there.len());
         Ok(there.get(..len).unwrap_or_default())
     }
 
@@ -436,9 +469,7 @@ impl Directory {
         fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o640))?;
         match &self.owner {
             None => Ok(()),
-            Some(owner) => {
-                std::os::unix::fs::lchown(path, Some(owner.uid()), Some(owner.gid()))
-            }
+            Some(owner) => std::os::unix::fs::lchown(path, Some(owner.uid()), Some(owner.gid())),
         }
     }
 }

@@ -1,0 +1,181 @@
+//! Backups, WAL archives, restores and sweeps that are killed, or whose store and server
+//! fail, at points that a seed chooses: `torture [--seeds N] [--seed FIRST] [--lanes N]`.
+//!
+//! `cargo xtask torture backup` runs it. Everything happens on one throwaway server with a
+//! small cluster; each seed has a store and a folder of its own.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program prints"
+)]
+
+mod check;
+mod child;
+mod plan;
+mod restore;
+mod scene;
+mod store;
+mod wal;
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use ops_testkit::fixture;
+
+use plan::{Plan, Work};
+use scene::Scene;
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+type Result<T = (), E = Error> = std::result::Result<T, E>;
+
+/// How long a seed may take. Nothing waits that long that has not hung.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+struct Options {
+    seeds: u64,
+    first: u64,
+    lanes: u64,
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 4)]
+async fn main() -> Result {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments == ["child"] {
+        return child::main().await;
+    }
+    let options = Options::parse(&arguments)?;
+    let begun = Instant::now();
+    let Some(scene) = Scene::new().await? else {
+        return Ok(());
+    };
+    println!(
+        "the scene is set after {:.1} s",
+        begun.elapsed().as_secs_f64()
+    );
+    let failures = run(&Arc::new(scene), &options).await;
+    let seconds = begun.elapsed().as_secs_f64();
+    println!(
+        "torture: {} seeds, {failures} failures, {seconds:.0} s",
+        options.seeds
+    );
+    if failures == 0 {
+        Ok(())
+    } else {
+        Err(format!("{failures} seeds failed").into())
+    }
+}
+
+impl Options {
+    fn parse(arguments: &[String]) -> Result<Self> {
+        let mut options = Self {
+            seeds: 200,
+            first: 1,
+            lanes: 3,
+        };
+        let mut arguments = arguments.iter();
+        while let Some(name) = arguments.next() {
+            let slot = match name.as_str() {
+                "--seeds" => &mut options.seeds,
+                "--seed" => &mut options.first,
+                "--lanes" => &mut options.lanes,
+                _ => return Err(format!("{name} is not known").into()),
+            };
+            *slot = arguments
+                .next()
+                .ok_or(format!("{name} needs a number"))?
+                .parse()?;
+        }
+        options.lanes = options.lanes.max(1);
+        Ok(options)
+    }
+}
+
+/// What the seeds of one kind came to.
+#[derive(Debug, Default)]
+struct Tally {
+    seeds: u64,
+    seconds: f64,
+}
+
+/// Runs all seeds, and says how many failed.
+async fn run(scene: &Arc<Scene>, options: &Options) -> u64 {
+    let next = Arc::new(AtomicU64::new(options.first));
+    let end = options.first.saturating_add(options.seeds);
+    let mut lanes = tokio::task::JoinSet::new();
+    for _ in 0..options.lanes {
+        let (scene, next) = (Arc::clone(scene), Arc::clone(&next));
+        lanes.spawn(async move {
+            let mut failures = 0_u64;
+            let mut tallies: BTreeMap<&'static str, Tally> = BTreeMap::new();
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= end {
+                    return (failures, tallies);
+                }
+                let plan = Plan::of(seed);
+                let begun = Instant::now();
+                if let Err(why) = one(&scene, &plan).await {
+                    failures += 1;
+                    eprintln!("seed {seed} FAILED: {plan}: {why}");
+                    eprintln!("  again: cargo xtask torture backup --seeds 1 --seed {seed}");
+                }
+                let tally = tallies.entry(plan.kind()).or_default();
+                tally.seeds += 1;
+                tally.seconds += begun.elapsed().as_secs_f64();
+            }
+        });
+    }
+    let mut failures = 0;
+    let mut all: BTreeMap<&'static str, Tally> = BTreeMap::new();
+    while let Some(lane) = lanes.join_next().await {
+        let Ok((more, tallies)) = lane else {
+            failures += 1;
+            continue;
+        };
+        failures += more;
+        for (kind, tally) in tallies {
+            let sum = all.entry(kind).or_default();
+            sum.seeds += tally.seeds;
+            sum.seconds += tally.seconds;
+        }
+    }
+    for (kind, tally) in all {
+        println!(
+            "  {kind:16} {:4} seeds, {:6.1} s",
+            tally.seeds, tally.seconds
+        );
+    }
+    if let Err(why) = scene.left_clean().await {
+        eprintln!("the server at the end: {why}");
+        failures += 1;
+    }
+    failures
+}
+
+/// One seed; a panic is a failure like any other.
+async fn one(scene: &Arc<Scene>, plan: &Plan) -> Result {
+    let folder = tempfile::tempdir_in(fixture::folder())?;
+    // The server's user runs what is restored.
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
+    let (scene, plan, path) = (Arc::clone(scene), plan.clone(), folder.path().to_owned());
+    let task = tokio::spawn(async move {
+        match plan.work {
+            Work::Backup | Work::Sweep => store::torture(&scene, &plan, &path).await,
+            Work::Restore => restore::torture(&scene, &plan, &path).await,
+            Work::Wal => wal::torture(&scene, &plan, &path).await,
+        }
+    });
+    let abort = task.abort_handle();
+    match tokio::time::timeout(PATIENCE, task).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(panic)) => Err(format!("it panicked: {panic}").into()),
+        Err(_) => {
+            abort.abort();
+            Err("it hangs".into())
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Backups and sweeps that are disturbed.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ops_testkit::FaultStore;
+use ops_testkit::proxy::{Close, Cut, Direction};
+use tokio::process::Child;
+use tokio_util::sync::CancellationToken;
+
+use crate::check;
+use crate::child::{Order, Task};
+use crate::plan::{Extent, Harm, Plan, Work};
+use crate::scene::Scene;
+use crate::{Error, Result};
+
+pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result {
+    let store = folder.join("store");
+    let (task, extent) = if plan.work == Work::Backup {
+        scene.clean_store(&store)?;
+        (Task::Backup, scene.backup)
+    } else {
+        scene.littered_store(&store)?;
+        (Task::Sweep, scene.sweep)
+    };
+    let mut order = scene.order(task, &store);
+    let acknowledged = disturbed(scene, plan, &mut order, &extent).await?;
+    order.url = scene.pg.url("postgres");
+
+    let entries = check::listed(scene, &order).await?;
+    let ids: Vec<_> = entries.iter().map(|entry| &entry.manifest.id).collect();
+    let most = if plan.work == Work::Backup { 2 } else { 1 };
+    if ids.len() > most {
+        return Err(format!("backups are listed that nobody took: {ids:?}").into());
+    }
+    if let Some(id) = acknowledged.filter(|id| !id.is_empty())
+        && !ids.iter().any(|it| it.to_string() == id)
+    {
+        return Err(format!("backup {id} was acknowledged and is not listed").into());
+    }
+    for id in ids {
+        // The one that all have was not touched, most likely.
+        if *id != scene.first || plan.work == Work::Sweep || plan.seed % 4 == 0 {
+            check::restores(scene, &order, id, &folder.join(id.to_string()), plan.boot).await?;
+        }
+    }
+    check::sweeps_clean(&order, &order.backup()?).await?;
+    check::listed(scene, &order).await?;
+    Ok(())
+}
+
+/// Does an order under what a plan brings. Gives what was acknowledged, if anything was.
+pub(crate) async fn disturbed(
+    scene: &Scene,
+    plan: &Plan,
+    order: &mut Order,
+    extent: &Extent,
+) -> Result<Option<String>> {
+    let (proxy, url) = scene.proxied().await;
+    if let Some(bytes) = plan.harm.server_bytes(extent) {
+        order.url = url;
+        if matches!(plan.harm, Harm::Server(_)) {
+            proxy.set_cut(Some(Cut {
+                direction: Direction::Down,
+                after: bytes,
+                close: Close::Reset,
+            }));
+        }
+    }
+    if !plan.kills() {
+        let store = Arc::new(FaultStore::new(order.local()?));
+        plan.harm.inject(&store, extent);
+        return match order.perform(store, CancellationToken::new()).await {
+            Ok(done) => Ok(Some(done)),
+            Err(err) => check::is_typed(&err).map(|()| None),
+        };
+    }
+    order.trap = plan.harm.trap(extent);
+    let mut child = order.spawn().await?;
+    let outside = async {
+        match (plan.harm.after(extent), plan.harm.server_bytes(extent)) {
+            (Some(time), _) => tokio::time::sleep(time).await,
+            (_, Some(bytes)) => {
+                while proxy.stats().bytes_down < bytes {
+                    tokio::time::sleep(Duration::from_micros(200)).await;
+                }
+            }
+            _ => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = outside => child.start_kill()?,
+        ended = child.wait() => { ended?; }
+    }
+    ended(child).await
+}
+
+/// What a process said that it had done before it ended, by itself or not.
+pub(crate) async fn ended(child: Child) -> Result<Option<String>> {
+    use std::os::unix::process::ExitStatusExt;
+    let output = child.wait_with_output().await?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let done = said
+        .trim_end()
+        .strip_prefix("done")
+        .map(|it| it.trim().to_owned());
+    let killed = output.status.signal() == Some(9);
+    if !killed && done.is_none() {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(Error::from(format!(
+            "nobody killed it: {}: {said}",
+            output.status
+        )));
+    }
+    Ok(done)
+}
