@@ -132,7 +132,7 @@ async fn a_chain_is_restored_byte_for_byte_as_pg_combinebackup_makes_it() {
         assert_eq!(report.levels, chain.len());
         assert!(chain.len() > 1);
         let theirs = place.join("theirs");
-        let arguments = chain.iter().rev().map(PathBuf::as_os_str);
+        let arguments = chain.iter().rev().map(|it| it.as_os_str());
         let out = [
             OsStr::new("--no-sync"),
             OsStr::new("-o"),
