@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use ops_backup::{Backup, BaseBackupRequest, Encryption, PhysicalKind, PhysicalOptions};
+use ops_backup::{
+    Backup, BaseBackupReport, BaseBackupRequest, Encryption, PhysicalKind, PhysicalOptions,
+};
 use ops_testkit::{Pg, fixture, wait_until};
 
 use crate::restore::{Place, TABLES, booted, client, dump, ledger, source};
@@ -142,6 +144,43 @@ fn engine(pg: &Pg, bench: &Bench) -> Backup {
         .unwrap()
 }
 
+/// A backup of a cluster with a tablespace, and WAL that goes on from it.
+async fn archived(pg: &Pg, backup: &Backup, there: &Place) -> BaseBackupReport {
+    folder_for(pg, &there.join("there"));
+    let database = pg.client("postgres").await;
+    let tablespace = format!(
+        "CREATE TABLESPACE fast LOCATION '{}'",
+        there.join("there").display()
+    );
+    database.batch_execute(&tablespace).await.unwrap();
+    let moved = "CREATE TABLE moved TABLESPACE fast AS SELECT generate_series(1, 5000) i";
+    database.batch_execute(moved).await.unwrap();
+    database.batch_execute(TABLES).await.unwrap();
+    let running = Running::start(backup, quick());
+    running.streaming().await;
+    let taken = backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
+    assert!(taken.physical.packs.len() > 2 && taken.physical.archives.len() == 2);
+    write(pg, 20).await;
+    switch(pg).await;
+    database
+        .batch_execute("INSERT INTO ledger (i) VALUES (11)")
+        .await
+        .unwrap();
+    write(pg, 1).await;
+    database
+        .batch_execute("INSERT INTO ledger (i) VALUES (12)")
+        .await
+        .unwrap();
+    running.durable(flushed(pg).await).await;
+    // Stopped at once, as if the machine were gone: the open segment is there in parts.
+    running.abort().await;
+    taken
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_is_recovered_by_the_documented_commands_to_the_newest_archived_commit() {
     let Some(pg) = source().start().await else {
@@ -153,39 +192,8 @@ async fn a_cluster_is_recovered_by_the_documented_commands_to_the_newest_archive
     let bench = Bench::new();
     let backup = engine(&pg, &bench);
     let there = Place::new();
-    folder_for(&pg, &there.join("there"));
-    let database = pg.client("postgres").await;
-    let tablespace = format!(
-        "CREATE TABLESPACE fast LOCATION '{}'",
-        there.join("there").display()
-    );
-    database.batch_execute(&tablespace).await.unwrap();
-    let moved = "CREATE TABLE moved TABLESPACE fast AS SELECT generate_series(1, 5000) i";
-    database.batch_execute(moved).await.unwrap();
-    database.batch_execute(TABLES).await.unwrap();
-    let running = Running::start(&backup, quick());
-    running.streaming().await;
-    let taken = backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
-    assert!(taken.physical.packs.len() > 2 && taken.physical.archives.len() == 2);
-    write(&pg, 20).await;
-    switch(&pg).await;
-    database
-        .batch_execute("INSERT INTO ledger (i) VALUES (11)")
-        .await
-        .unwrap();
-    write(&pg, 1).await;
-    database
-        .batch_execute("INSERT INTO ledger (i) VALUES (12)")
-        .await
-        .unwrap();
-    running.durable(flushed(&pg).await).await;
+    let taken = archived(&pg, &backup, &there).await;
     let expected = dump(&pg);
-    // Stopped at once, as if the machine were gone: the open segment is there in parts.
-    running.abort().await;
 
     let mut scene = Scene::new(&pg, &bench);
     scene.variables.insert("ID", taken.id.to_string());

@@ -1,6 +1,7 @@
 //! Verifying what is stored, and what damage does to it.
 
-use std::collections::BTreeSet;
+mod wal;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -266,7 +267,7 @@ async fn each_damage_to_a_backup_is_found_with_its_object() {
         if object.role == ObjectRole::Identity {
             scene
                 .finds(listed, key, ProblemKind::IdentityDamaged, |path| {
-                    flip(path, 1)
+                    flip(path, 1);
                 })
                 .await;
             continue;
@@ -339,100 +340,6 @@ async fn each_damage_to_a_backup_is_found_with_its_object() {
 fn cut_in_half(path: &Path) {
     let bytes = fs::read(path).unwrap();
     fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn each_damage_to_archived_wal_is_found_with_its_object() {
-    let Some(pg) = source().start().await else {
-        return;
-    };
-    let scene = Scene::new(pg, None).await;
-    let (listed, opened) = (VerifyDepth::Listed, VerifyDepth::Opened);
-    let segments = scene.wal("segments");
-    assert!(segments.len() >= 4, "{segments:?}");
-    let last = segments.len() - 1;
-    scene
-        .finds(listed, &segments[last - 1], ProblemKind::WalMissing, remove)
-        .await;
-    scene
-        .finds(listed, &segments[2], ProblemKind::WalDamaged, |path| {
-            fs::write(path, "").unwrap()
-        })
-        .await;
-    for (key, at) in [(&segments[1], 1), (&segments[last], 40)] {
-        scene
-            .finds(opened, key, ProblemKind::WalDamaged, |path| flip(path, at))
-            .await;
-        scene.finds(opened, key, ProblemKind::WalDamaged, cut).await;
-    }
-    for part in scene.wal("parts") {
-        scene
-            .finds(opened, &part, ProblemKind::WalDamaged, |path| flip(path, 1))
-            .await;
-    }
-    // Two segments that changed places.
-    let other = fs::read(scene.path(&segments[1])).unwrap();
-    let replaced = |path: &Path| fs::write(path, &other).unwrap();
-    scene
-        .finds(
-            VerifyDepth::Hashed,
-            &segments[2],
-            ProblemKind::WalMislabeled,
-            replaced,
-        )
-        .await;
-    for epoch in scene.wal("epochs") {
-        scene
-            .finds(opened, &epoch, ProblemKind::EpochMissing, remove)
-            .await;
-    }
-    let stray = segments[1].replace(".zst.age", ".tmp");
-    fs::write(scene.path(&stray), "x").unwrap();
-    scene
-        .finds(listed, &stray, ProblemKind::WalMislabeled, |_| {})
-        .await;
-    remove(&scene.path(&stray));
-    let report = scene.verify(opened).await;
-    assert!(report.passed, "and whole again it is sound: {report:#?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn wal_of_another_cluster_under_the_right_name_is_found() {
-    // Servers that are set up in the same way may be copies of one, with one identifier.
-    let (Some(pg), Some(other)) = (source().start().await, Pg::start().await) else {
-        return;
-    };
-    let scene = Scene::new(pg, Some(Encryption::none())).await;
-    let foreign = Scene::new(other, Some(Encryption::none())).await;
-    let id = |scene: &Scene| scene.base.physical.as_ref().unwrap().system_id;
-    assert_ne!(id(&scene), id(&foreign));
-    let own = scene.wal("segments");
-    let file = |key: &str| {
-        Path::new(key)
-            .file_name()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned()
-    };
-    let theirs = foreign.wal("segments");
-    let names: BTreeSet<_> = theirs.iter().map(|key| file(key)).collect();
-    let shared = own.iter().rev().find(|key| names.contains(&file(key)));
-    let key = shared.expect("both began at the same position");
-    let from = theirs.iter().find(|it| file(it) == file(key)).unwrap();
-    let content = fs::read(foreign.path(from)).unwrap();
-    let replaced = |path: &Path| fs::write(path, &content).unwrap();
-    scene
-        .finds(VerifyDepth::Opened, key, ProblemKind::WalForeign, replaced)
-        .await;
-    let report = scene.verify(VerifyDepth::Opened).await;
-    assert!(report.passed, "{report:#?}");
-    let authentication = report.outcome(CheckedPart::Authentication);
-    assert_eq!(
-        authentication,
-        CheckOutcome::NotChecked,
-        "nothing is encrypted"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
