@@ -104,23 +104,20 @@ pub(crate) async fn ledger(client: &tokio_postgres::Client) -> Vec<i32> {
 )]
 pub(crate) fn dump(server: &ThrowawayServer) -> String {
     let program = server.binaries().program("pg_dump").unwrap();
-    let output = std::process::Command::new(program)
-        .args(["--host", &server.socket_dir().display().to_string()])
-        .args(["--port", &server.port().to_string()])
-        .args([
-            "--username",
-            "postgres",
-            "--no-unlogged-table-data",
-            "postgres",
-        ])
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
+    let (socket, port) = (
+        server.socket_dir().display().to_string(),
+        server.port().to_string(),
     );
-    let text = String::from_utf8(output.stdout).unwrap();
+    let arguments = [
+        "--host",
+        &socket,
+        "--port",
+        &port,
+        "--username=postgres",
+        "--no-unlogged-table-data",
+        "postgres",
+    ];
+    let text = crate::support::call(program, arguments);
     let random = |line: &&str| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict");
     text.lines().filter(random).collect::<Vec<_>>().join("\n")
 }

@@ -46,22 +46,21 @@ const STUCK: u32 = 50;
 const WINDOW: (usize, usize) = (2, 16);
 
 const SCRIPT: &str = r#"#!/bin/sh
-# $1: the file that the server wants; $2: where it wants it.
+# $1: the file that the server wants; $2: where it wants it, an absolute path.
 cd "$(dirname "$0")" || exit 255
-case $2 in /*) to=$2 ;; *) to=../../$2 ;; esac
 steps=STEPS
 while [ "$steps" -gt 0 ]; do
-  # Once a second, since whoever has heard it may be gone.
-  if [ $((steps % 50)) -eq 0 ]; then : > "want/$1" || exit 255; fi
   if [ -e stop ]; then exit 255; fi
   if [ -e "have/$1" ]; then
-    mv -f "have/$1" "$to" || exit 255
+    mv -f "have/$1" "$2" || exit 255
     exit 0
   fi
   if [ -e "none/$1" ]; then
     rm -f "none/$1"
     exit 1
   fi
+  # Once a second, since whoever has heard it may be gone.
+  if [ $((steps % 50)) -eq 0 ]; then : > "want/$1" || exit 255; fi
   sleep 0.02 || exit 255
   steps=$((steps - 1))
 done
@@ -125,7 +124,9 @@ impl Spool {
         let script = script.to_string_lossy().replace('%', "%%");
         // A shell that cannot read the script ends with 2, which would be the end of the
         // archive.
-        format!("/bin/sh '{script}' '%f' '%p'; s=$?; if [ $s -gt 1 ]; then exit 255; fi; exit $s")
+        format!(
+            "/bin/sh '{script}' '%f' \"$(pwd)/%p\"; s=$?; if [ $s -gt 1 ]; then exit 255; fi; exit $s"
+        )
     }
 
     /// Removes it, with all that is in it.
@@ -157,9 +158,11 @@ impl Spool {
     }
 
     fn deny(&self, name: &str) -> io::Result<()> {
-        let path = self.folder.join("none").join(name);
-        fs::write(&path, "")?;
-        self.give(&path)
+        // Complete before it is seen: the script removes it at once.
+        let temporary = self.folder.join("temp").join(format!("{name}.none"));
+        fs::write(&temporary, "")?;
+        self.give(&temporary)?;
+        fs::rename(temporary, self.folder.join("none").join(name))
     }
 
     fn stop(&self) {
