@@ -21,6 +21,7 @@ mod run;
 mod setup;
 mod test;
 mod tidy;
+mod torture;
 mod workspace;
 
 use failure::{Failure, Result};
@@ -32,6 +33,8 @@ usage: cargo xtask <command>
   test [--quick] [FILTER..]          every test, with every real server it needs
   demo [ARG..]                       the main job on a throwaway PostgreSQL
   bench [NAME] [--quick]             benchmarks beside peers
+  torture backup [--seeds N] [--seed S]
+                                     kills and faults at points that seeds choose
   ci [STEP..]                        format, lints, docs, features, dependency policy
   providers                          what each vendor crate can send, and its contract coverage
   new-provider NAME TRAIT..          lay the skeleton of a vendor crate
@@ -70,6 +73,7 @@ fn dispatch(args: &[String]) -> Result {
         "test" => test::command(rest),
         "demo" => run::demo(rest),
         "bench" => run::bench(rest),
+        "torture" => torture::command(rest),
         "ci" => ci::command(rest),
         "new-provider" => new_provider::command(rest),
         "providers" => providers::command(rest),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::command::{self, Cmd};
 use crate::failure::{Failure, Result};
-use crate::{localstack, setup, workspace};
+use crate::{localstack, setup, torture, workspace};
 
 /// How many tests a run had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,6 +70,12 @@ pub(crate) fn command(args: &[String]) -> Result {
     let mut doctests = Tally::default();
     if !quick && filters.is_empty() {
         doctests = run(doctest_command(), read_libtest);
+    }
+    if !quick
+        && filters.is_empty()
+        && let Err(failure) = torture::usual()
+    {
+        failures.push(failure.message().to_owned());
     }
 
     let seconds = start.elapsed().as_secs_f64();

@@ -34,6 +34,6 @@ pub use sweep::SweepReport;
 pub(crate) use catalogue::{OpenBackup, Repository};
 pub(crate) use layout::Layout;
 pub(crate) use lease::Lease;
+pub(crate) use manifest::{DUMP, FORMAT, PHYSICAL, PHYSICAL_FORMAT};
 #[cfg(test)]
 pub(crate) use sweep::TOMBSTONE;
-pub(crate) use manifest::{DUMP, FORMAT, PHYSICAL, PHYSICAL_FORMAT};

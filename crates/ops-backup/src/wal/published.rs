@@ -24,12 +24,16 @@ struct Section {
 
 fn section(name: &str) -> Section {
     let start = format!("<!-- type: {name} -->\n");
-    let (_, rest) = PAGE.split_once(&start).unwrap_or_else(|| panic!("no {name}"));
+    let (_, rest) = PAGE
+        .split_once(&start)
+        .unwrap_or_else(|| panic!("no {name}"));
     let (_, rest) = rest.split_once('\n').unwrap();
     let (example, rest) = rest.split_once("```\n").unwrap();
     let rows = rest.lines().skip_while(|line| !line.starts_with("| `"));
     let rows = rows.take_while(|line| line.starts_with("| `"));
-    let fields = rows.map(|row| row.split('`').nth(1).unwrap().to_owned()).collect();
+    let fields = rows
+        .map(|row| row.split('`').nth(1).unwrap().to_owned())
+        .collect();
     Section {
         example: example.to_owned(),
         fields,
@@ -61,7 +65,10 @@ fn check<T: Serialize + DeserializeOwned>(name: &str) {
     let value: T = serde_json::from_str(&example).unwrap_or_else(|err| panic!("{name}: {err}"));
     let written = serde_json::to_value(&value).unwrap();
     let shown: Value = serde_json::from_str(&example).unwrap();
-    assert_eq!(written, shown, "{name}: the example has every field, and no other");
+    assert_eq!(
+        written, shown,
+        "{name}: the example has every field, and no other"
+    );
     let mut found = BTreeSet::new();
     paths(&written, "", &mut found);
     assert_eq!(found, fields, "{name}: the table");
@@ -89,14 +96,26 @@ fn the_line_in_the_open_has_the_fields_of_its_table() {
     let header = Header::find(&"the example", &object).unwrap();
     assert_eq!(header.fields().join(" "), example.trim_end());
     let names = header.fields().into_iter();
-    let names: BTreeSet<_> = names.map(|it| it.split('=').next().unwrap().to_owned()).collect();
+    let names: BTreeSet<_> = names
+        .map(|it| it.split('=').next().unwrap().to_owned())
+        .collect();
     assert_eq!(names, fields);
-    assert_eq!(Header { epoch: None, ..header }.skippable_frame()[..4], object[..4]);
+    assert_eq!(
+        Header {
+            epoch: None,
+            ..header
+        }
+        .skippable_frame()[..4],
+        object[..4]
+    );
 }
 
 #[test]
 fn the_tombstone_and_the_seal_are_those_of_the_page() {
-    let shown = PAGE.lines().find(|line| line.contains("\"swept\":true}")).unwrap();
+    let shown = PAGE
+        .lines()
+        .find(|line| line.contains("\"swept\":true}"))
+        .unwrap();
     let stored = format!("{shown}\n");
     assert_eq!(stored.as_bytes(), crate::repository::TOMBSTONE);
     assert!(PAGE.contains(&format!("exactly these {} bytes", stored.len())));
@@ -112,7 +131,10 @@ fn the_tombstone_and_the_seal_are_those_of_the_page() {
             Some(identity) => {
                 let text = identity.secret_text();
                 let key = blake3::derive_key("ops-backup manifest seal v1", text.as_bytes());
-                format!("blake3-keyed:{}", blake3::keyed_hash(&key, body.as_bytes()).to_hex())
+                format!(
+                    "blake3-keyed:{}",
+                    blake3::keyed_hash(&key, body.as_bytes()).to_hex()
+                )
             }
         };
         assert_eq!(seal, expected);
@@ -175,7 +197,9 @@ fn the_names_of_the_page_are_those_of_the_layout() {
     ];
     for key in shown {
         let start = key.to_string();
-        let replaced = replacements.iter().fold(start, |key, (from, to)| key.replace(from, to));
+        let replaced = replacements
+            .iter()
+            .fold(start, |key, (from, to)| key.replace(from, to));
         listed(replaced);
     }
 }

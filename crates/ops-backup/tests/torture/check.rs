@@ -63,7 +63,6 @@ pub(crate) fn failed(what: &str, err: &ops_backup::Error) -> Error {
 }
 
 /// Runs `pg_verifybackup` over a folder.
-#[expect(clippy::disallowed_methods, reason = "it needs no supervision")]
 pub(crate) async fn verified(scene: &Scene, folder: &Path) -> Result {
     let output = tokio::process::Command::new(scene.pg.bin("pg_verifybackup"))
         .arg("--no-parse-wal")

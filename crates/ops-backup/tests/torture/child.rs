@@ -118,7 +118,6 @@ impl Order {
     }
 
     /// Starts a process that does it.
-    #[expect(clippy::disallowed_methods, reason = "it is to be killed")]
     pub(crate) async fn spawn(&self) -> Result<Child> {
         let mut child = tokio::process::Command::new(std::env::current_exe()?)
             .arg("child")

@@ -79,6 +79,11 @@ impl Random {
         self.next() % end.max(1)
     }
 
+    #[expect(clippy::indexing_slicing, reason = "the index is below the length")]
+    fn of<T: Copy, const N: usize>(&mut self, all: [T; N]) -> T {
+        all[usize::try_from(self.below(N as u64)).unwrap_or_default()]
+    }
+
     fn point(&mut self) -> u32 {
         u32::try_from(self.below(65_536)).unwrap_or_default()
     }
@@ -95,8 +100,7 @@ impl Plan {
         };
         let harm = match random.below(20) {
             0..=7 => {
-                let moments = [Moment::Before, Moment::Within, Moment::After];
-                let moment = moments[usize::try_from(random.below(3)).unwrap_or_default()];
+                let moment = random.of([Moment::Before, Moment::Within, Moment::After]);
                 Harm::KillAtCall(random.point(), moment)
             }
             8 | 9 => Harm::KillAtStoreBytes(random.point()),
@@ -106,14 +110,13 @@ impl Plan {
             11 if matches!(work, Work::Backup | Work::Wal) => Harm::Server(random.point()),
             10..=12 => Harm::KillAtTime(random.point()),
             _ => {
-                let faults = [
+                let fault = random.of([
                     StoreFault::Refuse,
                     StoreFault::LoseAnswer,
                     StoreFault::Truncate,
                     StoreFault::Corrupt,
                     StoreFault::Slow(Duration::from_millis(300)),
-                ];
-                let fault = faults[usize::try_from(random.below(5)).unwrap_or_default()];
+                ]);
                 // One call, or a storm.
                 let count = if random.below(3) == 0 {
                     2 + random.below(8)

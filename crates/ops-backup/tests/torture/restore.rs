@@ -1,6 +1,6 @@
 //! Restores that are disturbed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ops_backup::{ErrorKind, RestoreTarget};
 
@@ -16,27 +16,29 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
     scene.clean_store(&store)?;
     let target = folder.join("data");
     // Over a copy that is there already, or into nothing.
-    let delta = plan.seed % 3 == 0;
+    let delta = plan.seed.is_multiple_of(3);
     let task = Task::Restore {
         id: scene.first.clone(),
         folder: target.clone(),
         delta,
     };
     let mut order = scene.order(task, &store);
-    if delta {
+    let missing = if delta {
         check::restores(scene, &order, &scene.first, &target, false).await?;
-        damage(&target)?;
-    }
+        Some(damage(&target)?)
+    } else {
+        None
+    };
     let done = disturbed(scene, plan, &mut order, &scene.restore).await?;
 
-    let control = target.join("global/pg_control");
-    if done.is_some() {
-        verified(scene, &target).await?;
-    } else if control.exists() {
-        // A server would start on it, so everything else must be there.
+    // A server starts where there is one, so everything else must be there: what was restored
+    // now, or what had been there, as it was.
+    let startable = target.join("global/pg_control").exists();
+    let untouched = missing.is_some_and(|path| !path.exists());
+    if done.is_some() || (startable && !untouched) {
         verified(scene, &target)
             .await
-            .map_err(|err| format!("it can be started: {err}"))?;
+            .map_err(|err| format!("acknowledged: {}: {err}", done.is_some()))?;
     }
     let holds_something = target.read_dir().is_ok_and(|mut it| it.next().is_some());
     let backup = order.backup()?;
@@ -69,8 +71,9 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
     Ok(())
 }
 
-/// Makes files of a restored copy differ: one is gone, one is longer, one has other bytes.
-fn damage(folder: &Path) -> Result {
+/// Makes files of a restored copy differ: one is longer, one has other bytes, and one is gone,
+/// which is returned.
+fn damage(folder: &Path) -> Result<PathBuf> {
     let base = folder.join("base/1");
     let mut files: Vec<_> = std::fs::read_dir(&base)?
         .filter_map(|it| Some(it.ok()?.path()))
@@ -80,9 +83,8 @@ fn damage(folder: &Path) -> Result {
         .into_iter()
         .filter(|it| it.metadata().is_ok_and(|meta| meta.len() >= 16_384));
     let (gone, longer, other) = (full.next(), full.next(), full.next());
-    if let Some(path) = gone {
-        std::fs::remove_file(path)?;
-    }
+    let gone = gone.ok_or("there are no files")?;
+    std::fs::remove_file(&gone)?;
     if let Some(path) = longer {
         let mut bytes = std::fs::read(&path)?;
         bytes.extend([7; 8192]);
@@ -97,5 +99,5 @@ fn damage(folder: &Path) -> Result {
             .for_each(|byte| *byte ^= 0xff);
         std::fs::write(path, bytes)?;
     }
-    Ok(())
+    Ok(gone)
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use age::secrecy::ExposeSecret;
 use ops_backup::BackupId;
 use ops_testkit::proxy::Backend;
 use ops_testkit::{FaultProxy, FaultStore, Pg, fixture};
@@ -57,7 +58,7 @@ impl Scene {
         };
         pg.client("postgres").await.batch_execute(TABLES).await?;
         let keys = age::x25519::Identity::generate();
-        let identity = age::secrecy::ExposeSecret::expose_secret(&keys.to_string()).to_owned();
+        let identity = keys.to_string().expose_secret().to_owned();
         let mut scene = Self {
             backend: Backend::of(&pg.connect_info("postgres")).await,
             pg,

@@ -41,7 +41,7 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
     }
     for id in ids {
         // The one that all have was not touched, most likely.
-        if *id != scene.first || plan.work == Work::Sweep || plan.seed % 4 == 0 {
+        if *id != scene.first || plan.work == Work::Sweep || plan.seed.is_multiple_of(4) {
             check::restores(scene, &order, id, &folder.join(id.to_string()), plan.boot).await?;
         }
     }

@@ -26,12 +26,12 @@ const EXTENT: Extent = Extent {
     time: Duration::from_millis(1500),
 };
 /// How long the workload runs at most.
-const WORKLOAD: Duration = Duration::from_millis(2000);
+const WORKLOAD: Duration = Duration::from_secs(2);
 const SOON: Duration = Duration::from_secs(60);
 
 pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result {
     let slot = format!("torture_{}", plan.seed);
-    let spool = (plan.seed % 2 == 0).then(|| folder.join("spool"));
+    let spool = (plan.seed.is_multiple_of(2)).then(|| folder.join("spool"));
     let task = Task::Archive {
         slot: slot.clone(),
         spool,
@@ -49,7 +49,8 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
         outcome?
     };
     let (written, disturbed) = tokio::join!(workload, archiver);
-    (written?, disturbed?);
+    written?;
+    disturbed?;
     order.url = scene.pg.url("postgres");
     let outcome = examine(scene, plan, &order, &slot, folder).await;
     let client = scene.pg.client("postgres").await;
