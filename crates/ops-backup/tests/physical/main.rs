@@ -12,6 +12,7 @@ mod by_hand;
 mod chain;
 mod drill;
 mod faults;
+mod forged;
 mod pitr;
 mod restore;
 mod status;

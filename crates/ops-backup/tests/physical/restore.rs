@@ -104,10 +104,8 @@ pub(crate) async fn ledger(client: &tokio_postgres::Client) -> Vec<i32> {
 )]
 pub(crate) fn dump(server: &ThrowawayServer) -> String {
     let program = server.binaries().program("pg_dump").unwrap();
-    let (socket, port) = (
-        server.socket_dir().display().to_string(),
-        server.port().to_string(),
-    );
+    let socket = server.socket_dir().display().to_string();
+    let port = server.port().to_string();
     let arguments = [
         "--host",
         &socket,
