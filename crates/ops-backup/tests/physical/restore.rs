@@ -98,10 +98,6 @@ pub(crate) async fn ledger(client: &tokio_postgres::Client) -> Vec<i32> {
 }
 
 /// `pg_dump` of everything in a database, without what differs from run to run.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a program of others that ends by itself"
-)]
 pub(crate) fn dump(server: &ThrowawayServer) -> String {
     let program = server.binaries().program("pg_dump").unwrap();
     let socket = server.socket_dir().display().to_string();
