@@ -132,7 +132,8 @@ impl<T> Drop for Frames<T> {
     fn drop(&mut self) {
         self.outputs.clear();
         for worker in self.workers.drain(..) {
-            // A worker ends as soon as its input or its output is gone; it cannot panic.
+            // A worker ends with its input, and where its output is gone with the next block
+            // at the latest; it cannot panic.
             let _ = worker.join();
         }
     }

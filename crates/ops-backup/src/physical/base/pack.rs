@@ -92,10 +92,29 @@ impl Packer {
     pub(super) fn run(
         mut self,
         mut frames: Frames<Tag>,
-        buffers: &mpsc::Sender<Vec<u8>>,
+        buffers: mpsc::Sender<Vec<u8>>,
         counters: &Counters,
         whole: &AtomicBool,
     ) -> Result<Packed> {
+        let stored = self.store(&mut frames, &buffers, counters);
+        // In this order: the end of `frames` waits for threads that wait for blocks, and who
+        // sends those may wait for a buffer.
+        drop(buffers);
+        drop(frames);
+        stored?;
+        if !whole.load(Ordering::Acquire) {
+            let message = "receiving ended early";
+            return Err(Error::new(ErrorKind::Canceled, "base_backup", message));
+        }
+        self.finish()
+    }
+
+    fn store(
+        &mut self,
+        frames: &mut Frames<Tag>,
+        buffers: &mpsc::Sender<Vec<u8>>,
+        counters: &Counters,
+    ) -> Result<()> {
         while let Some(frame) = frames.recv() {
             let frame = frame.map_err(failed)?;
             match frame.tag.target {
@@ -107,11 +126,7 @@ impl Packer {
             // There is room for all of them; where nobody fills them any more, they go.
             let _ = buffers.try_send(frame.bytes);
         }
-        if !whole.load(Ordering::Acquire) {
-            let message = "receiving ended early";
-            return Err(Error::new(ErrorKind::Canceled, "base_backup", message));
-        }
-        self.finish()
+        Ok(())
     }
 
     fn write(&mut self, archive: u32, plain_bytes: usize, frame: &[u8]) -> Result<()> {

@@ -117,7 +117,7 @@ fn start(
     })?;
     let packer = Packer::new(pack)?;
     let whole = Arc::clone(whole);
-    let storing = tokio::task::spawn_blocking(move || packer.run(frames, &give, &counters, &whole));
+    let storing = tokio::task::spawn_blocking(move || packer.run(frames, give, &counters, &whole));
     // Pages must not be split by frames.
     let frame_bytes = (frame_bytes / PAGE).max(1) * PAGE;
     Ok((Outlet::new(returned, compressors, frame_bytes), storing))
