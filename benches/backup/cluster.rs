@@ -52,6 +52,7 @@ impl Cluster {
         // On a disk: what is written is flushed to it.
         let target = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target"));
         fs::create_dir_all(target)?;
+        let target = target.canonicalize()?;
         let folder = tempfile::Builder::new()
             .prefix("ops-bench-")
             .tempdir_in(target)?;
