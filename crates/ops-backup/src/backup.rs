@@ -189,7 +189,9 @@ impl Backup {
     ) -> Job<ClusterRestoreReport> {
         let (inner, directory) = (Arc::clone(&self.0), directory.into());
         Job::spawn("restore", |events, cancel| async move {
-            let run = physical::restore::run(inner, target, directory, options, events);
+            let run = Box::pin(physical::restore::run(
+                inner, target, directory, options, events,
+            ));
             cancel.run_until_cancelled(run).await.unwrap_or_else(|| {
                 let message = "the job was canceled";
                 Err(Error::new(ErrorKind::Canceled, "restore", message))
@@ -241,7 +243,7 @@ impl Backup {
     ) -> Job<ClusterDrillReport> {
         let inner = Arc::clone(&self.0);
         Job::spawn("drill", |events, cancel| async move {
-            let run = physical::drill::run(inner, target, options, events);
+            let run = Box::pin(physical::drill::run(inner, target, options, events));
             cancel.run_until_cancelled(run).await.unwrap_or_else(|| {
                 let message = "the job was canceled";
                 Err(Error::new(ErrorKind::Canceled, "drill", message))

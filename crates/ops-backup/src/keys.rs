@@ -213,6 +213,12 @@ impl BackupIdentity {
         self.0.to_public().to_string()
     }
 
+    /// The identity itself.
+    #[cfg(test)]
+    pub(crate) fn secret_text(&self) -> String {
+        self.0.to_string().expose_secret().to_owned()
+    }
+
     /// The key by which the manifest is sealed.
     pub(crate) fn seal_key(&self) -> [u8; 32] {
         let line = self.0.to_string();

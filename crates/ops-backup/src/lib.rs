@@ -29,23 +29,23 @@ pub use job::Job;
 pub use keys::{Encryption, EncryptionInfo, Unlock};
 pub use ops_pg_replication::{Lsn, SystemId, Timeline, WalSegmentSize};
 pub use physical::{
-    ClusterDrillOptions, ClusterDrillReport, ClusterRestoreOptions, ClusterRestoreReport, DrillLevel,
-    Reached, Recovery, RestoreTarget,
-    ArchiveInfo, BadPage, BaseBackupReport, BaseBackupRequest, FileEntry, FileKind, FrameTable,
-    FullReason, PackInfo, PageChecks, PagePolicy, PhysicalInfo, PhysicalKind, PhysicalOptions,
-    StoreOutcome, TablespaceInfo, WalMethod, WalRange,
+    ArchiveInfo, BadPage, BaseBackupReport, BaseBackupRequest, ClusterDrillOptions,
+    ClusterDrillReport, ClusterRestoreOptions, ClusterRestoreReport, DrillLevel, FileEntry,
+    FileKind, FrameTable, FullReason, PackInfo, PageChecks, PagePolicy, PhysicalInfo, PhysicalKind,
+    PhysicalOptions, Reached, Recovery, RestoreTarget, StoreOutcome, TablespaceInfo, WalMethod,
+    WalRange,
 };
 pub use report::BackupReport;
 pub use repository::{
     BackupId, CatalogueEntry, CompressionInfo, Manifest, ManifestObject, ObjectRole, SourceInfo,
     SweepReport,
 };
-pub use verify::{
-    CheckedPart, ClosureEnd, PartCheck, Problem, ProblemKind, Unchecked, VerifyDepth,
-    VerifyOptions, VerifyReport, WalClosure,
-};
+pub use restore::{RestoreOptions, RestoreReport};
 pub use status::{
     ArchiveStatus, BackupKind, BackupSummary, DrillSummary, ListedBackup, Listing, Managed,
     RecoverablePoint, Source, Status,
 };
-pub use restore::{RestoreOptions, RestoreReport};
+pub use verify::{
+    CheckedPart, ClosureEnd, PartCheck, Problem, ProblemKind, Unchecked, VerifyDepth,
+    VerifyOptions, VerifyReport, WalClosure,
+};

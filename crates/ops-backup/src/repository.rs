@@ -35,3 +35,5 @@ pub(crate) use catalogue::{OpenBackup, Repository};
 pub(crate) use layout::Layout;
 pub(crate) use lease::Lease;
 pub(crate) use manifest::{DUMP, FORMAT, PHYSICAL, PHYSICAL_FORMAT};
+#[cfg(test)]
+pub(crate) use sweep::TOMBSTONE;

@@ -186,8 +186,14 @@ async fn status(inner: &Inner) -> Result<Status> {
         newest_durable_commit,
         rpo: newest_durable_commit.map(|commit| at.saturating_since(commit)),
         archive,
-        first_recoverable: of_current.iter().map(first_of).min_by_key(|it| (it.lsn, it.timeline)),
-        last_recoverable: of_current.iter().map(last_of).max_by_key(|it| (it.timeline, it.lsn)),
+        first_recoverable: of_current
+            .iter()
+            .map(first_of)
+            .min_by_key(|it| (it.lsn, it.timeline)),
+        last_recoverable: of_current
+            .iter()
+            .map(last_of)
+            .max_by_key(|it| (it.timeline, it.lsn)),
         gaps: current.map(|it| it.gaps.clone()).unwrap_or_default(),
         newest_dump: newest(BackupKind::Dump),
         newest_full: newest(BackupKind::Full),
@@ -209,19 +215,22 @@ fn newest_durable(current: Option<&Cluster>, entries: &[CatalogueEntry]) -> Opti
     of_backups.max(of_wal)
 }
 
-async fn archive_status(inner: &Inner, cluster: &Cluster, at: Timestamp) -> Result<Option<ArchiveStatus>> {
+async fn archive_status(
+    inner: &Inner,
+    cluster: &Cluster,
+    at: Timestamp,
+) -> Result<Option<ArchiveStatus>> {
     let archiver = inner.archiving.status();
     let archiver = archiver.filter(|it| it.state != ArchiverState::Idle);
     let (Some(archive), Some(last)) = (&cluster.archive, cluster.last_run()) else {
         return Ok(None);
     };
     let streaming = archiver.as_ref().filter(|it| it.durable.is_some());
-    let lag = match streaming {
-        Some(it) => Some(it.lag),
-        None => {
-            let newest = archive.newest_object(last).await?;
-            newest.map(|meta| at.saturating_since(meta.last_modified))
-        }
+    let lag = if let Some(it) = streaming {
+        Some(it.lag)
+    } else {
+        let newest = archive.newest_object(last).await?;
+        newest.map(|meta| at.saturating_since(meta.last_modified))
     };
     Ok(Some(ArchiveStatus {
         timeline: last.timeline,
@@ -271,10 +280,21 @@ fn kind_of(entry: &CatalogueEntry) -> BackupKind {
 }
 
 fn is_degraded(entry: &CatalogueEntry) -> bool {
-    entry.manifest.physical.as_ref().is_some_and(|it| it.degraded)
+    entry
+        .manifest
+        .physical
+        .as_ref()
+        .is_some_and(|it| it.degraded)
 }
 
-fn optional_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+#[expect(
+    clippy::ref_option,
+    reason = "serde hands over a reference to the field"
+)]
+fn optional_seconds<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match duration {
         Some(duration) => serializer.serialize_some(&duration.as_secs_f64()),
         None => serializer.serialize_none(),

@@ -31,9 +31,7 @@ pub use report::{
 const OPERATION: &str = "verify";
 
 /// How closely is looked.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum VerifyDepth {
@@ -220,7 +218,11 @@ impl Run {
             let message = format!("there is no backup {missing}");
             return Err(Error::new(ErrorKind::NotFound, OPERATION, message));
         }
-        let mut chosen: Vec<_> = named.iter().filter(|id| self.known.contains_key(id)).cloned().collect();
+        let mut chosen: Vec<_> = named
+            .iter()
+            .filter(|id| self.known.contains_key(id))
+            .cloned()
+            .collect();
         chosen.sort_unstable();
         chosen.dedup();
         Ok(chosen)

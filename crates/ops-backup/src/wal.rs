@@ -29,6 +29,8 @@ mod hint;
 mod info;
 mod layout;
 mod objects;
+#[cfg(test)]
+mod published;
 mod recoverable;
 mod restore_point;
 mod scan;
@@ -36,18 +38,18 @@ mod seal;
 mod search;
 mod windows;
 
+pub(crate) use archive::WalObject;
 pub use archive::{
     Absent, Coverage, FetchOptions, Fetched, Frontier, Pushed, WalArchive, WalFile, WalRun,
 };
-pub(crate) use archive::WalObject;
 pub(crate) use archiver::Archiving;
-pub(crate) use objects::blocking_reader;
 pub use archiver::{
     Archiver, ArchiverOptions, ArchiverState, ArchiverStatus, CommitMode, FreeDisk, OnGap,
     SlotHealth, SlotPolicy,
 };
 pub use command::{ArchiveCommand, RestoreCommand, restore_exit_code};
 pub use gap::{GapReason, GapRecord};
+pub(crate) use objects::blocking_reader;
 pub(crate) use recoverable::{recoverable_windows, spans as base_backup_spans};
 pub use restore_point::RestorePoint;
 pub use windows::{BaseBackupSpan, RecoverableWindow, plan_windows};

@@ -10,13 +10,18 @@ use subtle::ConstantTimeEq;
 
 use crate::private::Authorized;
 
+mod peers;
+
+pub(crate) use peers::Peers;
+pub use peers::{Network, Peer};
+
 /// Who may see the names, causes and numbers behind a verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Visibility {
     /// Nobody.
     Never,
-    /// Callers whom a bearer token or a closure lets through; nobody where there is
-    /// neither.
+    /// Callers whom a bearer token, their network or a closure lets through; nobody where
+    /// there is none of these.
     #[default]
     WhenAuthorized,
     /// Everybody. For listeners that only operators can reach.
@@ -33,6 +38,7 @@ pub(crate) struct Access {
     pub(crate) visibility: Visibility,
     pub(crate) tokens: Vec<Secret>,
     pub(crate) authorizers: Vec<Authorizer>,
+    pub(crate) peers: Peers,
 }
 
 impl Access {
@@ -42,7 +48,9 @@ impl Access {
             Visibility::Never => false,
             Visibility::Always => true,
             Visibility::WhenAuthorized => {
-                self.has_token(request) || self.authorizers.iter().any(|f| ask(f, request))
+                self.has_token(request)
+                    || self.peers.allow(request)
+                    || self.authorizers.iter().any(|f| ask(f, request))
             }
         };
         allowed.then(Authorized::caller)
@@ -53,7 +61,11 @@ impl Access {
         match self.visibility {
             Visibility::Never => false,
             Visibility::Always => true,
-            Visibility::WhenAuthorized => !self.tokens.is_empty() || !self.authorizers.is_empty(),
+            Visibility::WhenAuthorized => {
+                !self.tokens.is_empty()
+                    || !self.authorizers.is_empty()
+                    || !self.peers.allowed.is_empty()
+            }
         }
     }
 
@@ -69,17 +81,20 @@ impl Access {
     }
 
     fn has_token(&self, request: &Parts) -> bool {
-        let Some(given) = request
-            .headers
-            .get(AUTHORIZATION)
-            .and_then(|v| bearer(v.as_bytes()))
-        else {
+        let Some(value) = request.headers.get(AUTHORIZATION) else {
+            return false;
+        };
+        let given = bearer(value.as_bytes()).map(<[u8]>::to_vec);
+        // What a browser sends.
+        #[cfg(feature = "ui")]
+        let given = given.or_else(|| crate::ui::basic_password(value.as_bytes()));
+        let Some(given) = given else {
             return false;
         };
         // Every token is compared, in a time that does not depend on what is equal.
         let mut found = subtle::Choice::from(0);
         for token in &self.tokens {
-            found |= token.expose().as_bytes().ct_eq(given);
+            found |= token.expose().as_bytes().ct_eq(&given);
         }
         found.into()
     }

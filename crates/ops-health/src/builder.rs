@@ -1,6 +1,5 @@
 //! The description of a service's health, checked as a whole.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -12,19 +11,19 @@ use ops_core::{Clock, Error, Result, Secret, SystemClock};
 use crate::access::{Access, Visibility};
 use crate::aggregate::Rules;
 use crate::check::{Check, DynCheck};
-use crate::drain::{DrainPlan, Host};
-use crate::health::{Gate, Health, Settings};
+use crate::drain::DrainPlan;
+use crate::health::{Extras, Gate, Health, MetricsText, Settings};
+use crate::host::Host;
 use crate::liveness::{LivenessSignal, NamedSignal};
-use crate::policy::Policy;
+use crate::policy::{Mode, Policy};
 use crate::render::Shape;
 use crate::snapshot::Registration;
 use crate::status::Criticality;
 
-/// The longest span that a setting accepts.
-const MAX_SPAN: Duration = Duration::from_secs(366 * 24 * 3600);
+mod extras;
+mod problems;
 
-/// Keys of the smaller body shapes, which put checks beside them.
-const RESERVED_NAMES: [&str; 3] = ["status", "timestamp", "uptime"];
+pub(crate) use problems::{is_name, is_too_long};
 
 /// Describes the health of a service. Made by [`Health::builder`].
 ///
@@ -46,10 +45,12 @@ pub struct HealthBuilder {
     max_concurrency: usize,
     first_run_within: Duration,
     known_secrets: Vec<Secret>,
+    metrics: Option<MetricsText>,
     checks: Vec<(Arc<dyn DynCheck>, Policy)>,
     signals: Vec<NamedSignal>,
     gates: Vec<Gate>,
     misplaced: Vec<&'static str>,
+    extras: Extras,
 }
 
 impl HealthBuilder {
@@ -70,10 +71,12 @@ impl HealthBuilder {
             max_concurrency: 8,
             first_run_within: Duration::from_secs(1),
             known_secrets: Vec::new(),
+            metrics: None,
             checks: Vec::new(),
             signals: Vec::new(),
             gates: Vec::new(),
             misplaced: Vec::new(),
+            extras: Extras::default(),
         }
     }
 
@@ -137,6 +140,19 @@ impl HealthBuilder {
     /// Sets the last check's timeout.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.adjust("timeout", |policy| policy.with_timeout(timeout))
+    }
+
+    /// Runs the last check only when somebody asks and its last result is older than
+    /// `ttl`. See [`Mode::OnDemand`].
+    pub fn on_demand(self, ttl: Duration) -> Self {
+        self.adjust("on_demand", |policy| {
+            policy.with_mode(Mode::OnDemand { ttl })
+        })
+    }
+
+    /// Names a check without which the last one cannot work.
+    pub fn depends_on(self, check: impl Into<String>) -> Self {
+        self.adjust("depends_on", |policy| policy.with_dependency(check))
     }
 
     /// Changes the last check's policy in any way.
@@ -293,10 +309,12 @@ impl HealthBuilder {
             max_concurrency,
             first_run_within,
             known_secrets,
+            metrics,
             checks,
             signals,
             gates,
             misplaced: _,
+            extras,
         } = self;
         let single_instance = host.is_some_and(|host| host.single_instance);
         let rules = Rules {
@@ -317,17 +335,13 @@ impl HealthBuilder {
             max_concurrency,
             first_run_within,
             known_secrets,
+            metrics,
         };
         let registry = checks
             .into_iter()
-            .map(|(check, policy)| Registration {
-                name: check.name().to_owned(),
-                kind: check.kind(),
-                policy,
-                check,
-            })
+            .map(|(check, policy)| Registration::new(check, policy))
             .collect();
-        Ok(Health::new(settings, registry, signals, gates))
+        Ok(Health::new(settings, registry, signals, gates, extras))
     }
 
     fn plan(&self) -> DrainPlan {
@@ -335,90 +349,6 @@ impl HealthBuilder {
             .or_else(|| self.host.as_ref().map(DrainPlan::for_host))
             .unwrap_or_default()
     }
-
-    fn problems(&self) -> Vec<String> {
-        let mut problems: Vec<String> = self
-            .misplaced
-            .iter()
-            .map(|setter| format!("`{setter}` is set before the first check"))
-            .collect();
-        for (what, names) in [
-            (
-                "check",
-                self.checks
-                    .iter()
-                    .map(|(check, _)| check.name())
-                    .collect::<Vec<_>>(),
-            ),
-            (
-                "liveness signal",
-                self.signals
-                    .iter()
-                    .map(|signal| signal.name.as_str())
-                    .collect(),
-            ),
-            (
-                "startup gate",
-                self.gates.iter().map(|gate| &*gate.name).collect(),
-            ),
-        ] {
-            problems.extend(name_problems(what, &names));
-        }
-        for (check, policy) in &self.checks {
-            let all = check.problems().into_iter().chain(policy.problems());
-            problems.extend(all.map(|problem| format!("check `{}`: {problem}", check.name())));
-        }
-        problems.extend(self.access.problems());
-        if !matches!(self.degraded_status, 200 | 207 | 503) {
-            problems.push(format!(
-                "the status {} for degraded is not 200, 207 or 503",
-                self.degraded_status
-            ));
-        }
-        if self.max_concurrency == 0 {
-            problems.push("the concurrency is zero".to_owned());
-        }
-        let plan = self.plan();
-        if [self.first_run_within, plan.delay, plan.cap]
-            .into_iter()
-            .any(is_too_long)
-        {
-            problems.push("a span is longer than a year".to_owned());
-        }
-        if let Some(Err(err)) = self.host.as_ref().map(|host| plan.check(host)) {
-            problems.push(err.message().to_owned());
-        }
-        problems
-    }
-}
-
-pub(crate) fn is_too_long(span: Duration) -> bool {
-    span > MAX_SPAN
-}
-
-fn name_problems(what: &str, names: &[&str]) -> Vec<String> {
-    let mut problems = Vec::new();
-    let mut seen = HashSet::new();
-    for name in names {
-        if !is_name(name) {
-            problems.push(format!(
-                "the {what} name {name:?} is not a lowercase letter followed by at most 62 lowercase letters, digits and underscores"
-            ));
-        } else if RESERVED_NAMES.contains(name) {
-            problems.push(format!("the {what} name `{name}` is reserved"));
-        } else if !seen.insert(name) {
-            problems.push(format!("there are two of the {what} `{name}`"));
-        }
-    }
-    problems
-}
-
-fn is_name(name: &str) -> bool {
-    name.len() <= 63
-        && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
 impl fmt::Debug for HealthBuilder {

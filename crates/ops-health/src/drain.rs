@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use ops_core::{Error, ErrorKind, Result};
 
+use crate::host::Host;
+
 /// How a service leaves: it says so, keeps serving for `delay`, stops accepting, and
 /// gives what is left until `cap`.
 ///
@@ -69,79 +71,16 @@ impl Default for DrainPlan {
     }
 }
 
-/// What is known of the place that a service runs at.
-///
-/// The kill timeouts are the documented defaults of each host; where yours is set
-/// otherwise, say so with [`Host::with_kill_timeout`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Host {
-    /// Its name.
-    pub name: &'static str,
-    /// How long after the request to stop the process is killed.
-    pub kill_timeout: Duration,
-    /// Whether a service usually is one instance there. Then a failing shared
-    /// dependency makes it not ready: there is no other replica to keep.
-    pub single_instance: bool,
-}
-
-impl Host {
-    /// Kubernetes: `terminationGracePeriodSeconds`, 30 s.
-    pub const KUBERNETES: Self = Self::new("kubernetes", Duration::from_secs(30), false);
-    /// Docker and Compose: `stop_grace_period`, 10 s.
-    pub const DOCKER: Self = Self::new("docker", Duration::from_secs(10), false);
-    /// Fly: `kill_timeout`, 5 s.
-    pub const FLY: Self = Self::new("fly", Duration::from_secs(5), true);
-    /// Koyeb: not documented; 30 s are assumed.
-    pub const KOYEB: Self = Self::new("koyeb", Duration::from_secs(30), true);
-    /// Render: `maxShutdownDelaySeconds`, 30 s.
-    pub const RENDER: Self = Self::new("render", Duration::from_secs(30), false);
-    /// An own server under systemd: `TimeoutStopSec`, 90 s.
-    pub const SYSTEMD: Self = Self::new("systemd", Duration::from_secs(90), true);
-    /// An own server under PM2: `kill_timeout`, 1.6 s.
-    pub const PM2: Self = Self::new("pm2", Duration::from_millis(1600), true);
-
-    const fn new(name: &'static str, kill_timeout: Duration, single_instance: bool) -> Self {
-        Self {
-            name,
-            kill_timeout,
-            single_instance,
-        }
-    }
-
-    /// Sets how long after the request to stop the process is killed.
-    #[must_use]
-    pub const fn with_kill_timeout(mut self, kill_timeout: Duration) -> Self {
-        self.kill_timeout = kill_timeout;
-        self
-    }
-
-    /// Sets whether the service is one instance.
-    #[must_use]
-    pub const fn with_single_instance(mut self, single_instance: bool) -> Self {
-        self.single_instance = single_instance;
-        self
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_plan_for_a_host_ends_before_the_host_kills() {
-        for host in [
-            Host::KUBERNETES,
-            Host::DOCKER,
-            Host::FLY,
-            Host::KOYEB,
-            Host::RENDER,
-            Host::SYSTEMD,
-            Host::PM2,
-        ] {
+        for host in Host::ALL {
             let plan = DrainPlan::for_host(&host);
             plan.check(&host).unwrap();
-            assert!(!plan.cap.is_zero(), "{host:?}");
+            assert_eq!(plan.cap.is_zero(), host == Host::RAILWAY, "{host:?}");
         }
         assert_eq!(DrainPlan::for_host(&Host::KUBERNETES), DrainPlan::default());
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -18,6 +18,8 @@ use crate::builder::HealthBuilder;
 use crate::drain::DrainPlan;
 use crate::lifecycle::{Lifecycle, LifecycleState, Step};
 use crate::liveness::NamedSignal;
+use crate::maintenance::MaintenanceWindow;
+use crate::metrics;
 use crate::outcome::Outcome;
 use crate::render::{BodyCache, Shape};
 use crate::scheduler::Scheduler;
@@ -25,6 +27,12 @@ use crate::snapshot::{CheckReport, GateState, Registration, Snapshot};
 use crate::state::{CheckState, Event, Moment};
 use crate::status::Status;
 use crate::transition;
+use crate::watchdog::Watchdog;
+
+mod fresh;
+mod leave;
+
+pub(crate) use leave::Flush;
 
 /// What was chosen at the build.
 pub(crate) struct Settings {
@@ -41,13 +49,27 @@ pub(crate) struct Settings {
     pub(crate) max_concurrency: usize,
     pub(crate) first_run_within: Duration,
     pub(crate) known_secrets: Vec<Secret>,
+    pub(crate) metrics: Option<MetricsText>,
 }
+
+/// Gives the text of `/metrics`.
+pub(crate) type MetricsText = Box<dyn Fn() -> String + Send + Sync>;
 
 pub(crate) type GateFuture = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 pub(crate) struct Gate {
     pub(crate) name: Arc<str>,
     pub(crate) future: Option<GateFuture>,
+}
+
+/// What only some services have.
+#[derive(Default)]
+pub(crate) struct Extras {
+    pub(crate) windows: Vec<MaintenanceWindow>,
+    pub(crate) flushes: Vec<Flush>,
+    pub(crate) watchdog: Option<Watchdog>,
+    #[cfg(all(feature = "systemd", target_os = "linux"))]
+    pub(crate) systemd: Option<crate::systemd::Systemd>,
 }
 
 pub(crate) struct Inner {
@@ -61,7 +83,18 @@ pub(crate) struct Inner {
     pub(crate) shutdown: CancellationToken,
     /// Fired when the time for that is over.
     pub(crate) stopped: CancellationToken,
+    /// When that was.
+    shutdown_at: OnceLock<Instant>,
+    /// The check whose failure ended the service.
+    gave_up: OnceLock<String>,
+    pub(crate) has_on_demand: bool,
+    pub(crate) watchdog: Option<Watchdog>,
+    #[cfg(all(feature = "systemd", target_os = "linux"))]
+    systemd: Option<crate::systemd::Systemd>,
+    #[cfg(feature = "ui")]
+    pub(crate) history: crate::ui::History,
     core: Mutex<Core>,
+    flushes: Mutex<Vec<Flush>>,
     is_running: AtomicBool,
 }
 
@@ -72,6 +105,7 @@ struct Core {
     checks: Vec<CheckState>,
     gates: Vec<GateState>,
     gate_futures: Vec<Option<GateFuture>>,
+    windows: Arc<[MaintenanceWindow]>,
 }
 
 /// The health of a service: its checks, its lifecycle, and the answers to its probes.
@@ -92,6 +126,7 @@ impl Health {
         registry: Vec<Registration>,
         signals: Vec<NamedSignal>,
         gates: Vec<Gate>,
+        extras: Extras,
     ) -> Self {
         let started_at = Instant::now();
         let now = Moment {
@@ -118,8 +153,18 @@ impl Health {
                 })
                 .collect(),
             gate_futures: futures,
+            windows: extras.windows.into(),
         };
         Self(Arc::new(Inner {
+            has_on_demand: registry.iter().any(|entry| entry.demand.is_some()),
+            watchdog: extras.watchdog,
+            #[cfg(all(feature = "systemd", target_os = "linux"))]
+            systemd: extras.systemd,
+            flushes: Mutex::new(extras.flushes),
+            shutdown_at: OnceLock::new(),
+            gave_up: OnceLock::new(),
+            #[cfg(feature = "ui")]
+            history: crate::ui::History::default(),
             settings,
             registry: registry.into(),
             signals,
@@ -157,21 +202,33 @@ impl Health {
             core.running = true;
             std::mem::take(&mut core.gate_futures)
         });
-        Ok(Scheduler::spawn(&self.0, gates))
+        let scheduler = Scheduler::spawn(&self.0, gates);
+        #[cfg(all(feature = "systemd", target_os = "linux"))]
+        self.tell_systemd();
+        if let Some(watchdog) = &self.0.watchdog {
+            watchdog.spawn(&self.0)?;
+        }
+        Ok(scheduler)
+    }
+
+    #[cfg(all(feature = "systemd", target_os = "linux"))]
+    fn tell_systemd(&self) {
+        if let Some(systemd) = &self.0.systemd {
+            if let Some(watchdog) = &self.0.watchdog {
+                systemd.keep_alive(&self.0, watchdog);
+            }
+            tokio::spawn(systemd.clone().follow(Arc::downgrade(&self.0)));
+        }
     }
 
     /// The answer to a question, at this moment.
     #[must_use]
     pub fn verdict(&self, question: Question) -> Verdict {
-        let inner = &*self.0;
-        inner.snapshot.load().verdict(
-            question,
-            &inner.registry,
-            inner.settings.rules,
-            inner.is_alive(),
-            Instant::now().into_std(),
-            |_| true,
-        )
+        let now = Instant::now().into_std();
+        self.0
+            .snapshot
+            .load()
+            .verdict(question, &self.0, now, |_| true)
     }
 
     /// How every check stands, in the order of registration.
@@ -179,21 +236,24 @@ impl Health {
     pub fn checks(&self) -> Vec<CheckReport> {
         let now = Instant::now().into_std();
         let snapshot = self.0.snapshot.load();
-        self.0
-            .registry
-            .iter()
-            .zip(&snapshot.checks)
-            .map(|(registration, state)| CheckReport::new(registration, state, now))
-            .collect()
+        snapshot.reports(&self.0.registry, now, |_| true)
     }
 
     /// Where the service stands in its life.
     #[must_use]
     pub fn lifecycle(&self) -> Lifecycle {
-        self.0.snapshot.load().lifecycle
+        let inner = &*self.0;
+        inner.snapshot.load().lifecycle(&*inner.settings.clock)
     }
 
-    /// Begins or ends maintenance.
+    /// Adds a time of maintenance, by the wall clock.
+    pub fn schedule_maintenance(&self, window: MaintenanceWindow) {
+        self.0.update(|core| {
+            core.windows = core.windows.iter().copied().chain([window]).collect();
+        });
+    }
+
+    /// Begins or ends maintenance, whatever windows say.
     pub fn set_maintenance(&self, on: bool) {
         self.0.step(Step::Maintenance(on));
     }
@@ -212,16 +272,7 @@ impl Health {
     /// The drain goes on when the future is dropped.
     pub fn drain(&self) -> impl Future<Output = ()> + Send + 'static {
         let inner = Arc::clone(&self.0);
-        if inner.step(Step::Drain) {
-            let inner = Arc::clone(&inner);
-            tokio::spawn(async move {
-                let plan = inner.settings.drain;
-                tokio::time::sleep(plan.delay).await;
-                inner.shutdown.cancel();
-                let _ = tokio::time::timeout(plan.cap, inner.stopped.cancelled()).await;
-                inner.stop();
-            });
-        }
+        Arc::clone(&inner).begin_drain();
         async move { inner.shutdown.cancelled().await }
     }
 
@@ -278,6 +329,10 @@ impl Inner {
         self.signals.iter().all(NamedSignal::is_alive)
     }
 
+    fn flushes(&self) -> MutexGuard<'_, Vec<Flush>> {
+        self.flushes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -301,29 +356,43 @@ impl Inner {
     }
 
     fn step(&self, step: Step) -> bool {
-        self.update(|core| core.lifecycle.on(step))
+        let changed = self.update(|core| core.lifecycle.on(step));
+        metrics::publish(self);
+        changed
     }
 
     fn stop(&self) {
         self.step(Step::Stop);
-        self.shutdown.cancel();
+        self.request_shutdown();
         self.stopped.cancel();
     }
 
     /// Takes in how a run of a check ended.
     pub(crate) fn record(&self, index: usize, event: Event) {
         let now = self.now();
-        let change = self.update(|core| {
+        let result = event.result();
+        let recorded = self.update(|core| {
             let state = core.checks.get_mut(index)?;
-            let change = state.on(event, now)?;
+            let change = state.on(event, now);
             Some((change, state.last_outcome().cloned(), state.took()))
         });
-        if let (Some((change, outcome, took)), Some(entry)) = (change, self.registry.get(index)) {
+        let (Some((change, outcome, took)), Some(entry)) = (recorded, self.registry.get(index))
+        else {
+            return;
+        };
+        metrics::ran(entry, result, took, change);
+        metrics::publish(self);
+        if let Some(change) = change {
+            #[cfg(feature = "ui")]
+            self.history.push(&entry.name, change, now.wall);
+            let snapshot = self.snapshot.load();
+            let cause = snapshot.cause(&self.registry, entry, now.instant);
             transition::log(
                 entry,
                 change,
                 outcome.as_deref(),
                 took,
+                cause,
                 &self.settings.known_secrets,
             );
         }
@@ -370,6 +439,7 @@ impl Core {
             lifecycle: self.lifecycle.current(),
             checks: self.checks.clone().into(),
             gates: self.gates.clone().into(),
+            windows: Arc::clone(&self.windows),
         }
     }
 }

@@ -18,6 +18,15 @@ pub enum Lifecycle {
 }
 
 impl Lifecycle {
+    /// Every state, in the order of a life.
+    pub const ALL: [Self; 5] = [
+        Self::Starting,
+        Self::Serving,
+        Self::Maintenance,
+        Self::Draining,
+        Self::Stopped,
+    ];
+
     /// The state in lower case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -110,6 +110,12 @@ impl Outcome {
         self
     }
 
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_observations_of(mut self, other: &Self) -> Self {
+        self.observations.clone_from(&other.observations);
+        self
+    }
+
     pub(crate) fn with_private_detail(mut self, detail: Private<String>) -> Self {
         self.detail = detail;
         self
@@ -117,7 +123,7 @@ impl Outcome {
 
     /// How it is: healthy, degraded or unhealthy, never unknown.
     #[must_use]
-    pub fn status(&self) -> Status {
+    pub const fn status(&self) -> Status {
         self.status
     }
 

@@ -2,49 +2,14 @@
 
 use std::time::Duration;
 
-use crate::builder::is_too_long;
 use crate::status::{Criticality, Scope};
 
-/// Which routes a check takes part in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Groups {
-    pub(crate) ready: bool,
-    pub(crate) health: bool,
-    pub(crate) startup: bool,
-}
+mod groups;
+mod mode;
+mod problems;
 
-impl Groups {
-    /// `/health/ready` and `/health`, the default.
-    pub const READY_AND_HEALTH: Self = Self {
-        ready: true,
-        health: true,
-        startup: false,
-    };
-    /// `/health` alone.
-    pub const HEALTH: Self = Self {
-        ready: false,
-        health: true,
-        startup: false,
-    };
-    /// `/health/startup` alone: the check runs until it is healthy once, then no more.
-    pub const STARTUP: Self = Self {
-        ready: false,
-        health: false,
-        startup: true,
-    };
-    /// Everything.
-    pub const ALL: Self = Self {
-        ready: true,
-        health: true,
-        startup: true,
-    };
-}
-
-impl Default for Groups {
-    fn default() -> Self {
-        Self::READY_AND_HEALTH
-    }
-}
+pub use groups::Groups;
+pub use mode::Mode;
 
 /// How often a check runs, how long it may take, and how its results are damped.
 ///
@@ -61,6 +26,8 @@ pub struct Policy {
     criticality: Criticality,
     scope: Scope,
     groups: Groups,
+    mode: Mode,
+    depends_on: Vec<String>,
     interval: Duration,
     min_interval: Duration,
     retry_interval: Option<Duration>,
@@ -70,6 +37,7 @@ pub struct Policy {
     success_threshold: u32,
     stale_after: Option<Duration>,
     startup_grace: Duration,
+    unrecoverable_after: Option<Duration>,
 }
 
 impl Default for Policy {
@@ -78,6 +46,8 @@ impl Default for Policy {
             criticality: Criticality::Critical,
             scope: Scope::Instance,
             groups: Groups::default(),
+            mode: Mode::Background,
+            depends_on: Vec::new(),
             interval: Duration::from_secs(10),
             min_interval: Duration::ZERO,
             retry_interval: None,
@@ -87,6 +57,7 @@ impl Default for Policy {
             success_threshold: 2,
             stale_after: None,
             startup_grace: Duration::ZERO,
+            unrecoverable_after: None,
         }
     }
 }
@@ -111,6 +82,22 @@ impl Policy {
     #[must_use]
     pub fn with_groups(mut self, groups: Groups) -> Self {
         self.groups = groups;
+        self
+    }
+
+    /// Sets what makes the check run. Defaults to [`Mode::Background`].
+    #[must_use]
+    pub fn with_mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Names a check without which this one cannot work. While that one fails, it is told
+    /// as the cause of this one's failure, which then raises no alert of its own. May be
+    /// called again.
+    #[must_use]
+    pub fn with_dependency(mut self, check: impl Into<String>) -> Self {
+        self.depends_on.push(check.into());
         self
     }
 
@@ -161,8 +148,9 @@ impl Policy {
         self
     }
 
-    /// Sets the age at which a result is no longer believed. Defaults to three intervals
-    /// and the timeout.
+    /// Sets the age at which a result is no longer believed; for a check that runs on
+    /// demand, how long a reader's demand may stay without a result. Defaults to three
+    /// intervals, or three times the ttl, and the timeout.
     #[must_use]
     pub fn with_stale_after(mut self, stale_after: Duration) -> Self {
         self.stale_after = Some(stale_after);
@@ -174,6 +162,16 @@ impl Policy {
     #[must_use]
     pub fn with_startup_grace(mut self, startup_grace: Duration) -> Self {
         self.startup_grace = startup_grace;
+        self
+    }
+
+    /// Sets after how long without a break of being unhealthy the service gives up: it
+    /// drains, and [`Health::gave_up_on`](crate::Health::gave_up_on) names the check, so
+    /// that the process can end and be started anew. For critical checks of something
+    /// that a restart can repair. Defaults to never.
+    #[must_use]
+    pub fn with_unrecoverable_after(mut self, limit: Duration) -> Self {
+        self.unrecoverable_after = Some(limit);
         self
     }
 
@@ -193,6 +191,24 @@ impl Policy {
     #[must_use]
     pub fn groups(&self) -> Groups {
         self.groups
+    }
+
+    /// What makes the check run.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The checks without which this one cannot work.
+    #[must_use]
+    pub fn depends_on(&self) -> &[String] {
+        &self.depends_on
+    }
+
+    /// After how long of being unhealthy the service gives up; `None` for never.
+    #[must_use]
+    pub fn unrecoverable_after(&self) -> Option<Duration> {
+        self.unrecoverable_after
     }
 
     /// The time from the start of a run to the start of the next.
@@ -240,64 +256,21 @@ impl Policy {
     /// The age at which a result is no longer believed.
     #[must_use]
     pub fn stale_after(&self) -> Duration {
-        self.stale_after.unwrap_or_else(|| {
-            self.interval()
-                .saturating_mul(3)
-                .saturating_add(self.timeout)
-        })
+        self.stale_after
+            .unwrap_or_else(|| self.period().saturating_mul(3).saturating_add(self.timeout))
+    }
+
+    /// How long a result is good for.
+    pub(crate) fn period(&self) -> Duration {
+        match self.mode {
+            Mode::Background => self.interval(),
+            Mode::OnDemand { ttl } => ttl.max(self.min_interval),
+        }
     }
 
     /// For how long after the start a failing first run leaves the check unknown.
     #[must_use]
     pub fn startup_grace(&self) -> Duration {
         self.startup_grace
-    }
-
-    /// Everything that cannot work.
-    pub(crate) fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        if self.interval.is_zero() {
-            problems.push("the interval is zero".to_owned());
-        }
-        if self.timeout.is_zero() {
-            problems.push("the timeout is zero".to_owned());
-        }
-        if self.failure_threshold == 0 || self.success_threshold == 0 {
-            problems.push("a threshold is zero".to_owned());
-        }
-        if !(0.0..=0.5).contains(&self.jitter) {
-            problems.push(format!(
-                "the jitter of {} is not between 0 and 0.5",
-                self.jitter
-            ));
-        }
-        if let Some(retry) = self.retry_interval {
-            if retry.is_zero() {
-                problems.push("the retry interval is zero".to_owned());
-            } else if retry > self.interval {
-                problems.push(format!(
-                    "the retry interval of {retry:?} is longer than the interval of {:?}",
-                    self.interval
-                ));
-            }
-        }
-        let spans = [
-            self.interval(),
-            self.retry_interval(),
-            self.timeout,
-            self.stale_after(),
-            self.startup_grace,
-        ];
-        if spans.into_iter().any(is_too_long) {
-            problems.push("a span is longer than a year".to_owned());
-        }
-        let least = self.interval().saturating_add(self.timeout);
-        if self.stale_after() < least {
-            problems.push(format!(
-                "stale_after of {:?} is shorter than interval and timeout together, {least:?}",
-                self.stale_after()
-            ));
-        }
-        problems
     }
 }

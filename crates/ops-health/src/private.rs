@@ -47,7 +47,7 @@ impl<T> fmt::Debug for Private<T> {
 /// The longest diagnostic that is shown, in characters.
 const MAX_CHARS: usize = 512;
 
-const REDACTED: &str = "[redacted]";
+pub(crate) const REDACTED: &str = "[redacted]";
 
 /// Words that end the name of a setting whose value is a secret.
 const SECRET_KEYS: [&str; 14] = [
@@ -73,6 +73,11 @@ const SECRET_KEYS: [&str; 14] = [
 ///
 /// The second line of defense: what holds a secret should not get here at all.
 pub(crate) fn scrub(text: &str, known: &[Secret]) -> String {
+    scrub_to(text, known, MAX_CHARS)
+}
+
+/// As [`scrub`], with another limit of characters.
+pub(crate) fn scrub_to(text: &str, known: &[Secret], max_chars: usize) -> String {
     let mut out = text.to_owned();
     for secret in known.iter().filter(|secret| !secret.is_empty()) {
         out = out.replace(secret.expose(), REDACTED);
@@ -80,16 +85,22 @@ pub(crate) fn scrub(text: &str, known: &[Secret]) -> String {
     out = url_credentials(&out);
     out = http_credentials(&out);
     out = secret_settings(&out);
-    one_bounded_line(&out)
+    one_bounded_line(&out, max_chars)
 }
 
-fn one_bounded_line(text: &str) -> String {
+fn one_bounded_line(text: &str, max_chars: usize) -> String {
     let mut chars = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let mut out: String = chars.by_ref().take(MAX_CHARS).collect();
+    let mut out: String = chars.by_ref().take(max_chars).collect();
     if chars.next().is_some() {
         out.push('…');
     }
     out
+}
+
+/// Whether a setting of that name holds a secret.
+pub(crate) fn is_secret_key(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_KEYS.iter().any(|secret| name.ends_with(secret))
 }
 
 fn ends_word(c: char) -> bool {
@@ -162,14 +173,12 @@ fn secret_settings(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find(['=', ':']) {
         let (before, after) = rest.split_at(at);
-        let key = before
-            .trim_end_matches([' ', '"', '\''])
-            .to_ascii_lowercase();
+        let key = before.trim_end_matches([' ', '"', '\'']);
         let mut chars = after.chars();
         out.push_str(before);
         out.extend(chars.next());
         rest = chars.as_str();
-        if !SECRET_KEYS.iter().any(|secret| key.ends_with(secret)) {
+        if !is_secret_key(key) {
             continue;
         }
         let start = rest.trim_start();

@@ -12,11 +12,11 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use tokio::time::Instant;
 
 use crate::aggregate::{Question, Verdict};
-use crate::health::{Health, Inner};
+use crate::health::{Health, Inner, Settings};
 use crate::lifecycle::Lifecycle;
 use crate::private::Authorized;
 use crate::render::{FullReport, PublicReport, Shape, kube_anonymous, kube_authorized, one_check};
-use crate::snapshot::{CheckReport, Registration, Snapshot};
+use crate::snapshot::{Registration, Snapshot};
 use crate::status::Status;
 
 mod negotiate;
@@ -34,10 +34,12 @@ enum Route<'a> {
     Startup,
     Check(&'a str),
     Kube(&'static str, Question),
+    Metrics,
 }
 
 impl<'a> Route<'a> {
-    fn parse(path: &'a str, aliases: bool) -> Option<Self> {
+    fn parse(path: &'a str, settings: &Settings) -> Option<Self> {
+        let aliases = settings.aliases;
         Some(match path {
             "/health" | "/api/health" => Self::Health,
             "/health/live" => Self::Live,
@@ -46,6 +48,7 @@ impl<'a> Route<'a> {
             "/livez" if aliases => Self::Kube("livez", Question::Live),
             "/readyz" if aliases => Self::Kube("readyz", Question::Ready),
             "/healthz" if aliases => Self::Kube("healthz", Question::Health),
+            "/metrics" if settings.metrics.is_some() => Self::Metrics,
             _ => Self::Check(
                 path.strip_prefix("/health/checks/")
                     .filter(|name| !name.is_empty())?,
@@ -53,12 +56,25 @@ impl<'a> Route<'a> {
         })
     }
 
+    /// The route in metrics.
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Health => "health",
+            Self::Live => "live",
+            Self::Ready => "ready",
+            Self::Startup => "startup",
+            Self::Check(_) => "check",
+            Self::Kube(name, _) => name,
+            Self::Metrics => "metrics",
+        }
+    }
+
     fn question(self) -> Question {
         match self {
             Self::Live => Question::Live,
             Self::Ready => Question::Ready,
             Self::Startup => Question::Startup,
-            Self::Health | Self::Check(_) => Question::Health,
+            Self::Health | Self::Check(_) | Self::Metrics => Question::Health,
             Self::Kube(_, question) => question,
         }
     }
@@ -71,12 +87,55 @@ impl Health {
     /// `/health/checks/{name}`, and the aliases where they were asked for. Every other
     /// path is 404, every method but GET and HEAD 405. The status code carries the
     /// verdict, so that HEAD is enough.
+    ///
+    /// Checks that run on demand are asked to run, for those who come later;
+    /// [`Health::handle`] waits for them.
     #[must_use]
     pub fn respond(&self, request: &Parts) -> Response<Bytes> {
-        let inner = &*self.0;
-        let Some(route) = Route::parse(request.uri.path(), inner.settings.aliases) else {
+        self.answer(request, self.0.settings.access.authorize(request))
+    }
+
+    /// As [`Health::respond`], with all details for whoever asks: for a second listener
+    /// that only operators can reach. Probes belong on the main port, where they find out
+    /// whether that one works.
+    #[must_use]
+    pub fn respond_with_details(&self, request: &Parts) -> Response<Bytes> {
+        self.answer(request, Some(Authorized::caller()))
+    }
+
+    /// The body of `/health` in our own shape, with everything.
+    #[cfg(feature = "ui")]
+    pub(crate) fn native_body(&self, proof: &Authorized) -> Bytes {
+        let (request, ()) = http::Request::new(()).into_parts();
+        let snapshot = self.0.snapshot.load();
+        let probe = Probe {
+            inner: &self.0,
+            snapshot: &snapshot,
+            request: &request,
+            query: Query::default(),
+            proof: None,
+            now: Instant::now(),
+        };
+        let verdict = probe.verdict(Question::Health);
+        Shape::Native.authorized(&probe.full(verdict), proof)
+    }
+
+    fn answer(&self, request: &Parts, proof: Option<Authorized>) -> Response<Bytes> {
+        let Some(route) = Route::parse(request.uri.path(), &self.0.settings) else {
             return plain(StatusCode::NOT_FOUND);
         };
+        let response = self.answer_on(route, request, proof);
+        crate::metrics::requested(route.label(), response.status().as_u16());
+        response
+    }
+
+    fn answer_on(
+        &self,
+        route: Route<'_>,
+        request: &Parts,
+        proof: Option<Authorized>,
+    ) -> Response<Bytes> {
+        let inner = &*self.0;
         if request.method != Method::GET && request.method != Method::HEAD {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED);
             response
@@ -90,9 +149,12 @@ impl Health {
             snapshot: &snapshot,
             request,
             query: Query::parse(request.uri.query()),
-            proof: inner.settings.access.authorize(request),
+            proof,
             now: Instant::now(),
         };
+        if inner.has_on_demand {
+            probe.ask_on_demand();
+        }
         let mut response = probe.answer(route);
         let length = response.body().len();
         response
@@ -117,15 +179,17 @@ struct Probe<'a> {
 
 impl Probe<'_> {
     fn answer(&self, route: Route<'_>) -> Response<Bytes> {
-        if let Route::Check(name) = route {
-            return self.check(name);
+        match route {
+            Route::Check(name) => return self.check(name),
+            Route::Metrics => return self.metrics(),
+            _ => {}
         }
         let question = self.question(route);
         let verdict = self.verdict(question);
         let status = self.status_code(question, verdict.status);
         let (content_type, body) = match route {
             Route::Kube(name, _) => ("text/plain; charset=utf-8", self.kube(name, verdict)),
-            Route::Health | Route::Check(_) => self.health(verdict),
+            Route::Health | Route::Check(_) | Route::Metrics => self.health(verdict),
             Route::Live | Route::Ready | Route::Startup => {
                 let body = flag(question, verdict.status.is_up());
                 ("application/json", Bytes::from_static(body.as_bytes()))
@@ -134,6 +198,15 @@ impl Probe<'_> {
         let mut response = respond_with(status, content_type, body);
         self.add_drain_headers(question, response.headers_mut());
         response
+    }
+
+    /// Asks for results that have expired, without waiting for them.
+    fn ask_on_demand(&self) {
+        for entry in &self.inner.registry {
+            if let Some(demand) = &entry.demand {
+                drop(demand.ask(self.now));
+            }
+        }
     }
 
     /// Only an authorized caller may ask about a part: leaving out a failed check could
@@ -151,18 +224,13 @@ impl Probe<'_> {
     }
 
     fn verdict(&self, question: Question) -> Verdict {
-        let Inner {
-            registry, settings, ..
-        } = self.inner;
-        let alive = self.inner.is_alive();
-        self.snapshot.verdict(
-            question,
-            registry,
-            settings.rules,
-            alive,
-            self.now.into_std(),
-            |entry| self.keeps(entry),
-        )
+        let now = self.now.into_std();
+        self.snapshot
+            .verdict(question, self.inner, now, |entry| self.keeps(entry))
+    }
+
+    fn lifecycle(&self) -> Lifecycle {
+        self.snapshot.lifecycle(&*self.inner.settings.clock)
     }
 
     fn status_code(&self, question: Question, status: Status) -> StatusCode {
@@ -196,6 +264,18 @@ impl Probe<'_> {
         }
     }
 
+    /// Always 200: numbers that vanish with the service's health help nobody.
+    fn metrics(&self) -> Response<Bytes> {
+        crate::metrics::publish(self.inner);
+        let render = self.inner.settings.metrics.as_ref();
+        let text = render.map(|render| render()).unwrap_or_default();
+        respond_with(
+            StatusCode::OK,
+            "text/plain; version=0.0.4; charset=utf-8",
+            Bytes::from(text),
+        )
+    }
+
     /// The same answer whether or not there is such a check, to those who may not know.
     fn check(&self, name: &str) -> Response<Bytes> {
         let Some(proof) = &self.proof else {
@@ -224,7 +304,7 @@ impl Probe<'_> {
             timestamp: self.inner.settings.clock.now(),
             names: self.inner.settings.expose_names.then(|| {
                 states()
-                    .map(|(entry, state)| (entry.name.as_str(), state.status(now)))
+                    .map(|(entry, state)| (entry.name.as_str(), entry.judge(state, now).status))
                     .collect()
             }),
         }
@@ -245,13 +325,10 @@ impl Probe<'_> {
             service: settings.service.as_deref(),
             version: settings.version.as_deref(),
             uptime: self.now.saturating_duration_since(*started_at),
-            lifecycle: self.snapshot.lifecycle,
-            checks: registry
-                .iter()
-                .zip(&self.snapshot.checks)
-                .filter(|(entry, _)| self.keeps(entry))
-                .map(|(entry, state)| CheckReport::new(entry, state, now))
-                .collect(),
+            lifecycle: self.lifecycle(),
+            checks: self
+                .snapshot
+                .reports(registry, now, |entry| self.keeps(entry)),
             gates: self
                 .snapshot
                 .gates

@@ -1,9 +1,16 @@
 //! The routes for axum.
 
+use std::io;
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use axum::routing::any;
+use http::header::CONNECTION;
+use http::{HeaderValue, Version};
+use tokio::net::TcpListener;
 
 use crate::health::Health;
 
@@ -21,6 +28,23 @@ impl Health {
     where
         S: Clone + Send + Sync + 'static,
     {
+        self.routes(false)
+    }
+
+    /// As [`Health::router`], with all details for whoever asks: for a second listener
+    /// that only operators can reach. The probes stay on the main port as well, where they
+    /// find out whether that one works.
+    pub fn details_router<S>(&self) -> Router<S>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        self.routes(true)
+    }
+
+    fn routes<S>(&self, details: bool) -> Router<S>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
         let paths = [
             "/health",
             "/api/health",
@@ -32,16 +56,62 @@ impl Health {
         let aliases = ["/livez", "/readyz", "/healthz"]
             .into_iter()
             .filter(|_| self.0.settings.aliases);
+        let metrics = self.0.settings.metrics.as_ref().map(|_| "/metrics");
         paths
             .into_iter()
             .chain(aliases)
+            .chain(metrics)
             .fold(Router::new(), |router, path| {
                 let health = self.clone();
                 let answer = move |request: Request| {
-                    let response = health.respond(&request.into_parts().0).map(Body::from);
-                    std::future::ready(response)
+                    let health = health.clone();
+                    async move {
+                        let (parts, _) = request.into_parts();
+                        let response = if details {
+                            health.handle_with_details(&parts).await
+                        } else {
+                            health.handle(&parts).await
+                        };
+                        response.map(Body::from)
+                    }
                 };
                 router.route(path, any(answer))
             })
+    }
+
+    /// Serves a router until the service has drained: from the beginning of the drain on
+    /// every answer asks for its connection to be closed, then comes a graceful shutdown,
+    /// and an end of what is still open by the drain plan's cap. Then [`Health::finish`].
+    ///
+    /// The routes of [`Health::router`] are to be merged into it before. Something must
+    /// begin the drain: [`Health::drain`] at SIGTERM.
+    ///
+    /// # Errors
+    /// What the server reports.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops all connections.
+    pub async fn serve(&self, listener: TcpListener, app: Router) -> io::Result<()> {
+        let leaving = self.clone();
+        let app = app.layer(from_fn(move |request: Request, next: Next| {
+            let health = leaving.clone();
+            async move {
+                let version = request.version();
+                let mut response = next.run(request).await;
+                if version <= Version::HTTP_11 && health.is_leaving() {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                }
+                response
+            }
+        }));
+        let app = app.into_make_service_with_connect_info::<SocketAddr>();
+        let server = axum::serve(listener, app).with_graceful_shutdown(self.shutdown_requested());
+        let result = tokio::select! {
+            ended = server.into_future() => ended,
+            () = self.stopped() => Ok(()),
+        };
+        self.finish().await;
+        result
     }
 }

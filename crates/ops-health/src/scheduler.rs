@@ -67,6 +67,12 @@ async fn drive(inner: Arc<Inner>, index: usize, permits: Arc<Semaphore>) {
             let began = Instant::now();
             if let Some(event) = runner.run(&inner, index, entry, &permits).await {
                 inner.record(index, event);
+                inner.give_up_where_due(index);
+            }
+            if let Some(demand) = &entry.demand {
+                demand.answer(Instant::now());
+                demand.wanted().await;
+                continue;
             }
             let pause = jitter.around(pause_of(&inner, index, entry), entry.policy.jitter());
             // A run that took longer than the interval is not followed at once.

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ops_core::Timestamp;
+use ops_core::{Clock, Timestamp};
 
-use crate::aggregate::{CheckInput, Question, Rules, Verdict, verdict};
+use crate::aggregate::{CheckInput, Question, Verdict, verdict};
 use crate::check::DynCheck;
+use crate::demand::Demand;
+use crate::health::Inner;
 use crate::lifecycle::Lifecycle;
+use crate::maintenance::MaintenanceWindow;
 use crate::outcome::Observation;
-use crate::policy::{Groups, Policy};
+use crate::policy::{Groups, Mode, Policy};
 use crate::private::Private;
 use crate::state::CheckState;
 use crate::status::{Code, Criticality, Kind, Scope, Status};
@@ -20,6 +23,52 @@ pub(crate) struct Registration {
     pub(crate) kind: Kind,
     pub(crate) policy: Policy,
     pub(crate) check: Arc<dyn DynCheck>,
+    /// Where the check runs on demand.
+    pub(crate) demand: Option<Demand>,
+}
+
+impl Registration {
+    pub(crate) fn new(check: Arc<dyn DynCheck>, policy: Policy) -> Self {
+        let demand = match policy.mode() {
+            Mode::Background => None,
+            Mode::OnDemand { .. } => Some(Demand::new(policy.period(), policy.stale_after())),
+        };
+        Self {
+            name: check.name().to_owned(),
+            kind: check.kind(),
+            policy,
+            check,
+            demand,
+        }
+    }
+
+    /// What is reported of the check at that moment.
+    pub(crate) fn judge(&self, state: &CheckState, now: Instant) -> Judged {
+        let overdue = self
+            .demand
+            .as_ref()
+            .is_some_and(|demand| demand.is_overdue(now.into()));
+        if overdue || state.is_stale(now) {
+            return Judged {
+                status: Status::Unhealthy,
+                code: Code::Stale,
+                stale: true,
+            };
+        }
+        Judged {
+            status: state.status(now),
+            code: state.code(now),
+            stale: false,
+        }
+    }
+}
+
+/// What is reported of a check.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Judged {
+    pub(crate) status: Status,
+    pub(crate) code: Code,
+    pub(crate) stale: bool,
 }
 
 /// A startup gate, as readers see it.
@@ -35,35 +84,95 @@ pub(crate) struct Snapshot {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) checks: Box<[CheckState]>,
     pub(crate) gates: Box<[GateState]>,
+    pub(crate) windows: Arc<[MaintenanceWindow]>,
 }
 
 impl Snapshot {
+    /// Where the service stands in its life. The clock is read only where there are
+    /// windows.
+    pub(crate) fn lifecycle(&self, clock: &dyn Clock) -> Lifecycle {
+        if self.lifecycle != Lifecycle::Serving || self.windows.is_empty() {
+            return self.lifecycle;
+        }
+        let now = clock.now();
+        if self.windows.iter().any(|window| window.contains(now)) {
+            Lifecycle::Maintenance
+        } else {
+            Lifecycle::Serving
+        }
+    }
+
+    /// The check whose failure makes this one fail, at the end of the chain.
+    pub(crate) fn cause<'a>(
+        &self,
+        registry: &'a [Registration],
+        of: &Registration,
+        now: Instant,
+    ) -> Option<&'a str> {
+        let mut cause = None;
+        let mut of = of;
+        // The chain has no circle, and is not longer than there are checks.
+        for _ in 0..registry.len() {
+            let failing = registry.iter().zip(&self.checks).find(|(entry, state)| {
+                of.policy.depends_on().contains(&entry.name)
+                    && entry.judge(state, now).status == Status::Unhealthy
+            });
+            let Some((entry, _)) = failing else { break };
+            cause = Some(entry.name.as_str());
+            of = entry;
+        }
+        cause
+    }
+
+    /// How every check stands that `keep` lets through.
+    pub(crate) fn reports(
+        &self,
+        registry: &[Registration],
+        now: Instant,
+        keep: impl Fn(&Registration) -> bool,
+    ) -> Vec<CheckReport> {
+        registry
+            .iter()
+            .zip(&self.checks)
+            .filter(|(entry, _)| keep(entry))
+            .map(|(entry, state)| {
+                let mut report = CheckReport::new(entry, state, now);
+                if report.status == Status::Unhealthy {
+                    report.caused_by = self.cause(registry, entry, now).map(str::to_owned);
+                }
+                report
+            })
+            .collect()
+    }
+
     /// Answers a question from the checks that `keep` lets through.
     pub(crate) fn verdict(
         &self,
         question: Question,
-        registry: &[Registration],
-        rules: Rules,
-        alive: bool,
+        inner: &Inner,
         now: Instant,
         keep: impl Fn(&Registration) -> bool,
     ) -> Verdict {
-        let checks = registry
+        let checks = inner
+            .registry
             .iter()
             .zip(&self.checks)
             .filter(|(registration, _)| keep(registration))
             .map(|(registration, state)| input(registration, state, now));
-        verdict(question, alive, self.lifecycle, rules, checks)
+        let lifecycle = self.lifecycle(&*inner.settings.clock);
+        let rules = inner.settings.rules;
+        verdict(question, inner.is_alive(), lifecycle, rules, checks)
     }
 }
 
 fn input(registration: &Registration, state: &CheckState, now: Instant) -> CheckInput {
+    let judged = registration.judge(state, now);
     CheckInput {
         criticality: registration.policy.criticality(),
         scope: registration.policy.scope(),
         groups: registration.policy.groups(),
-        status: state.status(now),
-        stale: state.is_stale(now),
+        status: judged.status,
+        stale: judged.stale,
         in_grace: state.in_grace(now),
     }
 }
@@ -90,6 +199,12 @@ pub struct CheckReport {
     pub pending: bool,
     /// The last result was better, but not often enough in a row.
     pub recovering: bool,
+    /// A reader has asked for a new result, which is not there yet.
+    pub refreshing: bool,
+    /// The checks without which it cannot work.
+    pub depends_on: Vec<String>,
+    /// The failing check at the end of that chain, while this one is unhealthy.
+    pub caused_by: Option<String>,
     /// Since when it has this status.
     pub since: Timestamp,
     /// When the last run ended.
@@ -111,16 +226,20 @@ pub struct CheckReport {
 impl CheckReport {
     pub(crate) fn new(registration: &Registration, state: &CheckState, now: Instant) -> Self {
         let last = state.last_outcome();
+        let judged = registration.judge(state, now);
         Self {
             name: registration.name.clone(),
             kind: registration.kind,
             criticality: registration.policy.criticality(),
             scope: registration.policy.scope(),
             groups: registration.policy.groups(),
-            status: state.status(now),
-            code: state.code(now),
+            status: judged.status,
+            code: judged.code,
             pending: state.is_pending(),
             recovering: state.is_recovering(),
+            refreshing: registration.demand.as_ref().is_some_and(Demand::is_asked),
+            depends_on: registration.policy.depends_on().to_vec(),
+            caused_by: None,
             since: state.last_change(),
             checked_at: state.last_run().map(|at| at.wall),
             latency: state.took(),

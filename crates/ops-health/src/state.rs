@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ops_core::Timestamp;
 
 use crate::outcome::Outcome;
-use crate::policy::Policy;
+use crate::policy::{Mode, Policy};
 use crate::private::Private;
 use crate::status::{Code, Status};
 
@@ -36,6 +36,20 @@ pub enum Event {
 }
 
 impl Event {
+    /// How the run ended, in a word.
+    pub(crate) const fn result(&self) -> &'static str {
+        match self {
+            Self::Finished(outcome, _) => match outcome.status() {
+                Status::Healthy => "pass",
+                Status::Degraded => "warn",
+                Status::Unknown | Status::Unhealthy => "fail",
+            },
+            Self::TimedOut(_) => "timeout",
+            Self::Panicked(_) => "panic",
+            Self::Stuck => "stuck",
+        }
+    }
+
     fn into_outcome(self) -> (Outcome, Option<Duration>) {
         match self {
             Self::Finished(outcome, took) => (outcome, Some(took)),
@@ -105,7 +119,7 @@ pub struct CheckState {
     problem: Code,
     streaks: Streaks,
     last: Option<Last>,
-    last_change: Timestamp,
+    last_change: Moment,
     first_failure: Option<Timestamp>,
     last_success: Option<Timestamp>,
 }
@@ -124,14 +138,19 @@ impl CheckState {
         Self {
             failure_threshold: policy.failure_threshold(),
             success_threshold: policy.success_threshold(),
-            stale_after: policy.stale_after(),
+            // Nobody asks for days: what a check that runs on demand found last is no
+            // older for that. See `Demand::is_overdue`.
+            stale_after: match policy.mode() {
+                Mode::Background => policy.stale_after(),
+                Mode::OnDemand { .. } => Duration::MAX,
+            },
             grace_ends: now.instant + policy.startup_grace(),
             reported: Status::Unknown,
             code: Code::Ok,
             problem: Code::Ok,
             streaks: Streaks::default(),
             last: None,
-            last_change: now.wall,
+            last_change: now,
             first_failure: None,
             last_success: None,
         }
@@ -167,7 +186,7 @@ impl CheckState {
         if from == to {
             return None;
         }
-        self.last_change = now.wall;
+        self.last_change = now;
         Some(Transition {
             from,
             to,
@@ -267,7 +286,14 @@ impl CheckState {
     /// When the reported status changed last.
     #[must_use]
     pub fn last_change(&self) -> Timestamp {
-        self.last_change
+        self.last_change.wall
+    }
+
+    /// For how long it has been reported unhealthy without a break, its age apart.
+    #[must_use]
+    pub fn unhealthy_for(&self, now: Instant) -> Option<Duration> {
+        (self.reported == Status::Unhealthy)
+            .then(|| now.saturating_duration_since(self.last_change.instant))
     }
 
     /// When the failures that go on now began.

@@ -141,6 +141,8 @@ pub enum Code {
     TlsExpiring,
     /// The certificate has expired.
     TlsExpired,
+    /// The version of TLS is too old.
+    TlsOutdated,
     /// The server is not the primary, or not the replica, that was expected.
     WrongRole,
     /// The server takes no writes.
@@ -161,10 +163,14 @@ pub enum Code {
     ClockSkew,
     /// The answer has an unexpected status.
     UnexpectedStatus,
+    /// The answer lacks a header, or has another.
+    UnexpectedHeader,
     /// The answer has an unexpected body.
     UnexpectedBody,
     /// Migrations are missing.
     MigrationsPending,
+    /// The schema is newer than expected.
+    SchemaAhead,
     /// The result is too old to be believed.
     Stale,
     /// The last run never ended.
@@ -190,6 +196,7 @@ impl Code {
             Self::TlsInvalid => "tls_invalid",
             Self::TlsExpiring => "tls_expiring",
             Self::TlsExpired => "tls_expired",
+            Self::TlsOutdated => "tls_outdated",
             Self::WrongRole => "wrong_role",
             Self::ReadOnly => "read_only",
             Self::Saturated => "saturated",
@@ -200,8 +207,10 @@ impl Code {
             Self::NeverRan => "never_ran",
             Self::ClockSkew => "clock_skew",
             Self::UnexpectedStatus => "unexpected_status",
+            Self::UnexpectedHeader => "unexpected_header",
             Self::UnexpectedBody => "unexpected_body",
             Self::MigrationsPending => "migrations_pending",
+            Self::SchemaAhead => "schema_ahead",
             Self::Stale => "stale",
             Self::Stuck => "stuck",
             Self::Panicked => "panicked",

@@ -17,6 +17,7 @@ pub(crate) fn log(
     change: Transition,
     outcome: Option<&Outcome>,
     took: Option<Duration>,
+    cause: Option<&str>,
     known_secrets: &[Secret],
 ) {
     macro_rules! emit {
@@ -29,12 +30,14 @@ pub(crate) fn log(
                 to = %change.to,
                 code = %change.code,
                 duration_ms = took.map(|took| took.as_secs_f64() * 1e3),
+                cause,
                 detail = outcome.map(|outcome| shown(outcome, known_secrets)),
                 "check changed"
             )
         };
     }
-    let critical = entry.policy.criticality() == Criticality::Critical;
+    // Where something else is the cause, that was said already.
+    let critical = entry.policy.criticality() == Criticality::Critical && cause.is_none();
     let recovered = change.to == Status::Healthy || change.to < change.from && change.to.is_up();
     if recovered {
         emit!(tracing::Level::INFO);

@@ -6,6 +6,8 @@
 #[path = "it/support.rs"]
 #[expect(dead_code, reason = "shared with the other tests")]
 mod support;
+#[path = "watch/canary.rs"]
+mod watch;
 
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, LazyLock, Mutex};

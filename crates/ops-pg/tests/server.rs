@@ -380,3 +380,32 @@ async fn a_parent_that_the_servers_user_cannot_reach_is_refused() {
     assert_eq!(err.kind(), ErrorKind::InvalidConfig);
     assert!(err.to_string().contains("who cannot pass through"), "{err}");
 }
+
+#[tokio::test]
+async fn a_data_folder_that_lies_elsewhere_stays_when_the_server_goes() {
+    let Some(builder) = shared().await else {
+        return;
+    };
+    let elsewhere = new_folder();
+    let data = elsewhere.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let refused = builder.clone().data_dir(&data).start().await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidConfig);
+    // Moved there by whoever restores.
+    let mut first = builder.clone().start().await.unwrap();
+    first.create_database("kept").await.unwrap();
+    first.stop(Shutdown::Fast).await.unwrap();
+    fs::remove_dir(&data).unwrap();
+    fs::rename(first.data_dir(), &data).unwrap();
+    drop(first);
+    let mut second = builder.data_dir(&data).create_empty().await.unwrap();
+    second.set_overriding("work_mem", "7MB");
+    second.start().await.unwrap();
+    assert_eq!(second.data_dir(), data);
+    let info = second.connect_info("kept");
+    let client = connect(&info, &ConnectOptions::default()).await.unwrap();
+    assert_eq!(text(&client, "SHOW work_mem").await, "7MB");
+    drop((client, second));
+    assert!(data.join("PG_VERSION").exists());
+    assert!(!data.join("postmaster.pid").exists(), "and it was ended");
+}

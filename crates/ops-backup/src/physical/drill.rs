@@ -11,9 +11,9 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::restore::{
-    ControlData, Destination, FilePlan, Prepared, Reached, Recovery, RestoreTarget, Spool, Wishes,
-    no_server, owner, prepare, recovery_settings, server_folder, signal_file, stop_server,
-    write_files,
+    ControlData, Destination, FilePlan, Prepared, Reached, Recovery, RestoreTarget, START_TIMEOUT,
+    Spool, Wishes, no_server, owner, prepare, recovery_settings, server_folder, signal_file,
+    stop_server, write_files,
 };
 use crate::backup::Inner;
 use crate::drill::ask;
@@ -92,13 +92,18 @@ impl Drill<'_> {
     /// tool compare it with the manifest.
     async fn restore(&mut self) -> Result<ThrowawayServer> {
         let folder = server_folder(self.options.folder.as_ref());
-        let mut builder = ThrowawayServer::builder(self.prepared.binaries()?.clone(), folder).durable(false);
+        let mut builder = ThrowawayServer::builder(self.prepared.binaries()?.clone(), folder)
+            .durable(false)
+            .start_timeout(START_TIMEOUT);
         if let Some(superuser) = &self.options.superuser {
             builder = builder.superuser(superuser);
         }
         let made = builder.create_empty().await;
         let server = made.map_err(|err| no_server(OPERATION, err))?;
-        let beside = server.data_dir().parent().map(|folder| folder.join("tablespaces"));
+        let beside = server
+            .data_dir()
+            .parent()
+            .map(|folder| folder.join("tablespaces"));
         let to = Destination {
             path: server.data_dir().to_owned(),
             owner: server.run_as().cloned(),
@@ -135,16 +140,19 @@ impl Drill<'_> {
         let prepared = &self.prepared;
         let (aim, extra) = (&prepared.choice.aim, &self.options.server_settings);
         let command = spool.command();
-        for (name, value) in recovery_settings(&self.control, prepared.major(), aim, &command, extra) {
+        for (name, value) in
+            recovery_settings(&self.control, prepared.major(), aim, &command, extra)
+        {
             server.set_overriding(name, value);
         }
         let recovery = prepared.recover(self.inner);
         let (client, reached) = recovery.run(server, &spool).await?;
-            spool.remove()?;
+        spool.remove()?;
         let expected = prepared.info.end_lsn;
         let difference = (reached.lsn < expected)
             .then(|| Difference::new("replay", expected.to_string(), reached.lsn.to_string()));
-        self.checks.push(Check::new("recovery", 1, difference.into_iter().collect()));
+        self.checks
+            .push(Check::new("recovery", 1, difference.into_iter().collect()));
         Ok((client, reached))
     }
 
@@ -228,8 +236,13 @@ impl Drill<'_> {
             duration.unwrap_or_default().as_secs_f64()
         };
         let newest = self.prepared.levels.last().map(|level| &level.backup);
-        let manifest_blake3 = newest.map(|it| it.manifest_blake3.clone()).unwrap_or_default();
-        let passed = self.checks.iter().all(|check| check.outcome == CheckOutcome::Passed);
+        let manifest_blake3 = newest
+            .map(|it| it.manifest_blake3.clone())
+            .unwrap_or_default();
+        let passed = self
+            .checks
+            .iter()
+            .all(|check| check.outcome == CheckOutcome::Passed);
         ClusterDrillReport {
             id: self.prepared.choice.backup.clone(),
             manifest_blake3,
@@ -255,12 +268,20 @@ impl Drill<'_> {
 async fn store(repository: &Repository, report: &ClusterDrillReport) -> Result<()> {
     let key = repository.layout.drill(&report.id, report.started_at)?;
     let json = serde_json::to_vec_pretty(report).map_err(|source| {
-        Error::new(ErrorKind::Internal, OPERATION, "the result cannot be written").with_source(source)
+        Error::new(
+            ErrorKind::Internal,
+            OPERATION,
+            "the result cannot be written",
+        )
+        .with_source(source)
     })?;
     repository.create(OPERATION, &key, json).await
 }
 
 /// The stored results of the drills of a physical backup, oldest first.
-pub(crate) async fn stored(repository: &Repository, id: &BackupId) -> Result<Vec<ClusterDrillReport>> {
+pub(crate) async fn stored(
+    repository: &Repository,
+    id: &BackupId,
+) -> Result<Vec<ClusterDrillReport>> {
     crate::drill::read_stored(repository, id).await
 }

@@ -22,8 +22,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
-use crate::error::{Error, ErrorKind, Result};
-
 /// What the name of such a file starts with.
 pub(crate) const PREFIX: &str = "INCREMENTAL.";
 
@@ -160,13 +158,6 @@ pub(crate) fn apply(source: &mut impl Read, size: u64, target: &File) -> io::Res
     Ok(header.blocks.len() as u64)
 }
 
-/// What [`apply`] fails with, as an error of a restore.
-#[cold]
-pub(crate) fn damaged(operation: &'static str, path: &str, source: io::Error) -> Error {
-    let message = format!("the incremental file {path} cannot be applied");
-    Error::new(ErrorKind::Integrity, operation, message).with_source(source)
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Seek;
@@ -279,7 +270,8 @@ mod tests {
 
     #[test]
     fn the_whole_path_drops_the_prefix_of_the_name_alone() {
-        let path = |text: &str| whole_path(text.as_bytes()).map(|it| String::from_utf8(it).unwrap());
+        let path =
+            |text: &str| whole_path(text.as_bytes()).map(|it| String::from_utf8(it).unwrap());
         assert_eq!(
             path("base/5/INCREMENTAL.16384.1").as_deref(),
             Some("base/5/16384.1")

@@ -31,6 +31,8 @@ pub(crate) use lines::for_each_line;
 pub(crate) use packs::Packs;
 pub(crate) use ranged::Source as RangedSource;
 pub(crate) use reach::Wishes;
-pub(crate) use recover::{settings as recovery_settings, signal_file, stop as stop_server};
+pub(crate) use recover::{
+    START_TIMEOUT, settings as recovery_settings, signal_file, stop as stop_server,
+};
 pub(crate) use run::{Prepared, no_server, owner, prepare, run, server_folder, write_files};
 pub(crate) use spool::Spool;

@@ -16,7 +16,7 @@ use super::{BackupId, Lease, Repository};
 use crate::error::{Error, Result};
 
 /// What stands in the place of a manifest that must not come any more.
-pub(super) const TOMBSTONE: &[u8] = b"{\"format\":1,\"swept\":true}\n";
+pub(crate) const TOMBSTONE: &[u8] = b"{\"format\":1,\"swept\":true}\n";
 /// How long a tombstone is kept, by the store's clock. A request is under way for minutes,
 /// and its signature is refused when it is a quarter of an hour old.
 const TOMBSTONE_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);

@@ -29,7 +29,10 @@ pub(super) struct Cluster {
 impl Cluster {
     /// The last WAL of the newest timeline that WAL is archived of.
     pub(super) fn last_run(&self) -> Option<&WalRun> {
-        self.coverage.runs.iter().max_by_key(|run| (run.timeline, run.end))
+        self.coverage
+            .runs
+            .iter()
+            .max_by_key(|run| (run.timeline, run.end))
     }
 
     /// The newest commit in archived WAL that a backup leads to, where one is known.
@@ -43,8 +46,10 @@ impl Cluster {
 /// Looks at all clusters that have backups or an archive under the prefix.
 pub(super) async fn gather(inner: &Inner, entries: &[CatalogueEntry]) -> Result<Vec<Cluster>> {
     let current = open(inner, None).await?;
-    let physical = entries.iter().filter_map(|entry| entry.manifest.physical.as_ref());
-    let newest = physical.clone().last().map(|info| info.system_id);
+    let physical = entries
+        .iter()
+        .filter_map(|entry| entry.manifest.physical.as_ref());
+    let newest = physical.clone().next_back().map(|info| info.system_id);
     let current_id = current.as_ref().map(WalArchive::system_id).or(newest);
     let all: BTreeSet<SystemId> = physical.map(|it| it.system_id).chain(current_id).collect();
     let mut spans = base_backup_spans(entries);

@@ -32,13 +32,20 @@ pub(super) async fn newest(
             last_of(repository.clone(), id, physical)
         })
         .collect();
-    let asked: Vec<_> = stream::iter(asked).buffer_unordered(AT_ONCE).try_collect().await?;
+    let asked: Vec<_> = stream::iter(asked)
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
     let mut found: Vec<DrillSummary> = asked.into_iter().flatten().collect();
     found.sort_by_key(|drill| drill.completed_at);
     Ok(found)
 }
 
-async fn last_of(repository: Repository, id: BackupId, physical: bool) -> Result<Option<DrillSummary>> {
+async fn last_of(
+    repository: Repository,
+    id: BackupId,
+    physical: bool,
+) -> Result<Option<DrillSummary>> {
     let prefix = format!("{}drills/", repository.layout.folder(&id));
     // Names are times.
     let Some(last) = repository.list("status", prefix).await?.pop() else {
@@ -67,8 +74,10 @@ fn of_cluster(report: ClusterDrillReport) -> DrillSummary {
 }
 
 fn of_dump(report: DrillReport) -> DrillSummary {
-    let (asked, compared): (Vec<_>, Vec<_>) =
-        report.checks.iter().partition(|check| check.name.starts_with(ASSERTION));
+    let (asked, compared): (Vec<_>, Vec<_>) = report
+        .checks
+        .iter()
+        .partition(|check| check.name.starts_with(ASSERTION));
     let passed = |check: &&crate::fingerprint::Check| check.outcome == CheckOutcome::Passed;
     let level = if !compared.iter().all(passed) {
         // All of it was read, and a server took it.

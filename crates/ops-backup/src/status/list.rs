@@ -111,7 +111,10 @@ impl Backup {
 
 async fn list(inner: &Inner) -> Result<Listing> {
     let entries = inner.repository.catalogue().await?;
-    let mut backups: Vec<_> = entries.iter().map(|entry| stored(entry, &entries)).collect();
+    let mut backups: Vec<_> = entries
+        .iter()
+        .map(|entry| stored(entry, &entries))
+        .collect();
     let managed = match inner.database.as_native_backups() {
         None => Managed::NotOffered,
         Some(native) => match native.list_backups().try_collect::<Vec<_>>().await {

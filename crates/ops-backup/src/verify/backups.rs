@@ -27,22 +27,42 @@ impl Run {
         let layout = self.repository.layout.clone();
         // Listed before the manifests: a backup that commits in between is seen as committed.
         let objects = self.repository.list(OPERATION, layout.backups()).await?;
-        self.stored = objects.into_iter().map(|meta| (meta.key.clone(), meta)).collect();
-        let mut uncommitted: Vec<_> = self.stored.keys().filter_map(|key| layout.owner(key)).collect();
+        self.stored = objects
+            .into_iter()
+            .map(|meta| (meta.key.clone(), meta))
+            .collect();
+        let mut uncommitted: Vec<_> = self
+            .stored
+            .keys()
+            .filter_map(|key| layout.owner(key))
+            .collect();
         uncommitted.dedup();
         for meta in self.repository.list(OPERATION, layout.manifests()).await? {
             let Some(id) = layout.manifest_id(&meta.key) else {
                 let text = "no manifest has such a name";
                 let subject = Subject::object(&meta.key);
-                self.findings.problem(CheckedPart::Manifests, ProblemKind::ManifestMisplaced, subject, text);
+                self.findings.problem(
+                    CheckedPart::Manifests,
+                    ProblemKind::ManifestMisplaced,
+                    subject,
+                    text,
+                );
                 continue;
             };
-            if self.repository.is_tombstone(OPERATION, &meta).await.unwrap_or(false) {
+            if self
+                .repository
+                .is_tombstone(OPERATION, &meta)
+                .await
+                .unwrap_or(false)
+            {
                 continue;
             }
             uncommitted.retain(|it| *it != id);
             let subject = Subject::backup(&id).with_object(&meta.key);
-            let read = self.repository.read(OPERATION, &meta.key, MAX_MANIFEST_BYTES).await;
+            let read = self
+                .repository
+                .read(OPERATION, &meta.key, MAX_MANIFEST_BYTES)
+                .await;
             self.take_manifest(id, subject, read);
         }
         Ok(uncommitted)
@@ -54,7 +74,8 @@ impl Run {
         match parsed {
             Ok((manifest, _)) if manifest.id != id => {
                 let text = format!("it is the manifest of {}", manifest.id);
-                self.findings.problem(part, ProblemKind::ManifestMisplaced, subject, text);
+                self.findings
+                    .problem(part, ProblemKind::ManifestMisplaced, subject, text);
             }
             Ok((manifest, bytes)) => {
                 self.findings.good(part);
@@ -67,7 +88,8 @@ impl Run {
             }
             Err(err) if err.kind() == ErrorKind::Integrity => {
                 let text = ops_core::Report(&err).to_string();
-                self.findings.problem(part, ProblemKind::ManifestUnreadable, subject, text);
+                self.findings
+                    .problem(part, ProblemKind::ManifestUnreadable, subject, text);
             }
             Err(err) => {
                 let text = ops_core::Report(&err).to_string();
@@ -78,7 +100,9 @@ impl Run {
 
     /// Looks at one backup, as closely as the options say.
     pub(super) async fn check_backup(&mut self, id: &BackupId) {
-        let Some(known) = self.known.get(id) else { return };
+        let Some(known) = self.known.get(id) else {
+            return;
+        };
         let (manifest, bytes) = (known.manifest.clone(), known.bytes.clone());
         let identity = self.open_identity(&manifest).await;
         self.check_seal(&manifest, &bytes, identity.as_ref());
@@ -94,7 +118,10 @@ impl Run {
         if self.options.depth >= VerifyDepth::Opened
             && let (Some(identity), Some(info)) = (identity, manifest.physical.clone())
         {
-            let whole = manifest.objects.iter().all(|it| !self.findings.is_bad(&it.key));
+            let whole = manifest
+                .objects
+                .iter()
+                .all(|it| !self.findings.is_bad(&it.key));
             if whole {
                 let backup = OpenBackup {
                     manifest_blake3: blake3::hash(&bytes).to_hex().to_string(),
@@ -116,11 +143,19 @@ impl Run {
         let object = manifest.objects_of(ObjectRole::Identity).next();
         let Some(object) = object else {
             let text = "the manifest names no identity";
-            self.findings.problem(CheckedPart::Objects, ProblemKind::ObjectMissing, subject, text);
+            self.findings.problem(
+                CheckedPart::Objects,
+                ProblemKind::ObjectMissing,
+                subject,
+                text,
+            );
             return None;
         };
         let subject = subject.with_object(&object.key);
-        let read = self.repository.read(OPERATION, &object.key, MAX_IDENTITY_BYTES).await;
+        let read = self
+            .repository
+            .read(OPERATION, &object.key, MAX_IDENTITY_BYTES)
+            .await;
         let keys = self.inner.settings.unlock.clone();
         let has_keys = !keys.is_empty();
         let unwrapped = match read {
@@ -145,10 +180,12 @@ impl Run {
             // Said by the look at the objects.
             ErrorKind::NotFound => {}
             ErrorKind::WrongKey if has_keys => {
-                self.findings.problem(part, ProblemKind::WrongKey, subject, text);
+                self.findings
+                    .problem(part, ProblemKind::WrongKey, subject, text);
             }
             ErrorKind::Integrity => {
-                self.findings.problem(part, ProblemKind::IdentityDamaged, subject, text);
+                self.findings
+                    .problem(part, ProblemKind::IdentityDamaged, subject, text);
             }
             _ if self.options.depth >= VerifyDepth::Opened => {
                 self.findings.unchecked(part, subject, text);
@@ -158,7 +195,12 @@ impl Run {
         None
     }
 
-    fn check_seal(&mut self, manifest: &Manifest, bytes: &[u8], identity: Option<&Option<BackupIdentity>>) {
+    fn check_seal(
+        &mut self,
+        manifest: &Manifest,
+        bytes: &[u8],
+        identity: Option<&Option<BackupIdentity>>,
+    ) {
         let subject = Subject::backup(&manifest.id);
         let subject = match self.repository.layout.manifest(&manifest.id) {
             Ok(key) => subject.with_object(&key),
@@ -171,7 +213,10 @@ impl Run {
         };
         match Manifest::verify_seal(OPERATION, bytes, identity.as_ref()) {
             Ok(()) => self.findings.good(part),
-            Err(err) => self.findings.problem(part, ProblemKind::SealBroken, subject, err.to_string()),
+            Err(err) => {
+                self.findings
+                    .problem(part, ProblemKind::SealBroken, subject, err.to_string());
+            }
         }
     }
 
@@ -180,25 +225,39 @@ impl Run {
         let part = CheckedPart::Objects;
         let subject = Subject::backup(id).with_object(&object.key);
         match self.stored.get(&object.key) {
-            None => self.findings.problem(part, ProblemKind::ObjectMissing, subject, "it is not there"),
+            None => {
+                self.findings
+                    .problem(part, ProblemKind::ObjectMissing, subject, "it is not there");
+            }
             // It may have been stored again for other recipients.
             Some(_) if object.role == ObjectRole::Identity => self.findings.good(part),
             Some(meta) if meta.size_bytes == object.size_bytes => self.findings.good(part),
             Some(meta) => {
-                let text = format!("it has {} bytes instead of {}", meta.size_bytes, object.size_bytes);
-                self.findings.problem(part, ProblemKind::WrongLength, subject, text);
+                let text = format!(
+                    "it has {} bytes instead of {}",
+                    meta.size_bytes, object.size_bytes
+                );
+                self.findings
+                    .problem(part, ProblemKind::WrongLength, subject, text);
             }
         }
     }
 
     /// Reads all objects of a backup.
-    async fn check_contents(&mut self, manifest: &Manifest, identity: Option<&Option<BackupIdentity>>) {
+    async fn check_contents(
+        &mut self,
+        manifest: &Manifest,
+        identity: Option<&Option<BackupIdentity>>,
+    ) {
         let opened = self.options.depth >= VerifyDepth::Opened;
         let look = match identity {
             Some(identity) if opened => Look::Open(identity.clone()),
             _ => Look::Hash,
         };
-        let objects = manifest.objects.iter().filter(|it| it.role != ObjectRole::Identity);
+        let objects = manifest
+            .objects
+            .iter()
+            .filter(|it| it.role != ObjectRole::Identity);
         let objects = objects.filter(|it| !self.findings.is_bad(&it.key)).cloned();
         // Owned, so that the stream holds nothing of this.
         let objects: Vec<ManifestObject> = objects.collect();
@@ -210,7 +269,10 @@ impl Run {
                 (object, outcome)
             }
         });
-        let reads: Vec<_> = stream::iter(reads).buffer_unordered(AT_ONCE).collect().await;
+        let reads: Vec<_> = stream::iter(reads)
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
         for (object, outcome) in reads {
             let subject = Subject::backup(&manifest.id).with_object(&object.key);
             match outcome {
@@ -241,14 +303,17 @@ impl Run {
         }
         let pack = manifest.physical.as_ref().and_then(|info| {
             let mut packs = manifest.objects_of(ObjectRole::Data).zip(&info.packs);
-            packs.find(|(it, _)| it.key == object.key).map(|(_, pack)| pack)
+            packs
+                .find(|(it, _)| it.key == object.key)
+                .map(|(_, pack)| pack)
         });
         match pack {
             Some(pack) if pack.bytes != plain => {
                 let subject = Subject::backup(&manifest.id).with_object(&object.key);
                 let text = format!("it holds {plain} bytes instead of {}", pack.bytes);
                 let part = CheckedPart::Content;
-                self.findings.problem(part, ProblemKind::WrongContent, subject, text);
+                self.findings
+                    .problem(part, ProblemKind::WrongContent, subject, text);
             }
             _ => self.findings.good(CheckedPart::Content),
         }
@@ -287,12 +352,12 @@ impl Run {
         let store = &self.repository.store;
         let files = for_each_line(OPERATION, store, backup, ObjectRole::Files, 0, take).await;
         let expected = info.files;
-        let files = files.and_then(|files| match files == expected {
-            true => Ok(()),
-            false => {
-                let message = format!("it lists {files} files instead of {expected}");
-                Err(Error::new(ErrorKind::Integrity, OPERATION, message))
+        let files = files.and_then(|files| {
+            if files == expected {
+                return Ok(());
             }
+            let message = format!("it lists {files} files instead of {expected}");
+            Err(Error::new(ErrorKind::Integrity, OPERATION, message))
         });
         self.take_table(backup, ObjectRole::Files, files);
     }
@@ -309,7 +374,8 @@ impl Run {
             Err(err) => {
                 let text = ops_core::Report(&err).to_string();
                 if err.kind() == ErrorKind::Integrity {
-                    self.findings.problem(part, ProblemKind::WrongContent, subject, text);
+                    self.findings
+                        .problem(part, ProblemKind::WrongContent, subject, text);
                 } else {
                     self.findings.unchecked(part, subject, text);
                 }

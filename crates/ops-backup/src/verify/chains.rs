@@ -18,7 +18,9 @@ impl Run {
     pub(super) async fn check_chain(&mut self, id: &BackupId) {
         let part = CheckedPart::Chains;
         let subject = Subject::backup(id);
-        let Some(info) = self.physical(id) else { return };
+        let Some(info) = self.physical(id) else {
+            return;
+        };
         let PhysicalKind::Incremental { parent, full } = &info.kind else {
             return self.findings.good(part);
         };
@@ -38,16 +40,20 @@ impl Run {
             Some(Ok(label)) => {
                 let text = match label.incremental_from {
                     Some((lsn, timeline)) => {
-                        format!("it builds upon {lsn} of timeline {timeline}, where {parent} does not begin")
+                        format!(
+                            "it builds upon {lsn} of timeline {timeline}, where {parent} does not begin"
+                        )
                     }
                     None => "its label says that it is a full backup".to_owned(),
                 };
-                self.findings.problem(part, ProblemKind::ChainBroken, subject, text);
+                self.findings
+                    .problem(part, ProblemKind::ChainBroken, subject, text);
             }
             Some(Err(err)) => {
                 let text = ops_core::Report(&err).to_string();
                 if err.kind() == ErrorKind::Integrity {
-                    self.findings.problem(part, ProblemKind::ChainBroken, subject, text);
+                    self.findings
+                        .problem(part, ProblemKind::ChainBroken, subject, text);
                 } else {
                     self.findings.unchecked(part, subject, text);
                 }
@@ -74,10 +80,14 @@ impl Run {
                 return broken(format!("it builds upon {parent}, which is a dump"));
             };
             if info.system_id != child.system_id {
-                return broken(format!("it builds upon {parent}, which is of another cluster"));
+                return broken(format!(
+                    "it builds upon {parent}, which is of another cluster"
+                ));
             }
             if info.start_lsn >= child.start_lsn {
-                return broken(format!("it builds upon {parent}, which does not begin before it"));
+                return broken(format!(
+                    "it builds upon {parent}, which does not begin before it"
+                ));
             }
             if info.kind == PhysicalKind::Full && parent != full {
                 return broken(format!("its chain ends with {parent} and not with {full}"));
@@ -91,7 +101,11 @@ impl Run {
     async fn label(&self, id: &BackupId) -> Option<Result<BackupLabel>> {
         let known = self.known.get(id)?;
         let encrypted = known.manifest.encryption != EncryptionInfo::None;
-        let whole = known.manifest.objects.iter().all(|it| !self.findings.is_bad(&it.key));
+        let whole = known
+            .manifest
+            .objects
+            .iter()
+            .all(|it| !self.findings.is_bad(&it.key));
         if !whole || (encrypted && known.identity.is_none()) {
             return None;
         }

@@ -62,11 +62,17 @@ pub(super) async fn examine(
 
 fn compare(object: &ManifestObject, seen: Seen) -> Result<Option<u64>, (ProblemKind, String)> {
     if seen.bytes != object.size_bytes {
-        let text = format!("it has {} bytes instead of {}", seen.bytes, object.size_bytes);
+        let text = format!(
+            "it has {} bytes instead of {}",
+            seen.bytes, object.size_bytes
+        );
         return Err((ProblemKind::WrongLength, text));
     }
     if seen.blake3.to_hex().as_str() != object.blake3 {
-        return Err((ProblemKind::WrongHash, "it has other bytes than were written".to_owned()));
+        return Err((
+            ProblemKind::WrongHash,
+            "it has other bytes than were written".to_owned(),
+        ));
     }
     seen.opened
 }
@@ -107,21 +113,29 @@ fn read(reader: impl Read, look: Look, counters: &Counters) -> io::Result<Seen> 
     })
 }
 
-fn open(raw: &mut impl Read, identity: Option<&BackupIdentity>) -> Result<u64, (ProblemKind, String)> {
+fn open(
+    raw: &mut impl Read,
+    identity: Option<&BackupIdentity>,
+) -> Result<u64, (ProblemKind, String)> {
     let Some(identity) = identity else {
         return decode(raw).map_err(|err| (ProblemKind::NotDecodable, err.to_string()));
     };
     let not_authentic = |text: String| (ProblemKind::NotAuthentic, text);
-    let inner = identity.decrypt(raw).map_err(|err| not_authentic(err.to_string()))?;
+    let inner = identity
+        .decrypt(raw)
+        .map_err(|err| not_authentic(err.to_string()))?;
     let mut decrypted = Tee {
         reader: inner,
         hasher: blake3::Hasher::new(),
         bytes: 0,
         failed: false,
     };
-    decode(&mut decrypted).map_err(|err| match decrypted.failed {
-        true => not_authentic(err.to_string()),
-        false => (ProblemKind::NotDecodable, err.to_string()),
+    decode(&mut decrypted).map_err(|err| {
+        if decrypted.failed {
+            not_authentic(err.to_string())
+        } else {
+            (ProblemKind::NotDecodable, err.to_string())
+        }
     })
 }
 
@@ -179,13 +193,19 @@ mod tests {
         };
         let other = BackupIdentity::generate();
         assert_eq!(kind(&good, Some(&other)), ProblemKind::NotAuthentic);
-        assert_eq!(kind(&good[..good.len() - 1], Some(&identity)), ProblemKind::NotAuthentic);
+        assert_eq!(
+            kind(&good[..good.len() - 1], Some(&identity)),
+            ProblemKind::NotAuthentic
+        );
         let mut flipped = good.clone();
         *flipped.last_mut().unwrap() ^= 1;
         assert_eq!(kind(&flipped, Some(&identity)), ProblemKind::NotAuthentic);
         let cut = sealed(&frames[..frames.len() - 1], &identity);
         assert_eq!(kind(&cut, Some(&identity)), ProblemKind::NotDecodable);
-        assert_eq!(kind(&frames[..frames.len() - 1], None), ProblemKind::NotDecodable);
+        assert_eq!(
+            kind(&frames[..frames.len() - 1], None),
+            ProblemKind::NotDecodable
+        );
         assert_eq!(kind(b"no zstd", None), ProblemKind::NotDecodable);
     }
 }

@@ -278,7 +278,12 @@ impl Findings {
         });
     }
 
-    pub(super) fn unchecked(&mut self, part: CheckedPart, subject: Subject, reason: impl Into<String>) {
+    pub(super) fn unchecked(
+        &mut self,
+        part: CheckedPart,
+        subject: Subject,
+        reason: impl Into<String>,
+    ) {
         self.unchecked.push(Unchecked {
             part,
             backup: subject.backup,
@@ -289,11 +294,16 @@ impl Findings {
 
     /// Whether anything was found to be wrong with an object.
     pub(super) fn is_bad(&self, key: &ObjectKey) -> bool {
-        self.problems.iter().any(|it| it.object.as_ref() == Some(key))
+        self.problems
+            .iter()
+            .any(|it| it.object.as_ref() == Some(key))
     }
 
     pub(super) fn checks(&self) -> Vec<PartCheck> {
-        CheckedPart::ALL.into_iter().map(|part| self.check(part)).collect()
+        CheckedPart::ALL
+            .into_iter()
+            .map(|part| self.check(part))
+            .collect()
     }
 
     fn check(&self, part: CheckedPart) -> PartCheck {
@@ -328,11 +338,23 @@ mod tests {
         assert_eq!(outcome(&findings), CheckOutcome::NotChecked);
         findings.good(CheckedPart::Hashes);
         assert_eq!(outcome(&findings), CheckOutcome::Passed);
-        findings.unchecked(CheckedPart::Hashes, Subject::default(), "the store was away");
+        findings.unchecked(
+            CheckedPart::Hashes,
+            Subject::default(),
+            "the store was away",
+        );
         assert_eq!(outcome(&findings), CheckOutcome::NotChecked);
-        findings.problem(CheckedPart::Hashes, ProblemKind::WrongHash, Subject::default(), "");
+        findings.problem(
+            CheckedPart::Hashes,
+            ProblemKind::WrongHash,
+            Subject::default(),
+            "",
+        );
         assert_eq!(outcome(&findings), CheckOutcome::Failed);
-        assert_eq!(findings.check(CheckedPart::Seals).outcome, CheckOutcome::NotChecked);
+        assert_eq!(
+            findings.check(CheckedPart::Seals).outcome,
+            CheckOutcome::NotChecked
+        );
         assert_eq!(findings.checks().len(), CheckedPart::ALL.len());
     }
 }

@@ -38,12 +38,19 @@ impl Run {
     pub(super) async fn check_wal(&mut self, chosen: &[BackupId]) -> Result<()> {
         let current = self.open_archive(None).await?;
         let physical = |id: &BackupId| self.known.get(id)?.manifest.physical.clone();
-        let backups: Vec<(BackupId, PhysicalInfo)> =
-            chosen.iter().filter_map(|id| Some((id.clone(), physical(id)?))).collect();
+        let backups: Vec<(BackupId, PhysicalInfo)> = chosen
+            .iter()
+            .filter_map(|id| Some((id.clone(), physical(id)?)))
+            .collect();
         let ids = backups.iter().map(|(_, info)| info.system_id);
-        let ids: BTreeSet<SystemId> = ids.chain(current.as_ref().map(WalArchive::system_id)).collect();
+        let ids: BTreeSet<SystemId> = ids
+            .chain(current.as_ref().map(WalArchive::system_id))
+            .collect();
         for system_id in ids {
-            let own: Vec<_> = backups.iter().filter(|(_, it)| it.system_id == system_id).collect();
+            let own: Vec<_> = backups
+                .iter()
+                .filter(|(_, it)| it.system_id == system_id)
+                .collect();
             match self.open_archive(Some(system_id)).await? {
                 None => self.without_archive(&own),
                 Some(archive) => {
@@ -56,13 +63,17 @@ impl Run {
     }
 
     async fn open_archive(&mut self, system_id: Option<SystemId>) -> Result<Option<WalArchive>> {
-        let (store, prefix) = (Arc::clone(&self.repository.store), self.repository.layout.prefix());
+        let (store, prefix) = (
+            Arc::clone(&self.repository.store),
+            self.repository.layout.prefix(),
+        );
         let unlock = self.inner.settings.unlock.clone();
         match WalArchive::open(store, prefix, system_id, unlock).await {
             Err(err) if err.kind() == ErrorKind::Integrity => {
                 let text = ops_core::Report(&err).to_string();
                 let part = CheckedPart::WalObjects;
-                self.findings.problem(part, ProblemKind::WalDamaged, Subject::default(), text);
+                self.findings
+                    .problem(part, ProblemKind::WalDamaged, Subject::default(), text);
                 Ok(None)
             }
             other => other,
@@ -75,7 +86,8 @@ impl Run {
             if info.wal == WalMethod::Archive {
                 let text = "its WAL is not in it, and no WAL of its cluster is archived";
                 let part = CheckedPart::WalContinuity;
-                self.findings.problem(part, ProblemKind::WalMissing, Subject::backup(id), text);
+                self.findings
+                    .problem(part, ProblemKind::WalMissing, Subject::backup(id), text);
                 continue;
             }
             self.findings.wal.push(WalClosure {
@@ -99,10 +111,12 @@ impl Run {
             match object {
                 None => {
                     let text = "nothing of the archive has such a name";
-                    self.findings.problem(part, ProblemKind::WalMislabeled, subject, text);
+                    self.findings
+                        .problem(part, ProblemKind::WalMislabeled, subject, text);
                 }
                 Some(_) if meta.size_bytes == 0 => {
-                    self.findings.problem(part, ProblemKind::WalDamaged, subject, "it is empty");
+                    self.findings
+                        .problem(part, ProblemKind::WalDamaged, subject, "it is empty");
                 }
                 Some(object) => objects.push((meta.key, object)),
             }
@@ -125,7 +139,8 @@ impl Run {
             if !there {
                 let text = format!("all WAL of epoch {epoch} is unreadable without it");
                 let subject = Subject::object(&key);
-                self.findings.problem(part, ProblemKind::EpochMissing, subject, text);
+                self.findings
+                    .problem(part, ProblemKind::EpochMissing, subject, text);
             }
         }
         Ok(())
@@ -142,9 +157,13 @@ impl Run {
         let text = ops_core::Report(&err).to_string();
         match err.kind() {
             ErrorKind::Integrity => self.findings.problem(part, kind, subject, text),
-            ErrorKind::WrongSystem => self.findings.problem(part, ProblemKind::WalForeign, subject, text),
+            ErrorKind::WrongSystem => {
+                self.findings
+                    .problem(part, ProblemKind::WalForeign, subject, text);
+            }
             ErrorKind::WrongKey if has_keys => {
-                self.findings.problem(part, ProblemKind::WrongKey, subject, text);
+                self.findings
+                    .problem(part, ProblemKind::WrongKey, subject, text);
             }
             // A part that was removed because its segment is whole now.
             ErrorKind::NotFound => {}
@@ -152,23 +171,31 @@ impl Run {
         }
     }
 
-    async fn check_continuity(&mut self, archive: &WalArchive, backups: &[&(BackupId, PhysicalInfo)]) {
+    async fn check_continuity(
+        &mut self,
+        archive: &WalArchive,
+        backups: &[&(BackupId, PhysicalInfo)],
+    ) {
         let part = CheckedPart::WalContinuity;
         let holding = match Holding::read(archive).await {
             Ok(holding) => holding,
             Err(err) => {
                 let text = ops_core::Report(&err).to_string();
                 for (id, _) in backups {
-                    self.findings.unchecked(part, Subject::backup(id), text.clone());
+                    self.findings
+                        .unchecked(part, Subject::backup(id), text.clone());
                 }
                 return;
             }
         };
         for timeline in holding.timelines_without_history() {
-            let subject = archive.history_key(timeline).map(|key| Subject::object(&key));
+            let subject = archive
+                .history_key(timeline)
+                .map(|key| Subject::object(&key));
             let text = format!("WAL of timeline {timeline} is archived and its history is not");
             let kind = ProblemKind::HistoryMissing;
-            self.findings.problem(part, kind, subject.unwrap_or_default(), text);
+            self.findings
+                .problem(part, kind, subject.unwrap_or_default(), text);
         }
         for (id, info) in backups {
             let closure = holding.closure(id, info, backups);
@@ -177,7 +204,8 @@ impl Run {
                 ClosureEnd::Missing(key) => {
                     let text = format!("WAL after {to} is not there, and no gap was written down");
                     let subject = subject.with_object(key);
-                    self.findings.problem(part, ProblemKind::WalMissing, subject, text);
+                    self.findings
+                        .problem(part, ProblemKind::WalMissing, subject, text);
                 }
                 _ => self.findings.good(part),
             }
@@ -219,7 +247,9 @@ impl<'a> Holding<'a> {
 
     fn timelines_without_history(&self) -> BTreeSet<Timeline> {
         let archived = self.coverage.runs.iter().map(|run| run.timeline);
-        archived.filter(|it| *it != Timeline::FIRST && self.history(*it).is_none()).collect()
+        archived
+            .filter(|it| *it != Timeline::FIRST && self.history(*it).is_none())
+            .collect()
     }
 
     fn history(&self, timeline: Timeline) -> Option<TimelineHistory> {
@@ -244,7 +274,12 @@ impl<'a> Holding<'a> {
         let mut pieces: Vec<Piece> = Vec::new();
         for (timeline, _, left) in line.ranges() {
             let left = left.map(|switch| switch.segment_start(size));
-            for run in self.coverage.runs.iter().filter(|run| run.timeline == timeline) {
+            for run in self
+                .coverage
+                .runs
+                .iter()
+                .filter(|run| run.timeline == timeline)
+            {
                 let end = left.map_or(run.end, |left| run.end.min(left));
                 if run.start < end {
                     let start = run.start;
@@ -269,10 +304,17 @@ impl<'a> Holding<'a> {
         if info.wal == WalMethod::Archive {
             return info.start_lsn.segment_start(size);
         }
-        let after = info.end_lsn.segment_of_end(info.end_timeline, size).end(size);
+        let after = info
+            .end_lsn
+            .segment_of_end(info.end_timeline, size)
+            .end(size);
         let last = after.checked_sub(size.bytes()).unwrap_or(after);
         // Where the archive has the backup's last segment, too, it may have only a part of it.
-        if piece_at(pieces, last).is_some() { last } else { after }
+        if piece_at(pieces, last).is_some() {
+            last
+        } else {
+            after
+        }
     }
 
     fn closure(
@@ -282,8 +324,13 @@ impl<'a> Holding<'a> {
         backups: &[&(BackupId, PhysicalInfo)],
     ) -> WalClosure {
         let line = self.line_of(info);
-        let timeline = line.as_ref().map_or(info.end_timeline, TimelineHistory::timeline);
-        let pieces = line.as_ref().map(|line| self.pieces(line)).unwrap_or_default();
+        let timeline = line
+            .as_ref()
+            .map_or(info.end_timeline, TimelineHistory::timeline);
+        let pieces = line
+            .as_ref()
+            .map(|line| self.pieces(line))
+            .unwrap_or_default();
         let from = Self::needed_from(info, &pieces);
         let own_end = info.wal != WalMethod::Archive;
         let own = if own_end { info.end_lsn } else { from };
@@ -292,7 +339,9 @@ impl<'a> Holding<'a> {
         let to = found.map_or(own, |piece| piece.end.max(own));
         let next = pieces.iter().find(|piece| piece.start > reached);
         let promised = self.witness.is_some_and(|(of, end)| {
-            let on_line = line.as_ref().map_or(of == info.end_timeline, |it| it.continues(of, end));
+            let on_line = line
+                .as_ref()
+                .map_or(of == info.end_timeline, |it| it.continues(of, end));
             on_line && end > reached
         });
         let begins_anew = || next.is_some_and(|it| Self::begins_anew(*it, &pieces, backups));
@@ -320,16 +369,20 @@ impl<'a> Holding<'a> {
     fn begins_anew(piece: Piece, pieces: &[Piece], backups: &[&(BackupId, PhysicalInfo)]) -> bool {
         let inside = |at: Lsn| piece.start <= at && at <= piece.end;
         pieces.first() == Some(&piece)
-            && backups.iter().any(|(_, info)| inside(Self::needed_from(info, pieces)))
+            && backups
+                .iter()
+                .any(|(_, info)| inside(Self::needed_from(info, pieces)))
     }
 
     /// The gap that begins where WAL ends.
     fn gap_at(&self, end: Lsn, line: Option<&TimelineHistory>) -> Option<GapRecord> {
         let size = self.archive.segment_size();
-        let mut gaps = self.gaps.iter().filter(|gap| {
-            line.is_none_or(|line| line.continues(gap.timeline, gap.from))
-        });
-        gaps.find(|gap| gap.from.segment_start(size) <= end && end < gap.to).cloned()
+        let mut gaps = self
+            .gaps
+            .iter()
+            .filter(|gap| line.is_none_or(|line| line.continues(gap.timeline, gap.from)));
+        gaps.find(|gap| gap.from.segment_start(size) <= end && end < gap.to)
+            .cloned()
     }
 
     fn missing(&self, at: Lsn, info: &PhysicalInfo, line: Option<&TimelineHistory>) -> ClosureEnd {
@@ -338,10 +391,15 @@ impl<'a> Holding<'a> {
             Some(line) => line.segment(at.segment_number(size), size),
             None => at.segment(info.end_timeline, size),
         };
-        self.archive.segment_key(name).map_or(ClosureEnd::OwnEnd, ClosureEnd::Missing)
+        self.archive
+            .segment_key(name)
+            .map_or(ClosureEnd::OwnEnd, ClosureEnd::Missing)
     }
 }
 
 fn piece_at(pieces: &[Piece], at: Lsn) -> Option<Piece> {
-    pieces.iter().find(|piece| piece.start <= at && at < piece.end).copied()
+    pieces
+        .iter()
+        .find(|piece| piece.start <= at && at < piece.end)
+        .copied()
 }

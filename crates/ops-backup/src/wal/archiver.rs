@@ -1,9 +1,12 @@
 //! The archiver: WAL from a server into the store, as it is written.
 
 mod backoff;
+mod guard;
 mod lease;
 mod options;
 mod pack;
+mod pipeline;
+mod prepare;
 mod resume;
 mod session;
 mod slot;
@@ -142,7 +145,7 @@ impl Engine {
         loop {
             self.shared.set_state(ArchiverState::Connecting);
             let begun = Instant::now();
-            let guard = slot::guard(
+            let guard = guard::guard(
                 Arc::clone(&self.inner.database),
                 Arc::clone(&self.options),
                 Arc::clone(&self.shared),

@@ -11,14 +11,13 @@ mod stores;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use ops_backup::{BaseBackupRequest, Encryption, PageChecks, PhysicalKind, WalMethod};
 use ops_testkit::pg::PgBuilder;
 use ops_testkit::{Pg, fixture};
 
 use crate::shared::Bench;
-use crate::support::{self, run};
+use crate::support::{self, call};
 
 /// A server whose pages have checksums and that does nothing by itself.
 fn quiet() -> PgBuilder {
@@ -126,16 +125,19 @@ async fn a_backup_of_each_major_unpacks_by_tar_to_what_pg_basebackup_writes() {
         if let Ok(program) = pg.binaries().program("pg_basebackup") {
             let theirs = bench.folder.path().join("theirs");
             let moved = bench.folder.path().join("theirs-fast");
-            run(Command::new(program)
-                .args(["--no-sync", "--checkpoint=fast", "--wal-method=fetch"])
-                .arg(format!(
+            let arguments = [
+                "--no-sync".to_owned(),
+                "--checkpoint=fast".to_owned(),
+                "--wal-method=fetch".to_owned(),
+                format!(
                     "--tablespace-mapping={}={}",
                     place.display(),
                     moved.display()
-                ))
-                .arg(format!("--dbname={}", pg.url("postgres")))
-                .arg("--pgdata")
-                .arg(&theirs));
+                ),
+                format!("--dbname={}", pg.url("postgres")),
+                format!("--pgdata={}", theirs.display()),
+            ];
+            call(program, arguments);
             assert_eq!(comparable(&unpacked.folder), comparable(&theirs), "{major}");
         }
         println!(

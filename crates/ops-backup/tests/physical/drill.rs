@@ -3,10 +3,12 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ops_backup::{
     Assertion, Backup, BaseBackupRequest, CheckOutcome, ClusterDrillOptions, ClusterDrillReport,
-    DrillLevel, ErrorKind, Manifest, ObjectRole, PagePolicy, PhysicalOptions, RestoreTarget, Unlock,
+    DrillLevel, ErrorKind, Manifest, ObjectRole, PagePolicy, PhysicalOptions, RestoreTarget,
+    Unlock,
 };
 use ops_pg::server::Shutdown;
 use ops_testkit::{Pg, fixture};
@@ -20,25 +22,42 @@ fn drill_options() -> ClusterDrillOptions {
 
 fn outcome(report: &ClusterDrillReport, name: &str) -> CheckOutcome {
     let found = report.checks.iter().find(|check| check.name == name);
-    found.unwrap_or_else(|| panic!("no {name}: {report:#?}")).outcome
+    found
+        .unwrap_or_else(|| panic!("no {name}: {report:#?}"))
+        .outcome
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sound_backup_of_each_major_passes_every_check_that_is_installed() {
     for major in Pg::available_majors().await {
-        let pg = source().major(major.0).start().await.expect("it is installed");
+        let pg = source()
+            .major(major.0)
+            .start()
+            .await
+            .expect("it is installed");
         let has = |name: &str| pg.binaries().has(name);
         if !has("pg_controldata") {
             println!("no pg_controldata of PostgreSQL {major}");
             continue;
         }
-        pg.client("postgres").await.batch_execute(TABLES).await.unwrap();
+        pg.client("postgres")
+            .await
+            .batch_execute(TABLES)
+            .await
+            .unwrap();
         let bench = Bench::new();
         let backup = bench.backup(pg.connect_info("postgres"));
-        let taken = backup.base_backup(BaseBackupRequest::full()).finish().await.unwrap();
+        let taken = backup
+            .base_backup(BaseBackupRequest::full())
+            .finish()
+            .await
+            .unwrap();
         let ten = Assertion::new("ten rows", "SELECT count(*) = 10 FROM ledger");
         let options = drill_options().with_assertion("postgres", ten);
-        let report = backup.drill_cluster(RestoreTarget::Latest, options).finish().await;
+        let report = backup
+            .drill_cluster(RestoreTarget::Latest, options)
+            .finish()
+            .await;
         let report = report.unwrap_or_else(|err| panic!("PostgreSQL {major}: {err:?}"));
         let amcheck = outcome(&report, "pg_amcheck");
         if amcheck == CheckOutcome::NotChecked {
@@ -48,12 +67,24 @@ async fn a_sound_backup_of_each_major_passes_every_check_that_is_installed() {
             assert!(report.passed, "PostgreSQL {major}: {report:#?}");
             assert_eq!(report.level, DrillLevel::Asserted);
         }
-        for name in ["pg_verifybackup", "recovery", "pg_checksums", "assertion: ten rows"] {
-            assert_eq!(outcome(&report, name), CheckOutcome::Passed, "{name} on {major}");
+        for name in [
+            "pg_verifybackup",
+            "recovery",
+            "pg_checksums",
+            "assertion: ten rows",
+        ] {
+            assert_eq!(
+                outcome(&report, name),
+                CheckOutcome::Passed,
+                "{name} on {major}"
+            );
         }
         assert!(report.rto_seconds > 0.0 && report.rto_seconds >= report.restore_seconds);
         assert!(report.reached.lsn >= taken.physical.end_lsn);
-        assert_eq!(backup.cluster_drills(&taken.id).await.unwrap(), [report.clone()]);
+        assert_eq!(
+            backup.cluster_drills(&taken.id).await.unwrap(),
+            std::slice::from_ref(&report)
+        );
         println!(
             "PostgreSQL {}: {:?}, RTO {:.2} s (files {:.2} s, recovery {:.2} s, checks {:.2} s)",
             report.server_version,
@@ -68,15 +99,32 @@ async fn a_sound_backup_of_each_major_passes_every_check_that_is_installed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_that_is_answered_with_no_fails_the_drill() {
-    let Some(pg) = source().start().await else { return };
-    pg.client("postgres").await.batch_execute(TABLES).await.unwrap();
+    let Some(pg) = source().start().await else {
+        return;
+    };
+    pg.client("postgres")
+        .await
+        .batch_execute(TABLES)
+        .await
+        .unwrap();
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
-    backup.base_backup(BaseBackupRequest::full()).finish().await.unwrap();
+    backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
     let options = drill_options()
-        .with_assertion("postgres", Assertion::new("eleven", "SELECT count(*) = 11 FROM ledger"))
+        .with_assertion(
+            "postgres",
+            Assertion::new("eleven", "SELECT count(*) = 11 FROM ledger"),
+        )
         .with_assertion("nowhere", Assertion::new("there", "SELECT true"));
-    let report = backup.drill_cluster(RestoreTarget::Latest, options).finish().await.unwrap();
+    let report = backup
+        .drill_cluster(RestoreTarget::Latest, options)
+        .finish()
+        .await
+        .unwrap();
     assert!(!report.passed);
     assert_eq!(report.level, DrillLevel::Checked);
     assert_eq!(outcome(&report, "assertion: eleven"), CheckOutcome::Failed);
@@ -100,33 +148,68 @@ fn overwrite(path: &Path, at: u64, bytes: &[u8]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_index_that_contradicts_its_table_fails_the_drill() {
     // Without page checksums only looking at the content finds it.
-    let Some(mut pg) = Pg::builder().start().await else { return };
-    pg.client("postgres").await.batch_execute(TABLES).await.unwrap();
+    let Some(mut pg) = Pg::builder().start().await else {
+        return;
+    };
+    pg.client("postgres")
+        .await
+        .batch_execute(TABLES)
+        .await
+        .unwrap();
     let client = pg.client("postgres").await;
     client
         .batch_execute("CREATE TABLE other AS SELECT i FROM generate_series(1, 3000) i; CREATE INDEX wrong ON other (i)")
         .await
         .unwrap();
     drop(client);
-    let (wrong, right) = (file_of(&pg, "wrong").await, file_of(&pg, "ledger_pkey").await);
+    let (wrong, right) = (
+        file_of(&pg, "wrong").await,
+        file_of(&pg, "ledger_pkey").await,
+    );
     pg.stop(Shutdown::Fast).await;
     // An index that is sound by itself, and of another table.
     fs::copy(right, wrong).unwrap();
     pg.start_again().await;
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
-    backup.base_backup(BaseBackupRequest::full()).finish().await.unwrap();
-    let report = backup.drill_cluster(RestoreTarget::Latest, drill_options()).finish().await.unwrap();
-    assert_eq!(outcome(&report, "pg_amcheck"), CheckOutcome::Failed, "{report:#?}");
+    backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
+    let report = backup
+        .drill_cluster(RestoreTarget::Latest, drill_options())
+        .finish()
+        .await
+        .unwrap();
+    assert_eq!(
+        outcome(&report, "pg_amcheck"),
+        CheckOutcome::Failed,
+        "{report:#?}"
+    );
     assert!(!report.passed && report.level == DrillLevel::Booted);
-    assert!(report.differences().any(|it| it.found.contains("wrong")), "{report:#?}");
-    assert!(report.warnings.iter().any(|it| it.contains("no page checksums")));
+    assert!(
+        report.differences().any(|it| it.found.contains("wrong")),
+        "{report:#?}"
+    );
+    assert!(
+        report
+            .warnings
+            .iter()
+            .any(|it| it.contains("no page checksums"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_was_damaged_on_the_source_fails_the_drill() {
-    let Some(mut pg) = source().start().await else { return };
-    pg.client("postgres").await.batch_execute(TABLES).await.unwrap();
+    let Some(mut pg) = source().start().await else {
+        return;
+    };
+    pg.client("postgres")
+        .await
+        .batch_execute(TABLES)
+        .await
+        .unwrap();
     let path = file_of(&pg, "big").await;
     pg.stop(Shutdown::Fast).await;
     overwrite(&path, 5 * 8192 + 4000, b"damage");
@@ -137,21 +220,34 @@ async fn a_page_that_was_damaged_on_the_source_fails_the_drill() {
         .physical(PhysicalOptions::new().with_page_policy(PagePolicy::Degrade))
         .build()
         .unwrap();
-    backup.base_backup(BaseBackupRequest::full()).finish().await.unwrap();
-    let report = backup.drill_cluster(RestoreTarget::Latest, drill_options()).finish().await.unwrap();
-    assert_eq!(outcome(&report, "pg_checksums"), CheckOutcome::Failed, "{report:#?}");
+    backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
+    let report = backup
+        .drill_cluster(RestoreTarget::Latest, drill_options())
+        .finish()
+        .await
+        .unwrap();
+    assert_eq!(
+        outcome(&report, "pg_checksums"),
+        CheckOutcome::Failed,
+        "{report:#?}"
+    );
     assert!(!report.passed);
     assert!(report.warnings.iter().any(|it| it.contains("degraded")));
 }
+
+/// Rows that cannot be compressed.
+pub(crate) const NOISE: &str = "CREATE TABLE noise AS SELECT i, (SELECT string_agg(sha256((i || '.' || k)::bytea), '') \
+             FROM generate_series(1, 32) k) AS x FROM generate_series(1, 4000) i";
 
 /// A backup in many packs.
 async fn packed(pg: &Pg, bench: &Bench) -> (Backup, Manifest) {
     pg.client("postgres")
         .await
-        .batch_execute(
-            "CREATE TABLE noise AS SELECT i, (SELECT string_agg(sha256((i || '.' || k)::bytea), '') \
-             FROM generate_series(1, 32) k) AS x FROM generate_series(1, 4000) i",
-        )
+        .batch_execute(NOISE)
         .await
         .unwrap();
     let backup = bench
@@ -159,7 +255,11 @@ async fn packed(pg: &Pg, bench: &Bench) -> (Backup, Manifest) {
         .physical(PhysicalOptions::new().with_pack_bytes(1 << 20))
         .build()
         .unwrap();
-    backup.base_backup(BaseBackupRequest::full()).finish().await.unwrap();
+    backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
     let manifest = backup.latest().await.unwrap().unwrap().manifest;
     assert!(manifest.objects_of(ObjectRole::Data).count() > 2);
     (backup, manifest)
@@ -167,11 +267,17 @@ async fn packed(pg: &Pg, bench: &Bench) -> (Backup, Manifest) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bit_that_was_flipped_in_any_object_is_found_and_no_cluster_can_start() {
-    let Some(pg) = source().start().await else { return };
+    let Some(pg) = source().start().await else {
+        return;
+    };
     let bench = Bench::new();
     let (backup, manifest) = packed(&pg, &bench).await;
     let place = Place::new();
-    let mut keys: Vec<_> = manifest.objects.iter().map(|it| it.key.to_string()).collect();
+    let mut keys: Vec<_> = manifest
+        .objects
+        .iter()
+        .map(|it| it.key.to_string())
+        .collect();
     keys.push(format!("manifests/{}.json", manifest.id));
     for (index, key) in keys.iter().enumerate() {
         let path = bench.folder.path().join("store").join(key);
@@ -181,26 +287,39 @@ async fn a_bit_that_was_flipped_in_any_object_is_found_and_no_cluster_can_start(
             bad[at] ^= 0x10;
             fs::write(&path, &bad).unwrap();
             let folder = place.join(&format!("{index}-{at}"));
-            let outcome = backup.restore_cluster(RestoreTarget::Latest, &folder, options()).finish().await;
+            let outcome = backup
+                .restore_cluster(RestoreTarget::Latest, &folder, options())
+                .finish()
+                .await;
             let err = match outcome {
                 // The wrapped identity may be stored again, and is proved by the seal.
                 Ok(_) if key.ends_with("identity.age") => continue,
                 Ok(report) => panic!("{key} at {at}: {report:?}"),
                 Err(err) => err,
             };
-            let kinds = [ErrorKind::Integrity, ErrorKind::WrongKey, ErrorKind::UnknownFormat];
+            let kinds = [
+                ErrorKind::Integrity,
+                ErrorKind::WrongKey,
+                ErrorKind::UnknownFormat,
+            ];
             assert!(kinds.contains(&err.kind()), "{key} at {at}: {err:?}");
             assert!(!folder.join("global/pg_control").exists(), "{key} at {at}");
         }
         fs::write(&path, good).unwrap();
     }
-    let report = backup.drill_cluster(RestoreTarget::Latest, drill_options()).finish().await.unwrap();
+    let report = backup
+        .drill_cluster(RestoreTarget::Latest, drill_options())
+        .finish()
+        .await
+        .unwrap();
     assert!(report.passed, "and whole again it is sound: {report:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_is_cut_or_gone_is_found_before_anything_is_written() {
-    let Some(pg) = source().start().await else { return };
+    let Some(pg) = source().start().await else {
+        return;
+    };
     let bench = Bench::new();
     let (backup, manifest) = packed(&pg, &bench).await;
     let place = Place::new();
@@ -215,7 +334,11 @@ async fn an_object_that_is_cut_or_gone_is_found_before_anything_is_written() {
             }
             let job = backup.restore_cluster(RestoreTarget::Latest, &folder, options());
             let err = job.finish().await.unwrap_err();
-            let kinds = [ErrorKind::Integrity, ErrorKind::WrongKey, ErrorKind::NotFound];
+            let kinds = [
+                ErrorKind::Integrity,
+                ErrorKind::WrongKey,
+                ErrorKind::NotFound,
+            ];
             assert!(kinds.contains(&err.kind()), "{}: {err:?}", object.key);
             assert!(!folder.exists(), "{}: {err}", object.key);
             let drill = backup.drill_cluster(RestoreTarget::Latest, drill_options());
@@ -227,15 +350,21 @@ async fn an_object_that_is_cut_or_gone_is_found_before_anything_is_written() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_key_and_no_key_are_told_apart_from_damage() {
-    let Some(pg) = source().start().await else { return };
+    let Some(pg) = source().start().await else {
+        return;
+    };
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
-    backup.base_backup(BaseBackupRequest::full()).finish().await.unwrap();
+    backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
     let place = Place::new();
     let folder = place.join("data");
     let encryption = || ops_backup::Encryption::recipients([&bench.keys.recipient]).unwrap();
     let builder = || {
-        let store = std::sync::Arc::clone(&bench.store);
+        let store = Arc::clone(&bench.store);
         Backup::builder(crate::shared::database(pg.connect_info("postgres")), store)
             .encryption(encryption())
             .finder(ops_pg::binaries::Finder::from_env())
@@ -246,7 +375,10 @@ async fn a_wrong_key_and_no_key_are_told_apart_from_damage() {
         let err = job.finish().await.unwrap_err();
         assert_eq!(err.kind(), ErrorKind::WrongKey, "{err}");
         let drill = backup.drill_cluster(RestoreTarget::Latest, drill_options());
-        assert_eq!(drill.finish().await.unwrap_err().kind(), ErrorKind::WrongKey);
+        assert_eq!(
+            drill.finish().await.unwrap_err().kind(),
+            ErrorKind::WrongKey
+        );
         assert!(!folder.exists());
     }
 }

@@ -8,8 +8,11 @@
 )]
 
 mod base;
+mod by_hand;
 mod chain;
 mod drill;
+mod faults;
+mod forged;
 mod pitr;
 mod restore;
 mod status;
@@ -20,3 +23,7 @@ mod wal;
 #[path = "../suite/support.rs"]
 #[expect(dead_code, reason = "the other tests use the rest of it")]
 mod shared;
+
+#[path = "../suite/stores.rs"]
+#[expect(dead_code, reason = "the other tests use the rest of it")]
+mod stores;

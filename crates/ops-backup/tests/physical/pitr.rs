@@ -60,7 +60,11 @@ impl Scene {
     }
 
     async fn base(&self) -> BackupId {
-        let report = self.backup.base_backup(BaseBackupRequest::full()).finish().await;
+        let report = self
+            .backup
+            .base_backup(BaseBackupRequest::full())
+            .finish()
+            .await;
         report.unwrap().id
     }
 
@@ -114,7 +118,9 @@ impl Scene {
     /// The error of a restore that must fail before it writes anything.
     async fn refused(&self, target: RestoreTarget) -> ops_backup::Error {
         let folder = self.place.join("refused");
-        let job = self.backup.restore_cluster(target.clone(), &folder, options());
+        let job = self
+            .backup
+            .restore_cluster(target.clone(), &folder, options());
         let err = match job.finish().await {
             Ok(report) => panic!("{target}: {report:?}"),
             Err(err) => err,
@@ -132,7 +138,11 @@ async fn rows(server: &ThrowawayServer) -> Vec<i32> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_target_has_each_commit_before_it_and_none_after() {
     for major in Pg::available_majors().await {
-        let pg = source().major(major.0).start().await.expect("it is installed");
+        let pg = source()
+            .major(major.0)
+            .start()
+            .await
+            .expect("it is installed");
         if !pg.binaries().has("pg_controldata") {
             println!("no pg_controldata of PostgreSQL {major}");
             continue;
@@ -156,13 +166,33 @@ async fn every_kind_of_target_has_each_commit_before_it_and_none_after() {
         assert_eq!(dump(&copy), expected, "latest on {major}");
         drop(copy);
         let targets = [
-            ("immediate", RestoreTarget::Immediate { backup: base }, Vec::new()),
+            (
+                "immediate",
+                RestoreTarget::Immediate { backup: base },
+                Vec::new(),
+            ),
             ("time 1", RestoreTarget::Time(first.at), first.rows.clone()),
             ("lsn 1", RestoreTarget::Lsn(first.lsn), first.rows.clone()),
-            ("name 1", RestoreTarget::Name(first.name.clone()), first.rows.clone()),
-            ("time 2", RestoreTarget::Time(second.at), second.rows.clone()),
-            ("name 2", RestoreTarget::Name(second.name.clone()), second.rows.clone()),
-            ("newer", RestoreTarget::Immediate { backup: newer }, second.rows.clone()),
+            (
+                "name 1",
+                RestoreTarget::Name(first.name.clone()),
+                first.rows.clone(),
+            ),
+            (
+                "time 2",
+                RestoreTarget::Time(second.at),
+                second.rows.clone(),
+            ),
+            (
+                "name 2",
+                RestoreTarget::Name(second.name.clone()),
+                second.rows.clone(),
+            ),
+            (
+                "newer",
+                RestoreTarget::Immediate { backup: newer },
+                second.rows.clone(),
+            ),
             ("xid", RestoreTarget::Xid(third.xid), third.rows.clone()),
             ("time 3", RestoreTarget::Time(third.at), third.rows.clone()),
         ];
@@ -178,7 +208,9 @@ async fn every_kind_of_target_has_each_commit_before_it_and_none_after() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_cannot_be_reached_is_refused_with_what_can() {
-    let Some(pg) = source().start().await else { return };
+    let Some(pg) = source().start().await else {
+        return;
+    };
     let mut scene = Scene::start(pg).await;
     let before = scene.moment().await;
     scene.archived().await;
@@ -191,8 +223,14 @@ async fn a_target_that_cannot_be_reached_is_refused_with_what_can() {
         ("before the backup's end", RestoreTarget::Time(before.at)),
         ("in the future", RestoreTarget::Time(later(3600))),
         ("before the backup's end", RestoreTarget::Lsn(before.lsn)),
-        ("beyond the archive", RestoreTarget::Lsn(after.lsn.saturating_add(1 << 30))),
-        ("before the backup's end", RestoreTarget::Name(before.name.clone())),
+        (
+            "beyond the archive",
+            RestoreTarget::Lsn(after.lsn.saturating_add(1 << 30)),
+        ),
+        (
+            "before the backup's end",
+            RestoreTarget::Name(before.name.clone()),
+        ),
     ];
     for (what, target) in targets {
         let err = scene.refused(target).await;
@@ -201,15 +239,22 @@ async fn a_target_that_cannot_be_reached_is_refused_with_what_can() {
     }
     // A transaction that never was is not known before: the server says so, and is no primary.
     let folder = scene.place.join("short");
-    let job = scene.backup.restore_cluster(RestoreTarget::Xid(4_000_000), &folder, options());
+    let job = scene
+        .backup
+        .restore_cluster(RestoreTarget::Xid(4_000_000), &folder, options());
     let err = job.finish().await.unwrap_err();
     assert_eq!(err.kind(), ErrorKind::RecoveryShort, "{err:?}");
-    assert!(folder.join("recovery.signal").exists(), "it was not promoted");
+    assert!(
+        folder.join("recovery.signal").exists(),
+        "it was not promoted"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_segment_that_is_missing_is_no_end_of_the_archive() {
-    let Some(pg) = source().start().await else { return };
+    let Some(pg) = source().start().await else {
+        return;
+    };
     let mut scene = Scene::start(pg).await;
     scene.base().await;
     let first = scene.moment().await;
@@ -233,7 +278,11 @@ async fn a_segment_that_is_missing_is_no_end_of_the_archive() {
     let path = scene.bench.folder.path().join("store").join(lost);
     let content = std::fs::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
-    for target in [RestoreTarget::Time(second.at), RestoreTarget::Lsn(second.lsn), RestoreTarget::Name(second.name.clone())] {
+    for target in [
+        RestoreTarget::Time(second.at),
+        RestoreTarget::Lsn(second.lsn),
+        RestoreTarget::Name(second.name.clone()),
+    ] {
         let err = scene.refused(target).await;
         assert_eq!(err.kind(), ErrorKind::NotRecoverable, "{err}");
     }
@@ -245,7 +294,10 @@ async fn a_segment_that_is_missing_is_no_end_of_the_archive() {
     let middle = damaged.len() / 2;
     damaged[middle] ^= 1;
     std::fs::write(&path, damaged).unwrap();
-    for (name, target) in [("damaged", RestoreTarget::Time(second.at)), ("damaged latest", RestoreTarget::Latest)] {
+    for (name, target) in [
+        ("damaged", RestoreTarget::Time(second.at)),
+        ("damaged latest", RestoreTarget::Latest),
+    ] {
         let folder = scene.place.join(name);
         let job = scene.backup.restore_cluster(target, &folder, options());
         let err = job.finish().await.unwrap_err();
@@ -258,14 +310,22 @@ async fn a_segment_that_is_missing_is_no_end_of_the_archive() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn recovery_follows_a_promotion_and_leaves_what_was_abandoned() {
-    let Some(pg) = source().start().await else { return };
+    let Some(pg) = source().start().await else {
+        return;
+    };
     let mut scene = Scene::start(pg).await;
     let base = scene.base().await;
     let shared = scene.moment().await;
     write(&scene.pg, 20).await;
     let abandoned = scene.moment().await;
     let end = "INSERT INTO ledger (i) VALUES (-1)";
-    scene.pg.client("postgres").await.batch_execute(end).await.unwrap();
+    scene
+        .pg
+        .client("postgres")
+        .await
+        .batch_execute(end)
+        .await
+        .unwrap();
     scene.archived().await;
     scene.stop_archiving().await;
     // The cluster goes back to an earlier moment, and on from there.
@@ -281,9 +341,15 @@ async fn recovery_follows_a_promotion_and_leaves_what_was_abandoned() {
     scene.backup = scene.bench.backup(copy.connect_info("postgres"));
     let running = Running::start(&scene.backup, quick());
     let after = client(&copy).await;
-    after.batch_execute("INSERT INTO ledger (i) VALUES (100)").await.unwrap();
+    after
+        .batch_execute("INSERT INTO ledger (i) VALUES (100)")
+        .await
+        .unwrap();
     after.batch_execute("SELECT pg_switch_wal()").await.unwrap();
-    after.batch_execute("INSERT INTO ledger (i) VALUES (101)").await.unwrap();
+    after
+        .batch_execute("INSERT INTO ledger (i) VALUES (101)")
+        .await
+        .unwrap();
     let sql = "SELECT pg_current_wal_flush_lsn()::text, (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
     let row = after.query_one(sql, &[]).await.unwrap();
     let end: Lsn = row.get::<_, String>(0).parse().unwrap();
@@ -303,11 +369,23 @@ async fn recovery_follows_a_promotion_and_leaves_what_was_abandoned() {
     assert_eq!(rows(&copy).await, abandoned.rows);
     drop(copy);
     let folder = scene.place.join("abandoned latest");
-    let copy = restored(&scene.pg, &old_backup, RestoreTarget::Latest, &folder, first).await;
-    assert_eq!(rows(&copy).await, [vec![-1], abandoned.rows.clone()].concat());
+    let copy = restored(
+        &scene.pg,
+        &old_backup,
+        RestoreTarget::Latest,
+        &folder,
+        first,
+    )
+    .await;
+    assert_eq!(
+        rows(&copy).await,
+        [vec![-1], abandoned.rows.clone()].concat()
+    );
     drop(copy);
     // A restore point of the abandoned line is not on the newest.
-    let err = scene.refused(RestoreTarget::Name(abandoned.name.clone())).await;
+    let err = scene
+        .refused(RestoreTarget::Name(abandoned.name.clone()))
+        .await;
     assert_eq!(err.kind(), ErrorKind::NotRecoverable, "{err}");
     assert!(err.to_string().contains(base.as_str()), "{err}");
     let _ = abandoned.lsn;
@@ -315,7 +393,9 @@ async fn recovery_follows_a_promotion_and_leaves_what_was_abandoned() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drill_goes_as_far_as_the_archive() {
-    let Some(pg) = source().start().await else { return };
+    let Some(pg) = source().start().await else {
+        return;
+    };
     let mut scene = Scene::start(pg).await;
     scene.base().await;
     write(&scene.pg, 20).await;
@@ -325,10 +405,23 @@ async fn a_drill_goes_as_far_as_the_archive() {
     let options = ClusterDrillOptions::new()
         .with_folder(fixture::folder())
         .with_assertion("postgres", Assertion::new("all rows", count));
-    let report = scene.backup.drill_cluster(RestoreTarget::Latest, options).finish().await.unwrap();
+    let report = scene
+        .backup
+        .drill_cluster(RestoreTarget::Latest, options)
+        .finish()
+        .await
+        .unwrap();
     scene.stop_archiving().await;
     assert!(report.passed, "{report:#?}");
-    assert!(report.checks.iter().all(|check| check.outcome == CheckOutcome::Passed));
-    assert!(report.reached.segments >= 1 && report.reached.last_commit.is_some(), "{report:#?}");
+    assert!(
+        report
+            .checks
+            .iter()
+            .all(|check| check.outcome == CheckOutcome::Passed)
+    );
+    assert!(
+        report.reached.segments >= 1 && report.reached.last_commit.is_some(),
+        "{report:#?}"
+    );
     assert!(report.reached.lsn >= last.lsn, "{report:#?}");
 }

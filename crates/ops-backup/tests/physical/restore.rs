@@ -4,9 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use ops_backup::{
-    Backup, BaseBackupRequest, ClusterRestoreOptions, ErrorKind, RestoreTarget,
-};
+use ops_backup::{Backup, BaseBackupRequest, ClusterRestoreOptions, ErrorKind, RestoreTarget};
 use ops_pg::server::{Shutdown, ThrowawayServer};
 use ops_testkit::pg::PgBuilder;
 use ops_testkit::{Pg, fixture};
@@ -62,7 +60,10 @@ pub(crate) async fn restored(
     folder: &Path,
     options: ClusterRestoreOptions,
 ) -> ThrowawayServer {
-    let report = backup.restore_cluster(target, folder, options).finish().await;
+    let report = backup
+        .restore_cluster(target, folder, options)
+        .finish()
+        .await;
     let report = report.unwrap_or_else(|err| panic!("{err:?}"));
     assert!(report.reached.is_some(), "{report:?}");
     booted(pg, folder).await
@@ -89,21 +90,28 @@ pub(crate) async fn client(server: &ThrowawayServer) -> tokio_postgres::Client {
 
 /// The rows of the ledger.
 pub(crate) async fn ledger(client: &tokio_postgres::Client) -> Vec<i32> {
-    let rows = client.query("SELECT i FROM ledger ORDER BY i", &[]).await.unwrap();
+    let rows = client
+        .query("SELECT i FROM ledger ORDER BY i", &[])
+        .await
+        .unwrap();
     rows.iter().map(|row| row.get(0)).collect()
 }
 
 /// `pg_dump` of everything in a database, without what differs from run to run.
 pub(crate) fn dump(server: &ThrowawayServer) -> String {
     let program = server.binaries().program("pg_dump").unwrap();
-    let output = std::process::Command::new(program)
-        .args(["--host", &server.socket_dir().display().to_string()])
-        .args(["--port", &server.port().to_string()])
-        .args(["--username", "postgres", "--no-unlogged-table-data", "postgres"])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
+    let socket = server.socket_dir().display().to_string();
+    let port = server.port().to_string();
+    let arguments = [
+        "--host",
+        &socket,
+        "--port",
+        &port,
+        "--username=postgres",
+        "--no-unlogged-table-data",
+        "postgres",
+    ];
+    let text = crate::support::call(program, arguments);
     let random = |line: &&str| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict");
     text.lines().filter(random).collect::<Vec<_>>().join("\n")
 }
@@ -111,7 +119,11 @@ pub(crate) fn dump(server: &ThrowawayServer) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_alone_is_restored_on_each_major_and_equals_its_source() {
     for major in Pg::available_majors().await {
-        let pg = source().major(major.0).start().await.expect("it is installed");
+        let pg = source()
+            .major(major.0)
+            .start()
+            .await
+            .expect("it is installed");
         if !pg.binaries().has("pg_controldata") {
             println!("no pg_controldata of PostgreSQL {major}");
             continue;
@@ -120,19 +132,39 @@ async fn a_backup_alone_is_restored_on_each_major_and_equals_its_source() {
         source.batch_execute(TABLES).await.unwrap();
         let bench = Bench::new();
         let backup = bench.backup(pg.connect_info("postgres"));
-        let report = backup.base_backup(BaseBackupRequest::full()).finish().await.unwrap();
+        let report = backup
+            .base_backup(BaseBackupRequest::full())
+            .finish()
+            .await
+            .unwrap();
         let expected = dump(&pg);
-        source.batch_execute("INSERT INTO ledger (i) VALUES (11)").await.unwrap();
+        source
+            .batch_execute("INSERT INTO ledger (i) VALUES (11)")
+            .await
+            .unwrap();
 
         let place = Place::new();
         let folder = place.join("data");
-        let target = RestoreTarget::Immediate { backup: report.id.clone() };
+        let target = RestoreTarget::Immediate {
+            backup: report.id.clone(),
+        };
         let copy = restored(&pg, &backup, target, &folder, options()).await;
         let found = client(&copy).await;
-        assert_eq!(ledger(&found).await, (1..=10).collect::<Vec<_>>(), "{major}");
+        assert_eq!(
+            ledger(&found).await,
+            (1..=10).collect::<Vec<_>>(),
+            "{major}"
+        );
         assert_eq!(dump(&copy), expected, "{major}");
-        let scratch = found.query_one("SELECT count(*) FROM scratch", &[]).await.unwrap();
-        assert_eq!(scratch.get::<_, i64>(0), 0, "unlogged tables come back empty");
+        let scratch = found
+            .query_one("SELECT count(*) FROM scratch", &[])
+            .await
+            .unwrap();
+        assert_eq!(
+            scratch.get::<_, i64>(0),
+            0,
+            "unlogged tables come back empty"
+        );
         assert!(!folder.join("pg_wal/ops-spool").exists());
         drop((found, copy));
 
@@ -146,19 +178,31 @@ async fn a_backup_alone_is_restored_on_each_major_and_equals_its_source() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_recovered_is_refused_before_anything_is_written() {
-    let Some(pg) = source().start().await else { return };
+    let Some(pg) = source().start().await else {
+        return;
+    };
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
     let place = Place::new();
     let folder = place.join("data");
     let refused = async |target: RestoreTarget| {
-        let outcome = backup.restore_cluster(target, &folder, options()).finish().await;
+        let outcome = backup
+            .restore_cluster(target, &folder, options())
+            .finish()
+            .await;
         let err = outcome.unwrap_err();
         assert!(!folder.exists(), "{err}");
         err
     };
-    assert_eq!(refused(RestoreTarget::Latest).await.kind(), ErrorKind::NotFound);
-    let report = backup.base_backup(BaseBackupRequest::full()).finish().await.unwrap();
+    assert_eq!(
+        refused(RestoreTarget::Latest).await.kind(),
+        ErrorKind::NotFound
+    );
+    let report = backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
     let end = report.physical.end_lsn;
     let now = report.completed_at;
     let later = now.saturating_add(std::time::Duration::from_secs(3600));
@@ -172,16 +216,25 @@ async fn what_cannot_be_recovered_is_refused_before_anything_is_written() {
     ] {
         let err = refused(target.clone()).await;
         assert_eq!(err.kind(), ErrorKind::NotRecoverable, "{target}: {err}");
-        assert!(err.to_string().contains(&report.id.to_string()), "it says what can be had: {err}");
+        assert!(
+            err.to_string().contains(&report.id.to_string()),
+            "it says what can be had: {err}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_that_is_in_use_is_left_alone() {
-    let Some(pg) = source().start().await else { return };
+    let Some(pg) = source().start().await else {
+        return;
+    };
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
-    backup.base_backup(BaseBackupRequest::full()).finish().await.unwrap();
+    backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
     for delta in [false, true] {
         let options = options().with_delta(delta);
         let job = backup.restore_cluster(RestoreTarget::Latest, pg.data_dir(), options);
@@ -189,23 +242,36 @@ async fn a_folder_that_is_in_use_is_left_alone() {
         assert_eq!(err.kind(), ErrorKind::TargetNotEmpty);
         assert!(err.to_string().contains("running server"), "{err}");
     }
-    pg.client("postgres").await.batch_execute("SELECT 1").await.unwrap();
+    pg.client("postgres")
+        .await
+        .batch_execute("SELECT 1")
+        .await
+        .unwrap();
     let place = Place::new();
     fs::create_dir(place.join("data")).unwrap();
     fs::write(place.join("data/mine"), "precious").unwrap();
     let job = backup.restore_cluster(RestoreTarget::Latest, place.join("data"), options());
-    assert_eq!(job.finish().await.unwrap_err().kind(), ErrorKind::TargetNotEmpty);
+    assert_eq!(
+        job.finish().await.unwrap_err().kind(),
+        ErrorKind::TargetNotEmpty
+    );
     assert_eq!(fs::read(place.join("data/mine")).unwrap(), b"precious");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delta_restore_keeps_what_is_right_and_removes_what_does_not_belong() {
-    let Some(pg) = source().start().await else { return };
+    let Some(pg) = source().start().await else {
+        return;
+    };
     let source = pg.client("postgres").await;
     source.batch_execute(TABLES).await.unwrap();
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
-    backup.base_backup(BaseBackupRequest::full()).finish().await.unwrap();
+    backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
     let expected = dump(&pg);
     let place = Place::new();
     let folder = place.join("data");
@@ -231,13 +297,18 @@ async fn a_delta_restore_keeps_what_is_right_and_removes_what_does_not_belong() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tablespaces_go_where_they_are_told_to() {
-    let Some(pg) = source().start().await else { return };
+    let Some(pg) = source().start().await else {
+        return;
+    };
     let place = Place::new();
     let (there, here) = (place.join("there"), place.join("here"));
     crate::support::folder_for(&pg, &there);
     let source = pg.client("postgres").await;
     source
-        .batch_execute(&format!("CREATE TABLESPACE fast LOCATION '{}'", there.display()))
+        .batch_execute(&format!(
+            "CREATE TABLESPACE fast LOCATION '{}'",
+            there.display()
+        ))
         .await
         .unwrap();
     source
@@ -247,7 +318,11 @@ async fn tablespaces_go_where_they_are_told_to() {
     source.batch_execute(TABLES).await.unwrap();
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
-    let report = backup.base_backup(BaseBackupRequest::full()).finish().await.unwrap();
+    let report = backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
     let expected = dump(&pg);
     let oid = report.physical.tablespaces[0].oid;
 
@@ -261,4 +336,40 @@ async fn tablespaces_go_where_they_are_told_to() {
     let link = fs::read_link(folder.join(format!("pg_tblspc/{oid}"))).unwrap();
     assert_eq!(link, here);
     assert_eq!(dump(&copy), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_later_timeline_stands_by_itself() {
+    let Some(pg) = source().start().await else {
+        return;
+    };
+    pg.client("postgres")
+        .await
+        .batch_execute(TABLES)
+        .await
+        .unwrap();
+    let (bench, place) = (Bench::new(), Place::new());
+    let backup = bench.backup(pg.connect_info("postgres"));
+    backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
+    let folder = place.join("second");
+    let second = restored(&pg, &backup, RestoreTarget::Latest, &folder, options()).await;
+    let bench = Bench::new();
+    let backup = bench.backup(second.connect_info("postgres"));
+    let report = backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
+    assert_eq!(report.physical.timeline.get(), 2);
+    let expected = dump(&second);
+    let folder = place.join("third");
+    let job = backup.restore_cluster(RestoreTarget::Latest, &folder, options());
+    let report = job.finish().await.unwrap();
+    assert_eq!(report.reached.unwrap().timeline.get(), 3);
+    let third = booted(&pg, &folder).await;
+    assert_eq!(dump(&third), expected);
 }

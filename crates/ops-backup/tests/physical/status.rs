@@ -7,8 +7,8 @@ use ops_backup::{
     BackupKind, BaseBackupRequest, ClusterDrillOptions, DrillLevel, Encryption, Managed,
     PagePolicy, PhysicalOptions, RestoreTarget, Source, Unlock,
 };
-use ops_core::memory::{FaultyObjectStore, MemoryDatabase, MemoryObjectStore, Operation};
 use ops_core::database::CreateBackupRequest;
+use ops_core::memory::{FaultyObjectStore, MemoryDatabase, MemoryObjectStore, Operation};
 use ops_core::{Database, ErrorKind};
 use ops_testkit::fixture;
 
@@ -18,7 +18,9 @@ use crate::wal::scene::{Running, flushed, quick, switch, write};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_tells_what_could_be_recovered_now() {
-    let Some(pg) = source().start().await else { return };
+    let Some(pg) = source().start().await else {
+        return;
+    };
     let client = pg.client("postgres").await;
     client.batch_execute(TABLES).await.unwrap();
     let bench = Bench::new();
@@ -26,7 +28,9 @@ async fn the_status_tells_what_could_be_recovered_now() {
 
     let nothing = backup.status().await.unwrap();
     assert_eq!((nothing.newest_durable_commit, nothing.rpo), (None, None));
-    assert!(nothing.archive.is_none() && nothing.windows.is_empty() && nothing.last_drill.is_none());
+    assert!(
+        nothing.archive.is_none() && nothing.windows.is_empty() && nothing.last_drill.is_none()
+    );
     assert!(nothing.first_recoverable.is_none() && nothing.newest_full.is_none());
 
     let running = Running::start(&backup, quick());
@@ -35,9 +39,16 @@ async fn the_status_tells_what_could_be_recovered_now() {
     running.durable(flushed(&pg).await).await;
     let unusable = backup.status().await.unwrap();
     assert!(unusable.archive.is_some(), "WAL is archived");
-    assert_eq!(unusable.rpo, None, "and without a backup nothing can be recovered from it");
+    assert_eq!(
+        unusable.rpo, None,
+        "and without a backup nothing can be recovered from it"
+    );
 
-    let taken = backup.base_backup(BaseBackupRequest::full()).finish().await.unwrap();
+    let taken = backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
     write(&pg, 1).await;
     switch(&pg).await;
@@ -49,33 +60,61 @@ async fn the_status_tells_what_could_be_recovered_now() {
     let archive = status.archive.as_ref().unwrap();
     assert_eq!(status.system_id, Some(taken.physical.system_id));
     assert!(archive.end >= end, "{status:#?}");
-    assert!(archive.archiver.is_some() && archive.lag_bytes.is_some(), "{status:#?}");
-    assert_eq!(status.newest_durable_commit, archiver.newest_durable_commit, "{status:#?}");
+    assert!(
+        archive.archiver.is_some() && archive.lag_bytes.is_some(),
+        "{status:#?}"
+    );
+    assert_eq!(
+        status.newest_durable_commit, archiver.newest_durable_commit,
+        "{status:#?}"
+    );
     assert!(status.newest_durable_commit > Some(taken.completed_at));
     assert!(status.rpo.unwrap() < Duration::from_secs(60), "{status:#?}");
-    let (first, last) = (status.first_recoverable.unwrap(), status.last_recoverable.unwrap());
+    let (first, last) = (
+        status.first_recoverable.unwrap(),
+        status.last_recoverable.unwrap(),
+    );
     assert_eq!(first.lsn, taken.physical.end_lsn);
-    assert_eq!((last.lsn, Some(last.at)), (archive.end, status.newest_durable_commit));
-    assert_eq!(status.newest_full.as_ref().map(|it| &it.id), Some(&taken.id));
+    assert_eq!(
+        (last.lsn, Some(last.at)),
+        (archive.end, status.newest_durable_commit)
+    );
+    assert_eq!(
+        status.newest_full.as_ref().map(|it| &it.id),
+        Some(&taken.id)
+    );
     assert!(status.gaps.is_empty() && status.degraded.is_empty() && status.next_run.is_none());
     assert_eq!(status.windows, backup.recoverable_windows().await.unwrap());
 
     running.stop().await;
     let alone = backup.status().await.unwrap();
     let archive = alone.archive.as_ref().unwrap();
-    assert!(archive.archiver.is_none() && archive.lag_bytes.is_none(), "{alone:#?}");
+    assert!(
+        archive.archiver.is_none() && archive.lag_bytes.is_none(),
+        "{alone:#?}"
+    );
     assert!(archive.lag.unwrap() < Duration::from_secs(60));
     assert_eq!(alone.newest_durable_commit, status.newest_durable_commit);
     // It is serializable as it is.
     let json = serde_json::to_value(&alone).unwrap();
-    assert!(json["rpo"].as_f64().is_some() && json["next_run"].is_null(), "{json}");
+    assert!(
+        json["rpo"].as_f64().is_some() && json["next_run"].is_null(),
+        "{json}"
+    );
 
     if pg.binaries().has("pg_controldata") {
         let options = ClusterDrillOptions::new().with_folder(fixture::folder());
-        let report = backup.drill_cluster(RestoreTarget::Latest, options).finish().await.unwrap();
+        let report = backup
+            .drill_cluster(RestoreTarget::Latest, options)
+            .finish()
+            .await
+            .unwrap();
         let status = backup.status().await.unwrap();
         let drill = status.last_drill.unwrap();
-        assert_eq!((drill.backup, drill.passed, drill.level), (taken.id, report.passed, report.level));
+        assert_eq!(
+            (drill.backup, drill.passed, drill.level),
+            (taken.id, report.passed, report.level)
+        );
         assert!(drill.level >= DrillLevel::Booted);
         assert_eq!(status.last_rto.is_some(), report.passed);
     }
@@ -84,7 +123,9 @@ async fn the_status_tells_what_could_be_recovered_now() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_degraded_backup_is_listed_and_not_relied_upon() {
     use std::os::unix::fs::FileExt;
-    let Some(mut pg) = source().start().await else { return };
+    let Some(mut pg) = source().start().await else {
+        return;
+    };
     let client = pg.client("postgres").await;
     client.batch_execute(TABLES).await.unwrap();
     client.batch_execute("CHECKPOINT").await.unwrap();
@@ -92,15 +133,26 @@ async fn a_degraded_backup_is_listed_and_not_relied_upon() {
     let path: String = client.query_one(sql, &[]).await.unwrap().get(0);
     drop(client);
     pg.stop(ops_pg::server::Shutdown::Fast).await;
-    let file = std::fs::OpenOptions::new().write(true).open(pg.data_dir().join(path)).unwrap();
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(pg.data_dir().join(path))
+        .unwrap();
     file.write_all_at(b"damage", 5 * 8192 + 4000).unwrap();
     pg.start_again().await;
     let bench = Bench::new();
     let options = PhysicalOptions::new().with_page_policy(PagePolicy::Degrade);
-    let backup = bench.builder(pg.connect_info("postgres")).physical(options).build().unwrap();
-    let taken = backup.base_backup(BaseBackupRequest::full()).finish().await.unwrap();
+    let backup = bench
+        .builder(pg.connect_info("postgres"))
+        .physical(options)
+        .build()
+        .unwrap();
+    let taken = backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
     let status = backup.status().await.unwrap();
-    assert_eq!(status.degraded, [taken.id.clone()]);
+    assert_eq!(status.degraded, std::slice::from_ref(&taken.id));
     assert!(status.newest_full.unwrap().degraded);
     assert_eq!(status.rpo, None, "there is no sound backup");
     let listing = backup.list().await.unwrap();
@@ -110,14 +162,23 @@ async fn a_degraded_backup_is_listed_and_not_relied_upon() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_costs_a_bounded_number_of_requests() {
-    let Some(pg) = source().start().await else { return };
+    let Some(pg) = source().start().await else {
+        return;
+    };
     let bench = Bench::new();
     let store = Arc::new(FaultyObjectStore::new(Arc::new(MemoryObjectStore::new())));
     let shared = Arc::clone(&store);
-    let backup = bench.builder_in(shared, pg.connect_info("postgres")).build().unwrap();
+    let backup = bench
+        .builder_in(shared, pg.connect_info("postgres"))
+        .build()
+        .unwrap();
     let running = Running::start(&backup, quick());
     running.streaming().await;
-    backup.base_backup(BaseBackupRequest::full()).finish().await.unwrap();
+    backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
     for _ in 0..5 {
         write(&pg, 1).await;
         switch(&pg).await;
@@ -138,13 +199,20 @@ async fn the_status_costs_a_bounded_number_of_requests() {
     println!("{few} requests for one backup and its WAL");
     assert!(few <= 40, "{few}");
     for _ in 0..3 {
-        backup.base_backup(BaseBackupRequest::full()).finish().await.unwrap();
+        backup
+            .base_backup(BaseBackupRequest::full())
+            .finish()
+            .await
+            .unwrap();
     }
     cost().await;
     let more = cost().await;
-    assert!(more <= few + 3, "one for the drills of each backup: {more} after {few}");
+    assert!(
+        more <= few + 3,
+        "one for the drills of each backup: {more} after {few}"
+    );
 
-    store.fail(Operation::List, store.calls(Operation::List) + 1, ErrorKind::Unavailable);
+    store.fail(Operation::List, 1, ErrorKind::Unavailable);
     let err = backup.status().await.unwrap_err();
     assert_eq!(err.kind(), ops_backup::ErrorKind::Store, "no half answer");
 }
@@ -154,7 +222,10 @@ async fn backups_of_the_vendor_are_listed_beside_ours() {
     let bench = Bench::new();
     let database = Arc::new(MemoryDatabase::new());
     let native = database.as_native_backups().unwrap();
-    let made = native.create_backup(CreateBackupRequest::default()).await.unwrap();
+    let made = native
+        .create_backup(CreateBackupRequest::default())
+        .await
+        .unwrap();
     let shared: Arc<dyn Database> = database;
     let backup = ops_backup::Backup::builder(shared, Arc::clone(&bench.store))
         .encryption(Encryption::recipients([&bench.keys.recipient]).unwrap())
@@ -163,8 +234,13 @@ async fn backups_of_the_vendor_are_listed_beside_ours() {
         .unwrap();
     let listing = backup.list().await.unwrap();
     assert!(matches!(listing.managed, Managed::Listed));
-    let [only] = &listing.backups[..] else { panic!("{listing:?}") };
-    assert_eq!((only.kind, only.name()), (BackupKind::Managed, made.id.as_str()));
+    let [only] = &listing.backups[..] else {
+        panic!("{listing:?}")
+    };
+    assert_eq!(
+        (only.kind, only.name()),
+        (BackupKind::Managed, made.id.as_str())
+    );
     assert!(matches!(&only.source, Source::Managed(it) if it.created_at == only.snapshot_at));
 }
 

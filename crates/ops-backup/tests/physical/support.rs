@@ -1,6 +1,7 @@
 //! Opening stored backups without the code that is tested: by the crates and programs of
 //! others.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,19 @@ pub(crate) fn run(command: &mut Command) -> String {
     let text = String::from_utf8_lossy(&text).into_owned();
     assert!(output.status.success(), "{command:?}: {text}");
     text
+}
+
+/// Runs a program with arguments.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a program of others that ends by itself"
+)]
+pub(crate) fn call<I>(program: impl AsRef<OsStr>, arguments: I) -> String
+where
+    I: IntoIterator,
+    I::Item: AsRef<OsStr>,
+{
+    run(Command::new(program).args(arguments))
 }
 
 /// The path of a stored object in the store of a bench.
@@ -127,11 +141,8 @@ pub(crate) fn unpack(bench: &Bench, manifest: &Manifest, name: &str) -> Unpacked
             Some(oid) => folder.join(oid.to_string()),
         };
         fs::create_dir_all(&into).unwrap();
-        run(Command::new("tar")
-            .arg("-xf")
-            .arg(&path)
-            .arg("-C")
-            .arg(&into));
+        let (path, into) = (path.as_os_str(), into.as_os_str());
+        call("tar", [OsStr::new("-xf"), path, OsStr::new("-C"), into]);
     }
     for tablespace in &physical.tablespaces {
         let link = data.join("pg_tblspc").join(tablespace.oid.to_string());
@@ -187,24 +198,22 @@ fn check_index(index: &[FileEntry], place: usize, tar: &[u8]) {
 /// major cannot read the WAL, and that of 17 and newer looks into `pg_control`.
 pub(crate) async fn verify(pg: &Pg, folder: &Path) {
     let own = pg.binaries();
-    let (program, own) = match own.program("pg_verifybackup") {
-        Ok(program) => (program, true),
-        Err(_) => {
-            let finder = ops_pg::binaries::Finder::from_env();
-            let all = finder.all().await;
-            let other = all.iter().find_map(|it| it.program("pg_verifybackup").ok());
-            let Some(other) = other else {
-                println!("no pg_verifybackup for PostgreSQL {}", own.major());
-                return;
-            };
-            (other, false)
-        }
+    let (program, own) = if let Ok(program) = own.program("pg_verifybackup") {
+        (program, true)
+    } else {
+        let all = ops_pg::binaries::Finder::from_env().all().await;
+        let other = all.iter().find_map(|it| it.program("pg_verifybackup").ok());
+        let Some(other) = other else {
+            println!("no pg_verifybackup for PostgreSQL {}", own.major());
+            return;
+        };
+        (other, false)
     };
-    let mut command = Command::new(program);
+    let mut arguments = vec![folder.as_os_str()];
     if !own {
-        command.arg("--no-parse-wal");
+        arguments.push(OsStr::new("--no-parse-wal"));
     }
-    let text = run(command.arg(folder));
+    let text = call(program, arguments);
     assert!(text.contains("backup successfully verified"), "{text}");
 }
 

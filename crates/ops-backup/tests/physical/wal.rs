@@ -5,4 +5,5 @@ mod faults;
 mod gaps;
 mod kill;
 mod promote;
+mod reading;
 pub(crate) mod scene;

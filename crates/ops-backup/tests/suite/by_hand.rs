@@ -328,8 +328,15 @@ async fn a_backup_is_restored_by_the_documented_commands_with_a_key() {
 
     scene.succeeds("clean").await;
     assert!(!Path::new(&scene.variables["WORK"]).exists());
-    // Every block of the page is run by one of the tests here.
+    // Every block of the page is run by one of the tests here, or by that of base backups.
     let elsewhere = [
+        "cluster-combine",
+        "cluster-reached",
+        "cluster-settings",
+        "cluster-unpack",
+        "cluster-verify",
+        "wal-command",
+        "wal-identities",
         "identity-passphrase",
         "globals-unencrypted",
         "restore-unencrypted",

@@ -243,7 +243,15 @@ impl Check for BackupFreshness {
 
     async fn run(&self, ctx: &CheckCtx) -> Outcome {
         match self.source.latest().await {
-            Ok(Some(facts)) => self.judge(&facts, ctx.clock().now()),
+            Ok(Some(facts)) => {
+                let at = facts.completed_at.unix_seconds();
+                crate::metrics::set(
+                    "ops_backup_last_success_timestamp_seconds",
+                    &[("job", &self.name)],
+                    to_f64(u64::try_from(at).unwrap_or(0)),
+                );
+                self.judge(&facts, ctx.clock().now())
+            }
             Ok(None) => Outcome::unhealthy(Code::NeverRan).with_detail("there is no backup"),
             Err(err) => Outcome::from(err),
         }

@@ -21,6 +21,10 @@ impl Percent {
         Self(percent)
     }
 
+    pub(crate) const fn get(self) -> u8 {
+        self.0
+    }
+
     pub(crate) fn ratio(self) -> f64 {
         f64::from(self.0) / 100.0
     }
@@ -136,7 +140,11 @@ impl Check for Disk {
         let path = self.path.clone();
         // A network file system whose server is gone blocks the caller.
         match ctx.blocking(move || usage_of(&path)).await {
-            Ok(usage) => self.judge(usage),
+            Ok(usage) => {
+                let path = self.path.display().to_string();
+                crate::metrics::set("ops_disk_used_ratio", &[("path", &path)], usage.bytes);
+                self.judge(usage)
+            }
             Err(err) => {
                 let detail = format!("{}: {err}", self.path.display());
                 Outcome::from(err).with_detail(detail)

@@ -179,7 +179,12 @@ impl Check for Pool {
     }
 
     async fn run(&self, _ctx: &CheckCtx) -> Outcome {
-        self.judge(self.counters.usage(), Instant::now())
+        let usage = self.counters.usage();
+        let label = [("pool", self.name.as_str())];
+        crate::metrics::set("ops_pool_in_use", &label, to_f64(usage.in_use));
+        crate::metrics::set("ops_pool_max", &label, to_f64(usage.max));
+        crate::metrics::set("ops_pool_waiters", &label, to_f64(usage.waiters));
+        self.judge(usage, Instant::now())
     }
 }
 

@@ -130,7 +130,7 @@ pub(crate) fn one_check(report: &FullReport<'_>, check: &CheckReport, proof: &Au
     clippy::struct_excessive_bools,
     reason = "a JSON object, field by field"
 )]
-struct Entry<O: Serialize> {
+struct Entry<'a, O: Serialize> {
     ok: bool,
     status: &'static str,
     critical: bool,
@@ -152,6 +152,10 @@ struct Entry<O: Serialize> {
     pending: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     recovering: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    refreshing: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caused_by: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     observations: Option<O>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,6 +200,8 @@ fn entry<'a>(
             .map(instant),
         pending: check.pending,
         recovering: check.recovering,
+        refreshing: check.refreshing,
+        caused_by: check.caused_by.as_deref(),
         observations: (!check.observations.is_empty())
             .then(|| Object(check.observations.iter().map(measured))),
         detail: report.detail(check, proof),

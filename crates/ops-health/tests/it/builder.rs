@@ -1,6 +1,8 @@
 use ops_core::ErrorKind;
 use ops_health::checks::{Disk, Percent};
-use ops_health::{DrainPlan, Health, Host, Policy};
+use ops_health::{
+    Criticality, DrainPlan, Groups, Health, Host, MaintenanceWindow, Mode, Policy, Watchdog,
+};
 
 use crate::support::{Scripted, seconds};
 
@@ -111,4 +113,67 @@ fn an_interval_below_its_lower_limit_is_raised_to_it() {
 fn the_builder_does_not_print_its_token() {
     let builder = Health::builder().bearer_token(crate::support::TOKEN);
     assert!(!format!("{builder:?}").contains(crate::support::TOKEN));
+}
+
+#[test]
+fn contradictions_of_modes_dependencies_and_limits_are_refused() {
+    let on_demand = |ttl| Policy::default().with_mode(Mode::OnDemand { ttl });
+    for (policy, expected) in [
+        (on_demand(seconds(0)), "the ttl is zero"),
+        (
+            on_demand(seconds(1)).with_groups(Groups::STARTUP),
+            "a check of the start cannot run on demand",
+        ),
+        (
+            on_demand(seconds(1)).with_unrecoverable_after(seconds(60)),
+            "a check that runs on demand cannot end the process",
+        ),
+        (
+            on_demand(seconds(1)).with_stale_after(seconds(2)),
+            "stale_after of 2s is shorter than ttl and timeout together, 3s",
+        ),
+        (
+            Policy::default()
+                .with_criticality(Criticality::NonCritical)
+                .with_unrecoverable_after(seconds(60)),
+            "only a critical check can end the process",
+        ),
+        (
+            Policy::default().with_unrecoverable_after(seconds(21)),
+            "shorter than it takes to be sure of a failure, 22s",
+        ),
+        (
+            Policy::default().with_dependency("dbx"),
+            "check `db`: it depends on `dbx`, which is no check",
+        ),
+        (
+            Policy::default().with_dependency("db"),
+            "check `db`: it depends on itself",
+        ),
+    ] {
+        let message = problems(with_policy(policy));
+        assert!(
+            message.contains(expected),
+            "{expected:?} is missing in: {message}"
+        );
+        assert_eq!(message.matches("; ").count(), 0, "{message}");
+    }
+    let circle = Health::builder()
+        .check(Scripted::healthy("a"))
+        .depends_on("b")
+        .check(Scripted::healthy("b"))
+        .depends_on("a")
+        .check(Scripted::healthy("c"))
+        .depends_on("a");
+    let message = problems(circle);
+    assert_eq!(
+        message.matches("it depends on itself").count(),
+        2,
+        "{message}"
+    );
+    let at = |text: &str| text.parse().unwrap();
+    let window = MaintenanceWindow::new(at("2026-03-01T04:00:00Z"), at("2026-03-01T03:00:00Z"));
+    assert!(problems(Health::builder().maintenance_window(window)).contains("ends before"));
+    let watchdog = Watchdog::new().interval(seconds(0));
+    assert!(problems(Health::builder().watchdog(watchdog)).contains("interval is zero"));
 }

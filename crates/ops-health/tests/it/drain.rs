@@ -166,3 +166,38 @@ async fn a_delay_of_zero_is_zero() {
         start.elapsed()
     );
 }
+
+#[tokio::test]
+async fn a_service_that_serves_itself_closes_what_it_answers_and_ends() {
+    let health = service()
+        .drain_plan(DrainPlan::new(
+            Duration::from_millis(300),
+            Duration::from_secs(20),
+        ))
+        .check(Scripted::healthy("db"))
+        .build()
+        .unwrap();
+    let _scheduler = health.start().unwrap();
+    let app = Router::new()
+        .route("/", get(|| async { "hello" }))
+        .merge(health.router());
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = health.clone();
+    let server = tokio::spawn(async move { serving.serve(listener, app).await });
+    let mut idle = client(address).await;
+    assert_eq!(ask(&mut idle, "/").await.1, None);
+    let shutdown = health.drain();
+    let mut late = client(address).await;
+    let (status, connection, body) = ask(&mut late, "/").await;
+    assert_eq!((status.as_u16(), body.as_str()), (200, "hello"));
+    assert_eq!(connection.as_deref(), Some("close"));
+    shutdown.await;
+    // The idle connection holds nothing up: the cap is far away.
+    tokio::time::timeout(Duration::from_secs(10), server)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert_eq!(health.lifecycle(), Lifecycle::Stopped);
+}

@@ -1,12 +1,14 @@
 //! Every shape, for everybody and for authorized callers, against files in `golden`.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ops_health::{Check, CheckCtx, Code, Health, Kind, Outcome, Policy, Scheduler, Unit};
 use ops_testkit::ManualClock;
 
-use crate::support::{Reply, exact, get, get_authorized, seconds, service};
+use crate::support::{Act, Reply, Scripted, exact, get, get_authorized, seconds, service};
 
 /// A check that takes 1.2 ms and always finds the same.
 struct Fixed(&'static str, Kind, Outcome);
@@ -40,6 +42,7 @@ async fn example(names: bool) -> (Health, Scheduler) {
     let database = Outcome::healthy().with_observation("round_trip", 0.0012, Unit::Seconds);
     let mut builder = service()
         .clock(Arc::new(clock.clone()))
+        .aliases()
         .check(Fixed("database", Kind::Datastore, database))
         .check(Fixed("redis", Kind::Cache, redis))
         .non_critical()
@@ -67,17 +70,20 @@ fn shown(reply: &Reply) -> String {
     head + &reply.body.replace(",\"", ",\n\"").replace("{\"", "{\n\"")
 }
 
+fn files() -> insta::internals::SettingsBindDropGuard {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../golden");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind_to_scope()
+}
+
 macro_rules! golden {
     ($($test:ident $format:literal;)+) => {$(
         #[tokio::test(start_paused = true)]
         async fn $test() {
             let uri = concat!("/health?format=", $format);
-            let mut settings = insta::Settings::clone_current();
-            settings.set_snapshot_path("../golden");
-            settings.set_prepend_module_to_snapshot(false);
-            settings.set_omit_expression(true);
-            let _bound = settings.bind_to_scope();
-
+            let _bound = files();
             let (hidden, _a) = example(false).await;
             insta::assert_snapshot!(concat!($format, "_anonymous"), shown(&get(&hidden, uri)));
             insta::assert_snapshot!(
@@ -99,4 +105,119 @@ golden! {
     preset_b_is_as_recorded "b";
     preset_c_is_as_recorded "c";
     the_draft_is_as_recorded "draft";
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_other_bodies_are_as_recorded() {
+    let _bound = files();
+    let (health, _scheduler) = example(true).await;
+    let mut all = String::new();
+    for uri in [
+        "/livez",
+        "/healthz",
+        "/healthz?verbose",
+        "/health/live",
+        "/health/ready",
+        "/health/startup",
+        "/health/checks/disk",
+    ] {
+        let (public, full) = (get(&health, uri), get_authorized(&health, uri));
+        writeln!(
+            all,
+            "--- {uri}\n{}\n--- authorized\n{}",
+            shown(&public),
+            shown(&full)
+        )
+        .unwrap();
+    }
+    insta::assert_snapshot!("other_bodies", all);
+}
+
+/// The bodies of `/health` in each state of a life, for everybody.
+#[tokio::test(start_paused = true)]
+async fn the_states_of_a_life_are_as_recorded() {
+    let _bound = files();
+    let clock = ManualClock::at("2026-01-02T03:04:05.678Z");
+    let alive = Arc::new(AtomicBool::new(true));
+    let signal = Arc::clone(&alive);
+    let health = service()
+        .clock(Arc::new(clock))
+        .liveness("worker", move || signal.load(Ordering::SeqCst))
+        .build()
+        .unwrap();
+    let mut all = String::new();
+    let mut record = |state: &str| {
+        for shape in ["native", "a", "b", "c", "draft"] {
+            let reply = get(&health, &format!("/health?format={shape}"));
+            writeln!(all, "--- {state}, {shape}\n{}", shown(&reply)).unwrap();
+        }
+    };
+    record("starting");
+    let _scheduler = health.start().unwrap();
+    record("serving");
+    health.set_maintenance(true);
+    record("maintenance");
+    health.set_maintenance(false);
+    alive.store(false, Ordering::SeqCst);
+    record("not alive");
+    alive.store(true, Ordering::SeqCst);
+    drop(health.drain());
+    record("draining");
+    insta::assert_snapshot!("states_of_a_life", all);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_check_tells_of_its_history_is_as_recorded() {
+    let _bound = files();
+    let clock = ManualClock::at("2026-01-02T03:04:05.678Z");
+    let good = Outcome::healthy().with_observation("free", 7.0, Unit::Count);
+    let bad = Outcome::unhealthy(Code::Refused).with_detail("nobody listens");
+    let (db, queue) = (
+        Scripted::healthy("db"),
+        Scripted::new("queue", good.clone()),
+    );
+    let lazy = Scripted::healthy("lazy");
+    let health = service()
+        .clock(Arc::new(clock.clone()))
+        .check(db.clone())
+        .check(queue.clone())
+        .depends_on("db")
+        .check(lazy.clone())
+        .on_demand(seconds(1))
+        .build()
+        .unwrap();
+    let _scheduler = health.start().unwrap();
+    let pass = async |n: u64| {
+        clock.advance(seconds(n));
+        tokio::time::sleep(seconds(n)).await;
+    };
+    pass(1).await;
+    db.returns(bad.clone());
+    queue.returns(bad);
+    pass(22).await;
+    lazy.set(Act::Hang);
+    get(&health, "/health");
+    pass(1).await;
+    let mut all = String::new();
+    for state in ["refreshing", "pending", "ten minutes later"] {
+        let reply = get_authorized(&health, "/health");
+        // How long a run took differs by the microsecond.
+        let body = mask(&shown(&reply), "\"latencyMs\":");
+        writeln!(all, "--- {state}\n{body}").unwrap();
+        pass(if state == "pending" { 600 } else { 5 }).await;
+    }
+    insta::assert_snapshot!("history", all);
+}
+
+/// Hides the number behind a key.
+fn mask(text: &str, key: &str) -> String {
+    text.lines()
+        .map(|line| match line.split_once(key) {
+            Some((before, rest)) => {
+                let end = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+                format!("{before}{key}N{end}\n")
+            }
+            None => format!("{line}\n"),
+        })
+        .collect()
 }

@@ -167,7 +167,10 @@ pub(super) fn level(checks: &[Check]) -> DrillLevel {
         let mut named = checks.iter().filter(|check| check.name == name);
         named.all(|check| check.outcome == CheckOutcome::Passed)
     };
-    let mut assertions = checks.iter().filter(|check| check.name.starts_with(ASSERTION)).peekable();
+    let mut assertions = checks
+        .iter()
+        .filter(|check| check.name.starts_with(ASSERTION))
+        .peekable();
     if !passed(VERIFY_BACKUP) {
         return DrillLevel::Hashed;
     }
@@ -177,7 +180,8 @@ pub(super) fn level(checks: &[Check]) -> DrillLevel {
     if !(passed(AMCHECK) && passed(CHECKSUMS)) {
         return DrillLevel::Booted;
     }
-    if assertions.peek().is_none() || !assertions.all(|check| check.outcome == CheckOutcome::Passed) {
+    if assertions.peek().is_none() || !assertions.all(|check| check.outcome == CheckOutcome::Passed)
+    {
         return DrillLevel::Checked;
     }
     DrillLevel::Asserted
@@ -194,12 +198,26 @@ mod tests {
         let base = [good(VERIFY_BACKUP), good("recovery")];
         let with = |more: &[Check]| level(&[base.as_slice(), more].concat());
         assert_eq!(with(&[good(AMCHECK)]), DrillLevel::Checked);
-        assert_eq!(with(&[good(AMCHECK), good("assertion: a")]), DrillLevel::Asserted);
+        assert_eq!(
+            with(&[good(AMCHECK), good("assertion: a")]),
+            DrillLevel::Asserted
+        );
         let half = [good(AMCHECK), good("assertion: a"), bad("assertion: b")];
         assert_eq!(with(&half), DrillLevel::Checked);
-        assert_eq!(with(&[Check::not_checked(AMCHECK, "not installed")]), DrillLevel::Booted);
-        assert_eq!(with(&[good(AMCHECK), bad(CHECKSUMS), good("assertion: a")]), DrillLevel::Booted);
-        assert_eq!(level(&[bad(VERIFY_BACKUP), good("recovery"), good(AMCHECK)]), DrillLevel::Hashed);
-        assert!(DrillLevel::Listed < DrillLevel::Hashed && DrillLevel::Checked < DrillLevel::Asserted);
+        assert_eq!(
+            with(&[Check::not_checked(AMCHECK, "not installed")]),
+            DrillLevel::Booted
+        );
+        assert_eq!(
+            with(&[good(AMCHECK), bad(CHECKSUMS), good("assertion: a")]),
+            DrillLevel::Booted
+        );
+        assert_eq!(
+            level(&[bad(VERIFY_BACKUP), good("recovery"), good(AMCHECK)]),
+            DrillLevel::Hashed
+        );
+        assert!(
+            DrillLevel::Listed < DrillLevel::Hashed && DrillLevel::Checked < DrillLevel::Asserted
+        );
     }
 }

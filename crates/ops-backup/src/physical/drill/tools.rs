@@ -28,14 +28,21 @@ pub(super) async fn verify_backup(server: &ThrowawayServer, remapped: bool) -> C
 
 /// Looks at the checksum of every page of a stopped cluster.
 pub(super) async fn checksums(server: &ThrowawayServer) -> Check {
-    let args = ["--check".to_owned(), "-D".to_owned(), server.data_dir().display().to_string()];
+    let args = [
+        "--check".to_owned(),
+        "-D".to_owned(),
+        server.data_dir().display().to_string(),
+    ];
     run(server, CHECKSUMS, &args).await
 }
 
 /// Looks at every table and index of every database, each index against its table.
 pub(super) async fn amcheck(server: &ThrowawayServer, major: u32) -> Result<Check> {
     if major < 14 {
-        return Ok(Check::not_checked(AMCHECK, "PostgreSQL 13 has no pg_amcheck"));
+        return Ok(Check::not_checked(
+            AMCHECK,
+            "PostgreSQL 13 has no pg_amcheck",
+        ));
     }
     let mut args: Vec<String> = [
         "--all",
@@ -52,7 +59,12 @@ pub(super) async fn amcheck(server: &ThrowawayServer, major: u32) -> Result<Chec
         args.push("--checkunique".to_owned());
     }
     let host = server.socket_dir().display().to_string();
-    args.extend(["-h".to_owned(), host, "-p".to_owned(), server.port().to_string()]);
+    args.extend([
+        "-h".to_owned(),
+        host,
+        "-p".to_owned(),
+        server.port().to_string(),
+    ]);
     let info = server.socket_connect_info("postgres");
     if let Some(user) = &info.user {
         args.extend(["-U".to_owned(), user.clone()]);
@@ -115,4 +127,56 @@ fn judge(name: &'static str, exit: &Exit, output: &str) -> Check {
         differences.push(Difference::new(name, "sound", exit.to_string()));
     }
     Check::new(name, 1, differences)
+}
+
+#[cfg(test)]
+mod tests {
+    use ops_pg::server::Shutdown;
+    use ops_testkit::Pg;
+
+    use super::*;
+    use crate::fingerprint::CheckOutcome;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn files_that_are_not_those_of_a_manifest_fail_and_a_tool_that_is_missing_checks_nothing()
+    {
+        let Some(mut pg) = Pg::start().await else {
+            return;
+        };
+        if !pg.binaries().has(VERIFY_BACKUP) {
+            return;
+        }
+        pg.stop(Shutdown::Fast).await;
+        let check = verify_backup(pg.server_mut(), false).await;
+        assert_eq!(
+            check.outcome,
+            CheckOutcome::Failed,
+            "there is no manifest: {check:?}"
+        );
+        let manifest = "{ \"PostgreSQL-Backup-Manifest-Version\": 1,\n\"Files\": [\n\
+            { \"Path\": \"PG_VERSION\", \"Size\": 3, \"Last-Modified\": \"2026-01-01 00:00:00 GMT\" }\n],\n\
+            \"WAL-Ranges\": [\n],\n";
+        let digest = <sha2::Sha256 as sha2::Digest>::digest(manifest.as_bytes());
+        let digest: Vec<_> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let text = format!(
+            "{manifest}\"Manifest-Checksum\": \"{}\"}}\n",
+            digest.concat()
+        );
+        std::fs::write(pg.data_dir().join("backup_manifest"), text).unwrap();
+        let check = verify_backup(pg.server_mut(), false).await;
+        assert_eq!(
+            check.outcome,
+            CheckOutcome::Failed,
+            "files that it does not know: {check:?}"
+        );
+        assert!(
+            check
+                .differences
+                .iter()
+                .any(|it| it.found.contains("not in the manifest")),
+            "{check:?}"
+        );
+        let check = run(pg.server_mut(), "pg_nothing", &[]).await;
+        assert_eq!(check.outcome, CheckOutcome::NotChecked);
+    }
 }

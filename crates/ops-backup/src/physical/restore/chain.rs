@@ -36,7 +36,9 @@ impl Level {
     /// Where an entry belongs, relative to the data folder, and whether it is a whole file.
     pub(crate) fn place(&self, entry: &FileEntry) -> Result<(Vec<u8>, bool)> {
         let info = self.info()?;
-        let archive = usize::try_from(entry.archive).ok().and_then(|at| info.archives.get(at));
+        let archive = usize::try_from(entry.archive)
+            .ok()
+            .and_then(|at| info.archives.get(at));
         let oid = archive.map(|archive| archive.tablespace).ok_or_else(|| {
             let message = format!("{} is in no archive", String::from_utf8_lossy(&entry.path));
             Error::new(ErrorKind::Integrity, "restore", message)
@@ -66,7 +68,10 @@ fn check_path(path: &[u8]) -> Result<()> {
     if fits {
         return Ok(());
     }
-    let message = format!("{:?} is no path in a cluster", String::from_utf8_lossy(path));
+    let message = format!(
+        "{:?} is no path in a cluster",
+        String::from_utf8_lossy(path)
+    );
     Err(Error::new(ErrorKind::Integrity, "restore", message))
 }
 
@@ -81,7 +86,10 @@ pub(crate) async fn open(inner: &Inner, id: &BackupId, source: &Source) -> Resul
             let message = format!("the chain of {id} has more than {MAX_LEVELS} backups");
             return Err(Error::new(ErrorKind::Integrity, operation, message));
         }
-        let opened = inner.repository.open(operation, &id, &inner.settings.unlock).await;
+        let opened = inner
+            .repository
+            .open(operation, &id, &inner.settings.unlock)
+            .await;
         let backup = opened.map_err(|err| match levels.last() {
             Some(child) if err.kind() == ErrorKind::NotFound => {
                 let child = &child.backup.manifest.id;
@@ -120,25 +128,40 @@ fn check_link(operation: &'static str, child: &Level, parent: &Level) -> Result<
     }
     let from = Some((parent.label.start_lsn, parent.label.timeline));
     if child.label.incremental_from != from {
-        return Err(broken(operation, child, "it does not begin where its parent does"));
+        return Err(broken(
+            operation,
+            child,
+            "it does not begin where its parent does",
+        ));
     }
     Ok(())
 }
 
 #[cold]
 pub(crate) fn broken(operation: &'static str, level: &Level, what: &str) -> Error {
-    let message = format!("the chain is broken at {}: {what}", level.backup.manifest.id);
+    let message = format!(
+        "the chain is broken at {}: {what}",
+        level.backup.manifest.id
+    );
     Error::new(ErrorKind::Integrity, operation, message)
 }
 
 /// Reads the `backup_label` of a backup, which is the first file of its main archive.
-pub(crate) async fn read_label(source: &Source, backup: &OpenBackup, packs: &Arc<Packs>) -> Result<BackupLabel> {
+pub(crate) async fn read_label(
+    source: &Source,
+    backup: &OpenBackup,
+    packs: &Arc<Packs>,
+) -> Result<BackupLabel> {
     let text = read_named(source, backup, packs, "backup_label").await?;
     BackupLabel::parse(source.operation, &String::from_utf8_lossy(&text))
 }
 
 /// Reads a small file of the main archive of a backup.
-pub(crate) async fn read_file(source: &Source, level: &Level, path: &'static str) -> Result<Vec<u8>> {
+pub(crate) async fn read_file(
+    source: &Source,
+    level: &Level,
+    path: &'static str,
+) -> Result<Vec<u8>> {
     read_named(source, &level.backup, &level.packs, path).await
 }
 
@@ -149,10 +172,12 @@ async fn read_named(
     path: &'static str,
 ) -> Result<Vec<u8>> {
     let operation = source.operation;
-    let entry = find(source, backup, path.as_bytes()).await?.ok_or_else(|| {
-        let message = format!("{} has no {path}", backup.manifest.id);
-        Error::new(ErrorKind::Integrity, operation, message)
-    })?;
+    let entry = find(source, backup, path.as_bytes())
+        .await?
+        .ok_or_else(|| {
+            let message = format!("{} has no {path}", backup.manifest.id);
+            Error::new(ErrorKind::Integrity, operation, message)
+        })?;
     let (source, packs) = (source.clone(), Arc::clone(packs));
     let read = tokio::task::spawn_blocking(move || read_small(&source, &packs, &entry)).await;
     read.unwrap_or_else(|source| Err(task_failed(operation, source)))
@@ -173,7 +198,12 @@ fn read_small(source: &Source, packs: &Arc<Packs>, entry: &FileEntry) -> Result<
     }
     if entry.size > 0 {
         let read = packs
-            .read(source, entry.archive, entry.offset, entry.offset + entry.size)
+            .read(
+                source,
+                entry.archive,
+                entry.offset,
+                entry.offset + entry.size,
+            )
             .and_then(|reader| reader.take(entry.size).read_to_end(&mut content));
         read.map_err(|err| of_io(source.operation, &path, err))?;
     }
@@ -185,7 +215,11 @@ fn read_small(source: &Source, packs: &Arc<Packs>, entry: &FileEntry) -> Result<
 }
 
 /// The entry of a file of the main archive.
-async fn find(source: &Source, backup: &OpenBackup, path: &'static [u8]) -> Result<Option<FileEntry>> {
+async fn find(
+    source: &Source,
+    backup: &OpenBackup,
+    path: &'static [u8],
+) -> Result<Option<FileEntry>> {
     let info = backup.manifest.require_physical(source.operation)?;
     let main = info.archives.iter().position(|it| it.tablespace.is_none());
     let take = move |found: &mut Option<FileEntry>, entry: FileEntry| {
@@ -196,6 +230,13 @@ async fn find(source: &Source, backup: &OpenBackup, path: &'static [u8]) -> Resu
         Ok(())
     };
     let store = &source.store;
-    for_each_line(source.operation, store, backup, ObjectRole::Files, None, take).await
+    for_each_line(
+        source.operation,
+        store,
+        backup,
+        ObjectRole::Files,
+        None,
+        take,
+    )
+    .await
 }
-

@@ -93,7 +93,10 @@ impl ControlData {
             }
         };
         own("Database block size", BLOCK_BYTES)?;
-        own("Blocks per segment of large relation", SEGMENT_BLOCKS.into())?;
+        own(
+            "Blocks per segment of large relation",
+            SEGMENT_BLOCKS.into(),
+        )?;
         let timeline = value("Latest checkpoint's TimeLineID")
             .and_then(|it| it.parse().ok())
             .and_then(|it| Timeline::new(it).ok());
@@ -108,7 +111,9 @@ impl ControlData {
             system_id: value("Database system identifier")
                 .and_then(|it| it.parse().ok())
                 .ok_or_else(|| bad("system identifier"))?,
-            state: value("Database cluster state").unwrap_or_default().to_owned(),
+            state: value("Database cluster state")
+                .unwrap_or_default()
+                .to_owned(),
             checkpoint: value("Latest checkpoint location")
                 .and_then(|it| it.parse().ok())
                 .ok_or_else(|| bad("checkpoint"))?,
@@ -165,18 +170,28 @@ Data page checksum version:           1
         assert_eq!(control.checkpoint.to_string(), "0/5000080");
         assert_eq!(control.checkpoint_timeline.get(), 3);
         assert!(control.data_checksums);
-        assert!(control
-            .minima
-            .contains(&("max_prepared_transactions".to_owned(), "0".to_owned())));
+        assert!(
+            control
+                .minima
+                .contains(&("max_prepared_transactions".to_owned(), "0".to_owned()))
+        );
     }
 
     #[test]
     fn a_cluster_that_is_built_otherwise_or_damaged_is_refused() {
         let cases = [
-            ("block size:                  8192", "block size: 16384", ErrorKind::InvalidInput),
+            (
+                "block size:                  8192",
+                "block size: 16384",
+                ErrorKind::InvalidInput,
+            ),
             ("relation: 131072", "relation: 64", ErrorKind::InvalidInput),
             ("max_connections setting", "something", ErrorKind::Integrity),
-            ("pg_control version", "WARNING: Calculated CRC checksum does not match value stored in file.\n", ErrorKind::Integrity),
+            (
+                "pg_control version",
+                "WARNING: Calculated CRC checksum does not match value stored in file.\n",
+                ErrorKind::Integrity,
+            ),
         ];
         for (from, to, kind) in cases {
             let err = ControlData::parse("restore", &OUTPUT.replace(from, to)).unwrap_err();

@@ -39,7 +39,8 @@ pub(crate) struct Directory {
 
 #[cold]
 fn refused(message: String) -> Error {
-    Error::new(ErrorKind::TargetNotEmpty, "restore", message).with_left_behind("nothing was touched")
+    Error::new(ErrorKind::TargetNotEmpty, "restore", message)
+        .with_left_behind("nothing was touched")
 }
 
 /// An error of the file system while a cluster is written.
@@ -78,8 +79,10 @@ impl Directory {
             Ok(_) => {}
         }
         if let Some(pid) = running(path)? {
-            return Err(refused(format!("{shown} belongs to a running server, process {pid}"))
-                .with_hint("stop that server first, or restore elsewhere"));
+            return Err(refused(format!(
+                "{shown} belongs to a running server, process {pid}"
+            ))
+            .with_hint("stop that server first, or restore elsewhere"));
         }
         if is_empty(path)? {
             return Ok(directory);
@@ -97,7 +100,9 @@ impl Directory {
             Some(found) => Err(refused(format!(
                 "{shown} holds cluster {found}, and the backup is of cluster {system_id}"
             ))),
-            None => Err(refused(format!("{shown} is not empty and holds no cluster"))),
+            None => Err(refused(format!(
+                "{shown} is not empty and holds no cluster"
+            ))),
         }
     }
 
@@ -117,7 +122,9 @@ impl Directory {
         for name in names(path)? {
             let of_a_tablespace = name.as_bytes().starts_with(b"PG_");
             if !(delta && of_a_tablespace) {
-                return Err(refused(format!("the tablespace folder {shown} is not empty")));
+                return Err(refused(format!(
+                    "the tablespace folder {shown} is not empty"
+                )));
             }
         }
         Ok(directory)
@@ -137,19 +144,23 @@ impl Directory {
         }
         self.give(&self.path)?;
         let Some(marker) = marker else {
-            return self.set_mode(&self.path, mode);
+            return Self::set_mode(&self.path, mode);
         };
         let json = serde_json::to_vec(marker).map_err(|source| {
-            Error::new(ErrorKind::Internal, "restore", "the marker cannot be written")
-                .with_source(source)
+            Error::new(
+                ErrorKind::Internal,
+                "restore",
+                "the marker cannot be written",
+            )
+            .with_source(source)
         })?;
         self.write(Path::new(MARKER), 0o600, &json)?;
         for name in OF_A_SERVER.iter().chain(&[control::PATH]) {
             remove(&self.path.join(name))?;
         }
-        self.sync_dir(&self.path.join("global"))?;
-        self.sync_dir(&self.path)?;
-        self.set_mode(&self.path, mode)
+        Self::sync_dir(&self.path.join("global"))?;
+        Self::sync_dir(&self.path)?;
+        Self::set_mode(&self.path, mode)
     }
 
     /// Writes `pg_control`, the last of all files: from now on a server can start here.
@@ -158,9 +169,9 @@ impl Directory {
         let file = self.write(Path::new(control::PATH), mode, control)?;
         file.sync_all()
             .map_err(|err| file_error("syncing", &path, err))?;
-        self.sync_dir(&self.path.join("global"))?;
+        Self::sync_dir(&self.path.join("global"))?;
         remove(&self.path.join(MARKER))?;
-        self.sync_dir(&self.path)
+        Self::sync_dir(&self.path)
     }
 
     /// Makes everything that was written to the folder's file system durable, at once.
@@ -170,7 +181,7 @@ impl Directory {
         sync_file_system(&folder).map_err(|err| file_error("syncing", &self.path, err))
     }
 
-    fn sync_dir(&self, path: &Path) -> Result<()> {
+    fn sync_dir(path: &Path) -> Result<()> {
         match File::open(path) {
             Ok(folder) => folder
                 .sync_all()
@@ -212,6 +223,15 @@ impl Directory {
         Ok(file)
     }
 
+    /// Gives a file that is kept the mode and the owner that it shall have.
+    pub(crate) fn adopt(&self, path: &Path, mode: u32) -> io::Result<()> {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o640))?;
+        match &self.owner {
+            None => Ok(()),
+            Some(owner) => std::os::unix::fs::lchown(path, Some(owner.uid()), Some(owner.gid())),
+        }
+    }
+
     /// Makes a folder that the server owns, unless it is there.
     pub(crate) fn make_dir(&self, path: &Path, mode: u32) -> Result<()> {
         let failed = |err| file_error("making", path, err);
@@ -225,7 +245,7 @@ impl Directory {
             Err(_) => fs::create_dir_all(path).map_err(failed)?,
         }
         self.give(path)?;
-        self.set_mode(path, mode)
+        Self::set_mode(path, mode)
     }
 
     /// Makes a symbolic link, in place of whatever is there.
@@ -243,7 +263,7 @@ impl Directory {
         self.give(path)
     }
 
-    fn set_mode(&self, path: &Path, mode: u32) -> Result<()> {
+    fn set_mode(path: &Path, mode: u32) -> Result<()> {
         fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o750))
             .map_err(|err| file_error("setting the mode of", path, err))
     }
@@ -306,15 +326,18 @@ fn running(path: &Path) -> Result<Option<i32>> {
         .map(i32::abs)
         .and_then(Pid::from_raw);
     Ok(pid
-        .filter(|&pid| {
-            rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
-        })
+        .filter(|&pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
         .map(|pid| pid.as_raw_nonzero().get()))
 }
 
 fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(err) if !matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+        Err(err)
+            if !matches!(
+                err.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
             Err(file_error("removing", path, err))
         }
         _ => Ok(()),
@@ -408,12 +431,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         cluster(folder.path(), 77);
         let directory = look(folder.path(), true).unwrap();
-        directory.begin(0o700, Some(&Marker { system_id: id() })).unwrap();
+        directory
+            .begin(0o700, Some(&Marker { system_id: id() }))
+            .unwrap();
         assert!(!folder.path().join(control::PATH).exists());
         look(folder.path(), true).unwrap();
         assert!(Directory::look(folder.path(), None, true, SystemId::new(5)).is_err());
         directory.finish(0o600, b"control").unwrap();
-        assert_eq!(fs::read(folder.path().join(control::PATH)).unwrap(), b"control");
+        assert_eq!(
+            fs::read(folder.path().join(control::PATH)).unwrap(),
+            b"control"
+        );
         assert!(!folder.path().join(MARKER).exists());
     }
 
@@ -426,9 +454,14 @@ mod tests {
         let directory = look(&data, false).unwrap();
         directory.begin(0o700, None).unwrap();
         std::os::unix::fs::symlink(&outside, data.join("PG_VERSION")).unwrap();
-        directory.write(Path::new("PG_VERSION"), 0o666, b"15\n").unwrap();
+        directory
+            .write(Path::new("PG_VERSION"), 0o666, b"15\n")
+            .unwrap();
         assert_eq!(fs::read(&outside).unwrap(), b"precious");
-        let mode = fs::metadata(data.join("PG_VERSION")).unwrap().permissions().mode();
+        let mode = fs::metadata(data.join("PG_VERSION"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o640, "never for others");
     }
 

@@ -40,7 +40,9 @@ pub(crate) async fn at_end(
     let name = history.segment(Lsn::new(at).segment_number(size), size);
     let copy = data_dir.join(spool::FOLDER).join("end");
     let options = FetchOptions::default().with_open_segment(true);
-    let fetched = archive.fetch(&WalFile::Segment(name), &copy, options).await?;
+    let fetched = archive
+        .fetch(&WalFile::Segment(name), &copy, options)
+        .await?;
     let Fetched::Found { .. } = fetched else {
         return Ok(true);
     };
@@ -60,7 +62,7 @@ fn record_length(file: &std::fs::File, offset: u64) -> io::Result<u32> {
 }
 
 fn header_at(page: u64, size: WalSegmentSize) -> u64 {
-    if page % size.bytes() == 0 {
+    if page.is_multiple_of(size.bytes()) {
         LONG_HEADER
     } else {
         SHORT_HEADER
@@ -70,7 +72,7 @@ fn header_at(page: u64, size: WalSegmentSize) -> u64 {
 /// Where a record begins at or after a position: behind the header of a page.
 fn record_start(position: Lsn, size: WalSegmentSize) -> u64 {
     let position = position.as_u64();
-    if position % PAGE_BYTES == 0 {
+    if position.is_multiple_of(PAGE_BYTES) {
         position + header_at(position, size)
     } else {
         position

@@ -87,8 +87,11 @@ impl FilePlan {
             let twice = tablespaces.values().any(|it| it.path == path);
             if inside || twice || path.as_os_str().as_bytes().contains(&b'\n') {
                 let message = format!("tablespace {oid} cannot go to {}", path.display());
-                return Err(Error::new(ErrorKind::InvalidInput, "restore", message)
-                    .with_hint("give each tablespace a folder of its own outside of the data folder"));
+                return Err(
+                    Error::new(ErrorKind::InvalidInput, "restore", message).with_hint(
+                        "give each tablespace a folder of its own outside of the data folder",
+                    ),
+                );
             }
             let folder = Directory::look_tablespace(&path, to.owner.clone(), to.delta)?;
             tablespaces.insert(oid, folder);
@@ -113,7 +116,9 @@ impl FilePlan {
         let archives = &newest.info()?.archives;
         let mut needed: HashMap<u64, (u64, u64, &Path)> = HashMap::new();
         for (archive, bytes) in &self.outline.bytes {
-            let archive = usize::try_from(*archive).ok().and_then(|at| archives.get(at));
+            let archive = usize::try_from(*archive)
+                .ok()
+                .and_then(|at| archives.get(at));
             let oid = archive.and_then(|archive| archive.tablespace);
             let folder = oid.and_then(|oid| self.tablespaces.get(&oid));
             let path = &folder.unwrap_or(&self.directory).path;
@@ -141,19 +146,38 @@ impl FilePlan {
 
     /// Writes everything, `pg_control` last. Until then no server can start there.
     /// `auto_conf` is added to the settings, and a file `signal` makes a server recover.
-    pub(crate) async fn write(&self, source: &Source, auto_conf: &str, signal: &str) -> Result<FilesDone> {
+    pub(crate) async fn write(
+        &self,
+        source: &Source,
+        auto_conf: &str,
+        signal: &str,
+    ) -> Result<FilesDone> {
         let root_mode = self.root_mode();
         self.begin(root_mode)?;
         let mut all = Written::default();
         for index in 0..self.levels.len() {
             let outline = Arc::clone(&self.outline);
             let levels = &self.levels;
-            let written =
-                write_level(source, levels, index, outline, &self.directory, self.workers).await?;
+            let written = write_level(
+                source,
+                levels,
+                index,
+                outline,
+                &self.directory,
+                self.workers,
+            )
+            .await?;
             all.add(written);
         }
-        let removed = if self.directory.delta { self.remove_others()? } else { 0 };
-        let (control_mode, control) = all.kept_back.remove(control::PATH).ok_or_else(|| lacks(control::PATH))?;
+        let removed = if self.directory.delta {
+            self.remove_others()?
+        } else {
+            0
+        };
+        let (control_mode, control) = all
+            .kept_back
+            .remove(control::PATH)
+            .ok_or_else(|| lacks(control::PATH))?;
         let dropped = self.write_altered(&mut all, auto_conf)?;
         self.directory.write(Path::new(signal), 0o600, b"")?;
         self.write_manifest(source).await?;
@@ -206,7 +230,8 @@ impl FilePlan {
         }
         for (path, mode) in &self.outline.folders {
             let is_link = path.strip_prefix(b"pg_tblspc/").is_some_and(|rest| {
-                !rest.contains(&b'/') && std::str::from_utf8(rest).is_ok_and(|it| it.parse::<u32>().is_ok())
+                !rest.contains(&b'/')
+                    && std::str::from_utf8(rest).is_ok_and(|it| it.parse::<u32>().is_ok())
             });
             if !is_link {
                 let path = self.directory.path.join(std::ffi::OsStr::from_bytes(path));
@@ -227,7 +252,8 @@ impl FilePlan {
         } else {
             text
         };
-        self.directory.write(Path::new("backup_label"), mode, &text)?;
+        self.directory
+            .write(Path::new("backup_label"), mode, &text)?;
         if let Some((mode, _)) = all.kept_back.remove("tablespace_map") {
             let map: Vec<u8> = self
                 .tablespaces
@@ -237,9 +263,13 @@ impl FilePlan {
                     [format!("{oid} ").as_bytes(), &escaped(path), b"\n"].concat()
                 })
                 .collect();
-            self.directory.write(Path::new("tablespace_map"), mode, &map)?;
+            self.directory
+                .write(Path::new("tablespace_map"), mode, &map)?;
         }
-        let (mode, conf) = all.kept_back.remove(AUTO_CONF).unwrap_or((0o600, Vec::new()));
+        let (mode, conf) = all
+            .kept_back
+            .remove(AUTO_CONF)
+            .unwrap_or((0o600, Vec::new()));
         let (mut conf, dropped) = without_inherited(&conf);
         if !auto_conf.is_empty() && conf.last().is_some_and(|&byte| byte != b'\n') {
             conf.push(b'\n');
@@ -279,7 +309,10 @@ impl FilePlan {
         let copied = copied.map_err(|err| chain::task_failed(source.operation, err))?;
         match copied {
             Ok(_) => fetched,
-            Err(err) => Err(crate::pipeline::cause_of(fetched, file_error("writing", &path, err))),
+            Err(err) => Err(crate::pipeline::cause_of(
+                fetched,
+                file_error("writing", &path, err),
+            )),
         }
     }
 
@@ -296,7 +329,12 @@ impl FilePlan {
     }
 }
 
-fn remove_unknown(folder: &Path, prefix: &[u8], known: &HashSet<PathKey>, removed: &mut u64) -> Result<()> {
+fn remove_unknown(
+    folder: &Path,
+    prefix: &[u8],
+    known: &HashSet<PathKey>,
+    removed: &mut u64,
+) -> Result<()> {
     let failed = |err| file_error("clearing", folder, err);
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
@@ -304,8 +342,8 @@ fn remove_unknown(folder: &Path, prefix: &[u8], known: &HashSet<PathKey>, remove
         let path = [prefix, name.as_bytes()].concat();
         let kind = entry.file_type().map_err(failed)?;
         // Beside the cluster's folder in a tablespace there may be those of other majors.
-        let of_tablespace = prefix.starts_with(b"pg_tblspc/")
-            && prefix.iter().filter(|&&byte| byte == b'/').count() == 2;
+        let of_tablespace =
+            prefix.starts_with(b"pg_tblspc/") && prefix.split(|&byte| byte == b'/').count() == 3;
         if !known.contains(&path_key(&path)) {
             if of_tablespace {
                 continue;
@@ -321,7 +359,12 @@ fn remove_unknown(folder: &Path, prefix: &[u8], known: &HashSet<PathKey>, remove
         }
         // Links to tablespaces, and one that `pg_wal` may be, are followed.
         if entry.path().is_dir() {
-            remove_unknown(&entry.path(), &[&path, b"/".as_slice()].concat(), known, removed)?;
+            remove_unknown(
+                &entry.path(),
+                &[&path, b"/".as_slice()].concat(),
+                known,
+                removed,
+            )?;
         }
     }
     Ok(())

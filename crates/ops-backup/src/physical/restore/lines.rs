@@ -44,7 +44,8 @@ where
             let message = format!("{key} cannot be read");
             Error::new(ErrorKind::Integrity, operation, message).with_source(source)
         };
-        let mut reader = BufReader::with_capacity(1 << 16, open().map_err(|err| damaged(err.into()))?);
+        let mut reader =
+            BufReader::with_capacity(1 << 16, open().map_err(|err| damaged(err.into()))?);
         let mut line = Vec::new();
         loop {
             line.clear();

@@ -26,7 +26,12 @@ pub(super) const NAME: &str = "backup_manifest";
 const ALTERED: [&str; 2] = ["backup_label", "tablespace_map"];
 
 /// Writes the manifest of a cluster that was reconstructed from a chain.
-pub(super) async fn write(source: &Source, newest: &Level, data_dir: &Path, file: File) -> Result<()> {
+pub(super) async fn write(
+    source: &Source,
+    newest: &Level,
+    data_dir: &Path,
+    file: File,
+) -> Result<()> {
     let info = newest.info()?.clone();
     let mut writer = Writer {
         out: BufWriter::new(file),
@@ -106,7 +111,12 @@ impl Writer {
             checksum: hex(&crc32c.to_le_bytes()),
         };
         let json = serde_json::to_string(&line).map_err(|source| {
-            Error::new(ErrorKind::Internal, "restore", "a manifest cannot be written").with_source(source)
+            Error::new(
+                ErrorKind::Internal,
+                "restore",
+                "a manifest cannot be written",
+            )
+            .with_source(source)
         })?;
         let separator = if self.first { "\n" } else { ",\n" };
         self.first = false;
@@ -115,7 +125,9 @@ impl Writer {
 
     /// The size and the checksum of a file as it is now.
     fn measure(&self, path: &[u8]) -> Result<(u64, u32)> {
-        let path = self.data_dir.join(Path::new(std::ffi::OsStr::from_bytes(path)));
+        let path = self
+            .data_dir
+            .join(Path::new(std::ffi::OsStr::from_bytes(path)));
         let failed = |err| file_error("reading", &path, err);
         let mut file = File::open(&path).map_err(failed)?;
         let mut buffer = vec![0; 1 << 18];
@@ -141,19 +153,26 @@ impl Writer {
                 )
             })
             .collect();
-        self.put(&format!("\n],\n\"WAL-Ranges\": [\n{}\n],\n", ranges.join(",\n")))?;
+        self.put(&format!(
+            "\n],\n\"WAL-Ranges\": [\n{}\n],\n",
+            ranges.join(",\n")
+        ))?;
         let digest = hex(&self.hash.clone().finalize());
         self.put(&format!("\"Manifest-Checksum\": \"{digest}\"}}\n"))?;
         let path = self.data_dir.join(NAME);
-        self.out.flush().map_err(|err| file_error("writing", &path, err))
+        self.out
+            .flush()
+            .map_err(|err| file_error("writing", &path, err))
     }
 }
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

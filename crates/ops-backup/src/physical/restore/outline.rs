@@ -91,7 +91,14 @@ impl Outline {
         Ok(outline)
     }
 
-    fn add_newest(&mut self, path: Vec<u8>, entry: &FileEntry, whole: bool, level: usize, known: bool) {
+    fn add_newest(
+        &mut self,
+        path: Vec<u8>,
+        entry: &FileEntry,
+        whole: bool,
+        level: usize,
+        known: bool,
+    ) {
         let key = path_key(&path);
         if known {
             self.known.insert(key);

@@ -62,7 +62,9 @@ impl Packs {
             .collect();
         let store = &source.store;
         let add = move |packs: &mut Vec<Pack>, table: FrameTable| {
-            let pack = usize::try_from(table.pack).ok().and_then(|at| packs.get_mut(at));
+            let pack = usize::try_from(table.pack)
+                .ok()
+                .and_then(|at| packs.get_mut(at));
             pack.map(|pack| pack.frames.extend(table.frames))
                 .ok_or_else(|| contradiction(operation))
         };
@@ -80,7 +82,11 @@ impl Packs {
         let mut end: Option<(u32, u64)> = None;
         for pack in &mut self.packs {
             let plain: u64 = pack.frames.iter().map(|(plain, _)| u64::from(*plain)).sum();
-            pack.payload = pack.frames.iter().map(|(_, stored)| u64::from(*stored)).sum();
+            pack.payload = pack
+                .frames
+                .iter()
+                .map(|(_, stored)| u64::from(*stored))
+                .sum();
             let fits = pack.frames.iter().all(|&(plain, stored)| {
                 let bound = zstd::zstd_safe::compress_bound(plain as usize);
                 plain > 0 && u64::from(plain) <= max_frame && stored as usize <= bound
@@ -141,7 +147,10 @@ fn contradiction(operation: &'static str) -> Error {
 
 #[cold]
 fn outside() -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "it lies outside of its archive")
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "it lies outside of its archive",
+    )
 }
 
 /// How many bytes a payload takes when it is encrypted.
@@ -183,7 +192,11 @@ impl PackStream {
         };
         let header = pack.size - ciphertext(pack.payload);
         // One request where reading begins at the start, else one for the header alone.
-        let first = if from < CHUNK_BYTES { header + chunks(to) } else { header };
+        let first = if from < CHUNK_BYTES {
+            header + chunks(to)
+        } else {
+            header
+        };
         until.store(first, Ordering::Relaxed);
         let reader = identity.decrypt(object).map_err(io::Error::other)?;
         let mut stream = Self {
@@ -202,10 +215,11 @@ impl PackStream {
                 object.seek(SeekFrom::Start(from)).map(drop)
             }
             Opened::Age(reader) => {
-                self.until.store(self.header + chunks(to), Ordering::Relaxed);
+                self.until
+                    .store(self.header + chunks(to), Ordering::Relaxed);
                 // Where it is told to go to the first byte of a chunk, it first asks for
                 // the last chunk. The last byte of the chunk before costs less.
-                if from > 0 && from % CHUNK_BYTES == 0 {
+                if from > 0 && from.is_multiple_of(CHUNK_BYTES) {
                     reader.seek(SeekFrom::Start(from - 1))?;
                     return reader.read_exact(&mut [0]);
                 }

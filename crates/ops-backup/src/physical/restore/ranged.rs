@@ -91,7 +91,14 @@ impl RangedObject {
         // A reader that goes past what it had announced still gets it.
         let end = if until > from { until } else { self.size }.min(self.size);
         let (sender, chunks) = mpsc::channel(CHUNKS);
-        let fetch = fetch(self.source.clone(), self.key.clone(), from, end, self.size, sender);
+        let fetch = fetch(
+            self.source.clone(),
+            self.key.clone(),
+            from,
+            end,
+            self.size,
+            sender,
+        );
         self.source.runtime.spawn(fetch);
         Body {
             end,

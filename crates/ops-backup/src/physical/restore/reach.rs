@@ -77,9 +77,11 @@ impl Stock<'_> {
         if candidates.iter().any(|it| !it.info.degraded) {
             candidates.retain(|it| !it.info.degraded || named == Some(&it.manifest.id));
         }
-        let refuse = |why: &str| self.refuse(target, timeline, &candidates, why);
+        let refuse = |why: &str| Self::refuse(target, timeline, &candidates, why);
         if candidates.is_empty() {
-            return Err(refuse("no backup lies on that timeline with all the WAL that it needs"));
+            return Err(refuse(
+                "no backup lies on that timeline with all the WAL that it needs",
+            ));
         }
         let mut target = target.clone();
         let chosen = match &target {
@@ -102,7 +104,9 @@ impl Stock<'_> {
                 let chosen = candidates.iter().rev().find(fits);
                 Some(chosen.ok_or_else(|| refuse("the instant is not there"))?)
             }
-            RestoreTarget::Name(name) => Some(self.by_name(name, &history, &candidates, &refuse)?),
+            RestoreTarget::Name(name) => {
+                Some(self.by_name(name, &history, &candidates, &refuse)?)
+            }
         };
         let chosen = chosen.ok_or_else(|| refuse("there is no backup"))?;
         // The server stops at the first commit after an instant: after the newest there is none.
@@ -124,7 +128,12 @@ impl Stock<'_> {
 
     /// The timeline that recovery ends on: the one that was asked for, that of a backup
     /// whose end is the target, or the newest that there is.
-    fn timeline(&self, target: &RestoreTarget, named: Option<&BackupId>, wishes: &Wishes) -> Result<Timeline> {
+    fn timeline(
+        &self,
+        target: &RestoreTarget,
+        named: Option<&BackupId>,
+        wishes: &Wishes,
+    ) -> Result<Timeline> {
         if let Some(timeline) = wishes.timeline {
             return Ok(timeline);
         }
@@ -145,33 +154,61 @@ impl Stock<'_> {
             .filter(|info| Some(info.system_id) == system_id)
             .map(|info| info.end_timeline);
         let of_runs = self.coverage.runs.iter().map(|run| run.timeline);
-        let of_histories = self.coverage.histories.iter().map(TimelineHistory::timeline);
+        let of_histories = self
+            .coverage
+            .histories
+            .iter()
+            .map(TimelineHistory::timeline);
         of_backups
             .chain(of_runs)
             .chain(of_histories)
             .max()
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, "restore", "there is no physical backup"))
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::NotFound,
+                    "restore",
+                    "there is no physical backup",
+                )
+            })
     }
 
     /// The history of a timeline. One that is missing, of a timeline that WAL is archived
     /// of, would let recovery end early.
     pub(crate) fn history(&self, timeline: Timeline) -> Result<TimelineHistory> {
-        let found = self.coverage.histories.iter().find(|it| it.timeline() == timeline);
+        let found = self
+            .coverage
+            .histories
+            .iter()
+            .find(|it| it.timeline() == timeline);
         if let Some(history) = found {
             return Ok(history.clone());
         }
-        let archived = self.coverage.runs.iter().any(|run| run.timeline == timeline);
+        let archived = self
+            .coverage
+            .runs
+            .iter()
+            .any(|run| run.timeline == timeline);
         if timeline != Timeline::FIRST && archived {
             let message = format!("the history of timeline {timeline} is missing from the archive");
             return Err(Error::new(ErrorKind::WalMissing, "restore", message));
         }
-        // Without an archive nothing but the end of a backup on that timeline can be reached.
-        TimelineHistory::parse(timeline, bytes::Bytes::new()).map_err(|source| {
-            Error::new(ErrorKind::Internal, "restore", "an empty history cannot be made").with_source(source)
+        if timeline == Timeline::FIRST {
+            return Ok(TimelineHistory::initial());
+        }
+        // Without an archive nothing but the end of a backup on that timeline can be reached,
+        // and where it came from does not matter.
+        let text = format!("{}\t0/0\tnot known\n", timeline.get() - 1);
+        TimelineHistory::parse(timeline, text.into()).map_err(|source| {
+            let message = "a history cannot be made";
+            Error::new(ErrorKind::Internal, "restore", message).with_source(source)
         })
     }
 
-    fn candidates(&self, history: &TimelineHistory, named: Option<&BackupId>) -> Vec<Candidate<'_>> {
+    fn candidates(
+        &self,
+        history: &TimelineHistory,
+        named: Option<&BackupId>,
+    ) -> Vec<Candidate<'_>> {
         let system_id = self.system_id();
         let candidate = |manifest: &&'_ Manifest| named.is_none_or(|id| manifest.id == *id);
         let mut candidates: Vec<_> = self
@@ -217,7 +254,10 @@ impl Stock<'_> {
             .filter(|point| point.end > chosen.info.end_lsn)
             .count();
         if between > 1 {
-            let why = format!("{between} restore points after backup {} have that name", chosen.manifest.id);
+            let why = format!(
+                "{between} restore points after backup {} have that name",
+                chosen.manifest.id
+            );
             return Err(refuse(&why).with_hint("restore to the position of the one that you mean"));
         }
         Ok(chosen)
@@ -225,8 +265,14 @@ impl Stock<'_> {
 
     /// Why a target cannot be had, and what can.
     #[cold]
-    fn refuse(&self, target: &RestoreTarget, timeline: Timeline, candidates: &[Candidate<'_>], why: &str) -> Error {
-        let mut text = format!("{target} cannot be recovered on timeline {timeline}: {why}; recoverable is ");
+    fn refuse(
+        target: &RestoreTarget,
+        timeline: Timeline,
+        candidates: &[Candidate<'_>],
+        why: &str,
+    ) -> Error {
+        let mut text =
+            format!("{target} cannot be recovered on timeline {timeline}: {why}; recoverable is ");
         if candidates.is_empty() {
             text.push_str("nothing");
         }
@@ -238,13 +284,17 @@ impl Stock<'_> {
             );
             let (from, lsn, id) = (it.manifest.completed_at, it.info.end_lsn, &it.manifest.id);
             // Writing to a string cannot fail.
-            let _ = write!(text, "{separator}{from} at {lsn} up to {until} from backup {id}");
+            let _ = write!(
+                text,
+                "{separator}{from} at {lsn} up to {until} from backup {id}"
+            );
         }
         let more = candidates.len().saturating_sub(SHOWN);
         if more > 0 {
             let _ = write!(text, ", and what {more} older backups lead to");
         }
-        Error::new(ErrorKind::NotRecoverable, "restore", text).with_left_behind("nothing was written")
+        Error::new(ErrorKind::NotRecoverable, "restore", text)
+            .with_left_behind("nothing was written")
     }
 }
 
@@ -259,12 +309,12 @@ fn reach(info: &PhysicalInfo, coverage: &Coverage, history: &TimelineHistory) ->
         end: Lsn::INVALID,
         newest_commit: None,
     };
-    let mut position = match info.wal {
-        WalMethod::Archive => info.start_lsn.segment_start(size),
-        _ => {
-            reach.end = info.end_lsn;
-            info.end_lsn.segment_of_end(info.end_timeline, size).end(size)
-        }
+    let mut position = if info.wal == WalMethod::Archive {
+        info.start_lsn.segment_start(size)
+    } else {
+        reach.end = info.end_lsn;
+        let last = info.end_lsn.segment_of_end(info.end_timeline, size);
+        last.end(size)
     };
     // The archive may have the last segment of the backup, which says more of its commits.
     if let Some(before) = position.checked_sub(size.bytes())
@@ -302,3 +352,6 @@ fn run_of(
         _ => Some((run.end, run.newest_commit)),
     }
 }
+
+#[cfg(test)]
+mod tests;

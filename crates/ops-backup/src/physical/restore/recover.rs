@@ -22,7 +22,7 @@ use crate::wal::WalArchive;
 /// How often the server is asked how far it is.
 const POLL: Duration = Duration::from_millis(50);
 /// How long a server may take until it answers: replay to consistency comes first.
-const START_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long the promotion may take.
 const PROMOTE_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -58,10 +58,19 @@ pub(crate) fn settings(
 ) -> Vec<(String, String)> {
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let mut all: Vec<_> = SETTINGS.iter().map(own).collect();
-    all.extend(INHERITED.iter().filter(|(name, _)| exists(name, major)).map(own));
+    all.extend(
+        INHERITED
+            .iter()
+            .filter(|(name, _)| exists(name, major))
+            .map(own),
+    );
     all.extend(control.minima.iter().cloned());
     all.extend(extra.iter().cloned());
-    all.extend(aim.settings().iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    all.extend(
+        aim.settings()
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone())),
+    );
     all.push(own(&("restore_command", command)));
     // Where the target is reached the server waits, and is looked at.
     all.push(own(&("recovery_target_action", "pause")));
@@ -105,11 +114,20 @@ pub(crate) fn signal_file(aim: &Aim, recovery: &Recovery) -> &'static str {
 impl Recover<'_> {
     /// Starts the server, waits until it has reached the target, and ends recovery there: the
     /// cluster is on a timeline of its own then.
-    pub(crate) async fn run(&self, server: &mut ThrowawayServer, spool: &Spool) -> Result<(Client, Reached)> {
-        let served = Mutex::new(Served::default());
+    pub(crate) async fn run(
+        &self,
+        server: &mut ThrowawayServer,
+        spool: &Spool,
+    ) -> Result<(Client, Reached)> {
+        let tally = Mutex::new(Served::default());
         let recovery = async {
-            let started = server.start().await;
-            started.map_err(|err| self.not_started(err))?;
+            tokio::select! {
+                started = server.start() => started.map_err(|err| self.not_started(err))?,
+                name = stuck(&tally) => {
+                    let what = format!("{name} is missing, and the cluster is not consistent before it");
+                    return Err(self.short(&what));
+                }
+            }
             let client = self.connect(server).await?;
             let (client, mut reached) = self.wait(server, client).await?;
             // Which timelines there are already is asked of the archive.
@@ -119,10 +137,13 @@ impl Recover<'_> {
         let (client, mut reached) = tokio::select! {
             biased;
             // What went wrong with the WAL is the cause of what goes wrong with the server.
-            err = serve(spool, self.archive, self.history, &served) => return Err(err),
+            err = serve(spool, self.archive, self.history, &tally) => return Err(err),
             outcome = recovery => outcome?,
         };
-        reached.segments = served.lock().unwrap_or_else(PoisonError::into_inner).segments;
+        reached.segments = tally
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .segments;
         Ok((client, reached))
     }
 
@@ -158,13 +179,18 @@ impl Recover<'_> {
     #[cold]
     fn short(&self, what: &str) -> Error {
         let message = format!("recovery did not reach {}: {what}", self.aim.target);
-        Error::new(ErrorKind::RecoveryShort, self.operation, message)
-            .with_hint("restore to a point that was recoverable, or find out what the archive lacks")
+        Error::new(ErrorKind::RecoveryShort, self.operation, message).with_hint(
+            "restore to a point that was recoverable, or find out what the archive lacks",
+        )
     }
 
     /// Waits for the target. The server has it reached where it pauses, or, for the end of
     /// the archive, where no whole record is left.
-    async fn wait(&self, server: &mut ThrowawayServer, client: Client) -> Result<(Client, Reached)> {
+    async fn wait(
+        &self,
+        server: &mut ThrowawayServer,
+        client: Client,
+    ) -> Result<(Client, Reached)> {
         let mut last = Lsn::INVALID;
         let mut moved = tokio::time::Instant::now();
         loop {
@@ -189,13 +215,16 @@ impl Recover<'_> {
                 return Err(self.short("the server promoted itself"));
             }
             if self.is_reached(&state, server).await? {
-                let reached = self.examine(state, server)?;
+                let reached = self.examine(&state, server)?;
                 return Ok((client, reached));
             }
             if state.replayed != last {
                 (last, moved) = (state.replayed, tokio::time::Instant::now());
             } else if moved.elapsed() > self.stall {
-                let text = format!("replay has stood still at {last} for {} seconds", self.stall.as_secs());
+                let text = format!(
+                    "replay has stood still at {last} for {} seconds",
+                    self.stall.as_secs()
+                );
                 return Err(self.short(&text));
             }
             tokio::time::sleep(POLL).await;
@@ -213,21 +242,34 @@ impl Recover<'_> {
         let Some(archive) = self.archive else {
             return Ok(state.replayed >= self.backup_end);
         };
-        at_end(archive, self.history, server.data_dir(), state.replayed, self.reach.end).await
+        at_end(
+            archive,
+            self.history,
+            server.data_dir(),
+            state.replayed,
+            self.reach.end,
+        )
+        .await
     }
 
     /// Asserts that the server is where it was told to go.
-    fn examine(&self, state: State, server: &ThrowawayServer) -> Result<Reached> {
+    fn examine(&self, state: &State, server: &ThrowawayServer) -> Result<Reached> {
         let replayed = state.replayed;
         if self.aim.target != RestoreTarget::Latest
-            && server.log_tail().contains("insufficient parameter settings")
+            && server
+                .log_tail()
+                .contains("insufficient parameter settings")
         {
             let message = "recovery stopped because a setting of the private server is too low";
-            return Err(Error::new(ErrorKind::RecoveryShort, self.operation, message)
-                .with_hint("the server's log names it: give it as a setting of the server"));
+            return Err(
+                Error::new(ErrorKind::RecoveryShort, self.operation, message)
+                    .with_hint("the server's log names it: give it as a setting of the server"),
+            );
         }
         if replayed < self.backup_end {
-            return Err(self.short(&format!("it is at {replayed}, before the end of the backup")));
+            return Err(self.short(&format!(
+                "it is at {replayed}, before the end of the backup"
+            )));
         }
         let fits = match &self.aim.target {
             RestoreTarget::Lsn(lsn) => !self.aim.inclusive || replayed >= *lsn,
@@ -235,7 +277,9 @@ impl Recover<'_> {
             _ => true,
         };
         if !fits {
-            let commit = state.last_commit.map_or_else(|| "none".to_owned(), |it| it.to_string());
+            let commit = state
+                .last_commit
+                .map_or_else(|| "none".to_owned(), |it| it.to_string());
             return Err(self.short(&format!("it is at {replayed}, the last commit {commit}")));
         }
         Ok(Reached {
@@ -270,7 +314,23 @@ impl Recover<'_> {
         let timeline = u32::try_from(row.get::<_, i32>(0)).ok();
         timeline
             .and_then(|it| Timeline::new(it).ok())
-            .ok_or_else(|| Error::new(ErrorKind::Server, self.operation, "the cluster has no timeline"))
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Server,
+                    self.operation,
+                    "the cluster has no timeline",
+                )
+            })
+    }
+}
+
+/// Comes back where a standby asks for a file again and again that is not there.
+async fn stuck(tally: &Mutex<Served>) -> String {
+    loop {
+        if let Some(name) = Served::stuck_at(tally) {
+            return name;
+        }
+        tokio::time::sleep(POLL).await;
     }
 }
 
@@ -300,7 +360,7 @@ impl State {
             in_recovery: row.get(0),
             paused: row.get(1),
             replayed: lsn.and_then(|it| it.parse().ok()).unwrap_or(Lsn::INVALID),
-            last_commit: micros.map(|micros| from_micros(micros)),
+            last_commit: micros.map(from_micros),
         })
     }
 }
@@ -317,6 +377,11 @@ fn from_micros(micros: i64) -> Timestamp {
 /// Stops a server in order, so that its cluster needs no recovery.
 pub(crate) async fn stop(operation: &'static str, server: &mut ThrowawayServer) -> Result<()> {
     server.stop(Shutdown::Fast).await.map_err(|err| {
-        Error::new(ErrorKind::Server, operation, "the private server did not stop").with_source(err)
+        Error::new(
+            ErrorKind::Server,
+            operation,
+            "the private server did not stop",
+        )
+        .with_source(err)
     })
 }

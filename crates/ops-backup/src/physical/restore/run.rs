@@ -58,11 +58,23 @@ pub(crate) async fn prepare(
     let prefix = inner.repository.layout.prefix();
     let unlock = inner.settings.unlock.clone();
     let archive = WalArchive::open(store, prefix, Some(system_id), unlock).await?;
+    backups.retain(|manifest| {
+        manifest
+            .physical
+            .as_ref()
+            .is_some_and(|it| it.system_id == system_id)
+    });
+    let infos = backups
+        .iter()
+        .filter_map(|manifest| manifest.physical.as_ref());
+    let first = infos.map(|info| info.start_lsn).min();
     let (coverage, points) = match &archive {
         None => (Coverage::default(), Vec::new()),
-        Some(archive) => (archive.coverage(None).await?, archive.restore_points().await?),
+        Some(archive) => (
+            archive.coverage(first).await?,
+            archive.restore_points().await?,
+        ),
     };
-    backups.retain(|manifest| manifest.physical.as_ref().is_some_and(|it| it.system_id == system_id));
     let stock = Stock {
         backups,
         coverage: &coverage,
@@ -81,7 +93,13 @@ pub(crate) async fn prepare(
     let levels = chain::open(inner, &choice.backup, &source).await?;
     let info = match levels.last() {
         Some(level) => level.info()?.clone(),
-        None => return Err(Error::new(ErrorKind::Internal, operation, "a chain has no backup")),
+        None => {
+            return Err(Error::new(
+                ErrorKind::Internal,
+                operation,
+                "a chain has no backup",
+            ));
+        }
     };
     let major = Major(info.server_version_num / 10_000);
     let binaries = inner.settings.finder.exact(major).await;
@@ -113,7 +131,8 @@ fn system_id(backups: &[&Manifest], target: &RestoreTarget, wishes: &Wishes) -> 
             Some(id) => format!("there is no physical backup {id}"),
             None => "there is no physical backup".to_owned(),
         };
-        Error::new(ErrorKind::NotFound, "restore", message).with_hint("the catalogue lists the committed ones")
+        Error::new(ErrorKind::NotFound, "restore", message)
+            .with_hint("the catalogue lists the committed ones")
     })
 }
 
@@ -125,7 +144,10 @@ impl Prepared {
     pub(crate) fn binaries(&self) -> Result<&Binaries> {
         self.binaries.as_ref().map_err(|err| {
             let major = self.major();
-            let message = format!("no server of PostgreSQL {major} was found: {}", ops_core::Report(err));
+            let message = format!(
+                "no server of PostgreSQL {major} was found: {}",
+                ops_core::Report(err)
+            );
             Error::new(ErrorKind::Server, self.operation, message)
                 .with_hint(format!("install the server programs of PostgreSQL {major}"))
         })
@@ -140,8 +162,12 @@ impl Prepared {
         })?;
         let content = chain::read_file(&self.source, level, control::PATH).await?;
         let folder = tempfile::tempdir().map_err(|source| {
-            Error::new(ErrorKind::TargetUnavailable, self.operation, "a temporary folder cannot be made")
-                .with_source(source)
+            Error::new(
+                ErrorKind::TargetUnavailable,
+                self.operation,
+                "a temporary folder cannot be made",
+            )
+            .with_source(source)
         })?;
         let path = folder.path().join(control::PATH);
         let write = || {
@@ -186,14 +212,20 @@ impl Prepared {
 /// A private server that cannot be made.
 #[cold]
 pub(crate) fn no_server(operation: &'static str, err: ops_core::Error) -> Error {
-    let message = format!("the private server cannot be made: {}", ops_core::Report(&err));
+    let message = format!(
+        "the private server cannot be made: {}",
+        ops_core::Report(&err)
+    );
     Error::new(ErrorKind::Server, operation, message).with_source(err)
 }
 
 /// The user who owns the files of a cluster.
 pub(crate) fn owner(name: Option<&str>) -> Result<Option<User>> {
     User::unprivileged(name).map_err(|err| {
-        let message = format!("the owner of the files cannot be found: {}", ops_core::Report(&err));
+        let message = format!(
+            "the owner of the files cannot be found: {}",
+            ops_core::Report(&err)
+        );
         Error::new(ErrorKind::InvalidConfig, "restore", message).with_source(err)
     })
 }
@@ -264,7 +296,8 @@ pub(crate) async fn run(
     events.phase(Phase::Restore);
     let auto_conf = auto_conf(&prepared, &options.recovery);
     let signal = recover::signal_file(&prepared.choice.aim, &options.recovery);
-    let unfinished = "the folder holds a part of the cluster, without pg_control: no server can start there";
+    let unfinished =
+        "the folder holds a part of the cluster, without pg_control: no server can start there";
     let done = write_files(&inner, &plan, &prepared.source, &auto_conf, signal, &events)
         .await
         .map_err(|err| err.with_left_behind(unfinished))?;
@@ -272,7 +305,10 @@ pub(crate) async fn run(
         let text = format!("settings that were not kept: {}", done.dropped.join(", "));
         events.warn(&mut warnings, text);
     }
-    events.warn(&mut warnings, "the copy archives nothing: postgresql.auto.conf turns it off");
+    events.warn(
+        &mut warnings,
+        "the copy archives nothing: postgresql.auto.conf turns it off",
+    );
     watch.phase(Phase::Recover);
     let reached = match control {
         None => None,
@@ -328,7 +364,8 @@ async fn replay(
 ) -> Result<Reached> {
     let spool = Spool::create(directory, owner.clone())?;
     let folder = server_folder(options.server_folder.as_ref());
-    let mut builder = ThrowawayServer::builder(prepared.binaries()?.clone(), folder).data_dir(directory);
+    let mut builder =
+        ThrowawayServer::builder(prepared.binaries()?.clone(), folder).data_dir(directory);
     if let Some(owner) = &options.owner {
         builder = builder.run_as(owner);
     }
@@ -336,10 +373,15 @@ async fn replay(
         builder = builder.superuser(superuser);
     }
     let (aim, extra) = (&prepared.choice.aim, &options.server_settings);
-    for (name, value) in recover::settings(control, prepared.major(), aim, &spool.command(), extra) {
+    for (name, value) in recover::settings(control, prepared.major(), aim, &spool.command(), extra)
+    {
         builder = builder.overriding_setting(name, value);
     }
-    let mut server = builder.create_empty().await.map_err(|err| no_server("restore", err))?;
+    let mut server = builder
+        .start_timeout(recover::START_TIMEOUT)
+        .create_empty()
+        .await
+        .map_err(|err| no_server("restore", err))?;
     let recovery = prepared.recover(inner);
     let (client, reached) = recovery.run(&mut server, &spool).await?;
     drop(client);
@@ -347,4 +389,3 @@ async fn replay(
     spool.remove()?;
     Ok(reached)
 }
-

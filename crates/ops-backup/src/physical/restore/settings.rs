@@ -58,10 +58,9 @@ pub(crate) fn without_inherited(conf: &[u8]) -> (Vec<u8>, Vec<String>) {
 
 /// Lines to append to a configuration file.
 pub(crate) fn lines<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    settings
-        .into_iter()
-        .map(|(name, value)| format!("{name} = '{}'\n", value.replace('\'', "''")))
-        .collect()
+    let quoted =
+        |(name, value): (&str, &str)| [name, " = '", &value.replace('\'', "''"), "'\n"].concat();
+    settings.into_iter().map(quoted).collect()
 }
 
 #[cfg(test)]
@@ -77,9 +76,17 @@ mod tests {
         let kept = String::from_utf8(kept).unwrap();
         assert_eq!(
             dropped,
-            ["archive_command", "primary_conninfo", "recovery_target_time", "restore_command"]
+            [
+                "archive_command",
+                "primary_conninfo",
+                "recovery_target_time",
+                "restore_command"
+            ]
         );
-        assert!(!kept.contains("hunter2") && !kept.contains("/archive"), "{kept}");
+        assert!(
+            !kept.contains("hunter2") && !kept.contains("/archive"),
+            "{kept}"
+        );
         assert!(kept.contains("\nwork_mem = '64MB'\n") && kept.ends_with("shared_buffers = 1GB"));
         assert!(kept.contains("\n# dropped by the restore: restore_command\n"));
     }
@@ -92,6 +99,9 @@ mod tests {
 
     #[test]
     fn quotes_in_a_value_are_doubled() {
-        assert_eq!(lines([("recovery_target_name", "it's")]), "recovery_target_name = 'it''s'\n");
+        assert_eq!(
+            lines([("recovery_target_name", "it's")]),
+            "recovery_target_name = 'it''s'\n"
+        );
     }
 }

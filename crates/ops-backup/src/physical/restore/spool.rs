@@ -18,6 +18,7 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ops_pg::process::User;
@@ -38,26 +39,28 @@ const PATIENCE_STEPS: u32 = 50 * 3600;
 /// How often a file is asked for again where the store fails.
 const ATTEMPTS: u32 = 5;
 
+/// How often a standby asks for the same file that is not there before it is stuck.
+const STUCK: u32 = 50;
+
 /// How many segments are fetched ahead: at first, and at most.
 const WINDOW: (usize, usize) = (2, 16);
 
 const SCRIPT: &str = r#"#!/bin/sh
-# $1: the file that the server wants; $2: where it wants it.
+# $1: the file that the server wants; $2: where it wants it, an absolute path.
 cd "$(dirname "$0")" || exit 255
-case $2 in /*) to=$2 ;; *) to=../../$2 ;; esac
 steps=STEPS
 while [ "$steps" -gt 0 ]; do
-  # Once a second, since whoever has heard it may be gone.
-  if [ $((steps % 50)) -eq 0 ]; then : > "want/$1" || exit 255; fi
   if [ -e stop ]; then exit 255; fi
   if [ -e "have/$1" ]; then
-    mv -f "have/$1" "$to" || exit 255
+    mv -f "have/$1" "$2" || exit 255
     exit 0
   fi
   if [ -e "none/$1" ]; then
     rm -f "none/$1"
     exit 1
   fi
+  # Once a second, since whoever has heard it may be gone.
+  if [ $((steps % 50)) -eq 0 ]; then : > "want/$1" || exit 255; fi
   sleep 0.02 || exit 255
   steps=$((steps - 1))
 done
@@ -84,7 +87,9 @@ impl Spool {
             folder: folder.clone(),
             owner,
         };
-        spool.make().map_err(|err| file_error("making", &folder, err))?;
+        spool
+            .make()
+            .map_err(|err| file_error("making", &folder, err))?;
         Ok(spool)
     }
 
@@ -99,16 +104,17 @@ impl Spool {
             self.give(&path)?;
         }
         let script = self.folder.join("fetch");
-        fs::write(&script, SCRIPT.replace("STEPS", &PATIENCE_STEPS.to_string()))?;
+        fs::write(
+            &script,
+            SCRIPT.replace("STEPS", &PATIENCE_STEPS.to_string()),
+        )?;
         self.give(&script)
     }
 
     fn give(&self, path: &Path) -> io::Result<()> {
         match &self.owner {
             None => Ok(()),
-            Some(owner) => {
-                std::os::unix::fs::lchown(path, Some(owner.uid()), Some(owner.gid()))
-            }
+            Some(owner) => std::os::unix::fs::lchown(path, Some(owner.uid()), Some(owner.gid())),
         }
     }
 
@@ -116,7 +122,11 @@ impl Spool {
     pub(crate) fn command(&self) -> String {
         let script = self.folder.join("fetch");
         let script = script.to_string_lossy().replace('%', "%%");
-        format!("/bin/sh '{script}' '%f' '%p'")
+        // A shell that cannot read the script ends with 2, which would be the end of the
+        // archive.
+        format!(
+            "/bin/sh '{script}' '%f' \"$(pwd)/%p\"; s=$?; if [ $s -gt 1 ]; then exit 255; fi; exit $s"
+        )
     }
 
     /// Removes it, with all that is in it.
@@ -148,9 +158,11 @@ impl Spool {
     }
 
     fn deny(&self, name: &str) -> io::Result<()> {
-        let path = self.folder.join("none").join(name);
-        fs::write(&path, "")?;
-        self.give(&path)
+        // Complete before it is seen: the script removes it at once.
+        let temporary = self.folder.join("temp").join(format!("{name}.none"));
+        fs::write(&temporary, "")?;
+        self.give(&temporary)?;
+        fs::rename(temporary, self.folder.join("none").join(name))
     }
 
     fn stop(&self) {
@@ -166,11 +178,35 @@ impl Spool {
 pub(crate) struct Served {
     /// How many segments were fetched.
     pub(crate) segments: u64,
+    /// What was asked for last that was not there, and how often in a row.
+    denied: (String, u32),
+}
+
+impl Served {
+    fn deny(tally: &Mutex<Self>, name: &str) {
+        let mut served = tally.lock().unwrap_or_else(PoisonError::into_inner);
+        if served.denied.0 == name {
+            served.denied.1 += 1;
+        } else {
+            served.denied = (name.to_owned(), 1);
+        }
+    }
+
+    /// The file that the server asks for again and again, if it does.
+    pub(crate) fn stuck_at(tally: &Mutex<Self>) -> Option<String> {
+        let served = tally.lock().unwrap_or_else(PoisonError::into_inner);
+        (served.denied.1 >= STUCK).then(|| served.denied.0.clone())
+    }
 }
 
 /// Gives a server what it asks for, and fetches ahead of it, until this is dropped. Comes
 /// back only with an error: then the server has been told to stop.
-pub(crate) async fn serve(spool: &Spool, archive: Option<&WalArchive>, history: &TimelineHistory, served: &std::sync::Mutex<Served>) -> Error {
+pub(crate) async fn serve(
+    spool: &Spool,
+    archive: Option<&WalArchive>,
+    history: &TimelineHistory,
+    tally: &Mutex<Served>,
+) -> Error {
     let mut server = Server {
         spool,
         archive,
@@ -182,7 +218,7 @@ pub(crate) async fn serve(spool: &Spool, archive: Option<&WalArchive>, history: 
         next: None,
         last_wanted: None,
     };
-    let err = server.run(served).await;
+    let err = server.run(tally).await;
     spool.stop();
     err
 }
@@ -202,9 +238,9 @@ struct Server<'a> {
 }
 
 impl Server<'_> {
-    async fn run(&mut self, served: &std::sync::Mutex<Served>) -> Error {
+    async fn run(&mut self, tally: &Mutex<Served>) -> Error {
         loop {
-            match self.step(served) {
+            match self.step(tally) {
                 Ok(()) => {}
                 Err(err) => return err,
             }
@@ -218,7 +254,7 @@ impl Server<'_> {
             let Ok(joined) = joined.await else { continue };
             let done = joined
                 .map_err(|err| super::chain::task_failed("restore", err))
-                .and_then(|(name, fetched)| self.fetched(&name, fetched, served));
+                .and_then(|(name, fetched)| self.fetched(&name, fetched, tally));
             if let Err(err) = done {
                 return err;
             }
@@ -226,12 +262,12 @@ impl Server<'_> {
     }
 
     /// Looks at what is asked for, and begins to fetch.
-    fn step(&mut self, _served: &std::sync::Mutex<Served>) -> Result<()> {
+    fn step(&mut self, tally: &Mutex<Served>) -> Result<()> {
         let failed = |err| file_error("reading", &self.spool.folder, err);
         for name in self.spool.names("want").map_err(failed)? {
             let asked = self.spool.folder.join("want").join(&name);
             fs::remove_file(&asked).map_err(failed)?;
-            self.wanted(&name)?;
+            self.wanted(&name, tally)?;
         }
         let mut ahead = self.spool.names("have").map_err(failed)?.len() + self.underway.len();
         while ahead < self.window {
@@ -250,10 +286,11 @@ impl Server<'_> {
         Ok(())
     }
 
-    fn wanted(&mut self, name: &str) -> Result<()> {
+    fn wanted(&mut self, name: &str, tally: &Mutex<Served>) -> Result<()> {
         let denied = |err| file_error("writing to", &self.spool.folder, err);
         let Some(archive) = self.archive else {
             // What the backup brought along is all there is.
+            Served::deny(tally, name);
             return self.spool.deny(name).map_err(denied);
         };
         if let Ok(WalFile::Segment(segment)) = WalFile::parse(name, archive.segment_size()) {
@@ -263,11 +300,14 @@ impl Server<'_> {
                 self.window = (self.window * 2).min(WINDOW.1);
             }
             let follows = self.next.is_some_and(|next| {
-                next.timeline() == segment.timeline() && next.number() > segment.number()
+                next.timeline() == segment.timeline()
+                    && next.number() > segment.number()
                     && next.number() - segment.number() <= WINDOW.1 as u64 + 1
             });
             if !follows {
-                let line = self.history.segment(segment.number() + 1, archive.segment_size());
+                let line = self
+                    .history
+                    .segment(segment.number() + 1, archive.segment_size());
                 self.next = (line.timeline() >= segment.timeline()).then_some(line);
             }
             self.last_wanted = Some(segment);
@@ -293,7 +333,12 @@ impl Server<'_> {
         });
     }
 
-    fn fetched(&mut self, name: &str, fetched: Result<Fetched>, served: &std::sync::Mutex<Served>) -> Result<()> {
+    fn fetched(
+        &mut self,
+        name: &str,
+        fetched: Result<Fetched>,
+        tally: &Mutex<Served>,
+    ) -> Result<()> {
         self.underway.remove(name);
         let wanted = self.wanted.remove(name);
         let written = match fetched {
@@ -303,10 +348,13 @@ impl Server<'_> {
                 return Ok(());
             }
             Err(err) => return Err(err),
-            Ok(Fetched::Absent(_)) => self.spool.deny(name),
+            Ok(Fetched::Absent(_)) => {
+                Served::deny(tally, name);
+                self.spool.deny(name)
+            }
             Ok(_) => {
                 if !name.ends_with(".history") {
-                    let mut served = served.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    let mut served = tally.lock().unwrap_or_else(PoisonError::into_inner);
                     served.segments += 1;
                 }
                 self.spool.offer(name)
@@ -334,3 +382,85 @@ async fn fetch(archive: &WalArchive, name: &str, to: &Path) -> Result<Fetched> {
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use ops_pg::process::Program;
+
+    use super::*;
+
+    /// Runs the command as a server would, for one file.
+    async fn ask(folder: &Path, spool: &Spool, name: &str) -> Option<i32> {
+        let command = spool
+            .command()
+            .replace("%f", name)
+            .replace("%p", "pg_wal/RECOVERYXLOG");
+        let program = Program::new("/bin/sh")
+            .arg("-c")
+            .arg(command)
+            .current_dir(folder);
+        let mut child = program.spawn().unwrap();
+        let exit = tokio::time::timeout(Duration::from_secs(20), child.wait());
+        exit.await.unwrap().unwrap().code()
+    }
+
+    fn spool(folder: &Path) -> Spool {
+        fs::create_dir(folder.join("pg_wal")).unwrap();
+        Spool::create(folder, None).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_script_ends_with_1_for_what_is_proven_absent_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = spool(folder.path());
+        fs::write(spool.folder.join("temp/a"), "content").unwrap();
+        spool.offer("a").unwrap();
+        assert_eq!(ask(folder.path(), &spool, "a").await, Some(0));
+        let got = folder.path().join("pg_wal/RECOVERYXLOG");
+        assert_eq!(fs::read(got).unwrap(), b"content");
+        spool.deny("b").unwrap();
+        assert_eq!(ask(folder.path(), &spool, "b").await, Some(1));
+        spool.stop();
+        for name in ["a", "b", "c"] {
+            assert_eq!(ask(folder.path(), &spool, name).await, Some(255), "{name}");
+        }
+        spool.remove().unwrap();
+        // A script that is gone is no end of the archive.
+        assert_eq!(ask(folder.path(), &spool, "a").await, Some(255));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_nobody_heard_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = spool(folder.path());
+        let asked = spool.folder.join("want/c");
+        let forget = async {
+            for _ in 0..2 {
+                while !asked.exists() {
+                    tokio::time::sleep(POLL).await;
+                }
+                fs::remove_file(&asked).unwrap();
+            }
+            spool.deny("c").unwrap();
+        };
+        let (code, ()) = tokio::join!(ask(folder.path(), &spool, "c"), forget);
+        assert_eq!(code, Some(1));
+    }
+
+    #[tokio::test]
+    async fn without_an_archive_nothing_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = spool(folder.path());
+        let tally = Mutex::new(Served::default());
+        let history = TimelineHistory::initial();
+        let code = tokio::select! {
+            err = serve(&spool, None, &history, &tally) => panic!("{err:?}"),
+            code = ask(folder.path(), &spool, "000000010000000000000001") => code,
+        };
+        assert_eq!(code, Some(1));
+        assert_eq!(Served::stuck_at(&tally), None);
+        for _ in 1..STUCK {
+            Served::deny(&tally, "000000010000000000000001");
+        }
+        assert!(Served::stuck_at(&tally).is_some());
+    }
+}

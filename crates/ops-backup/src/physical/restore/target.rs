@@ -111,7 +111,10 @@ mod tests {
     fn an_instant_is_written_in_utc_with_its_offset() {
         let at = "2026-01-02T03:04:05.123456789+08:00".parse().unwrap();
         let settings = settings(RestoreTarget::Time(at));
-        let time = ("recovery_target_time", "2026-01-01 19:04:05.123456+00".to_owned());
+        let time = (
+            "recovery_target_time",
+            "2026-01-01 19:04:05.123456+00".to_owned(),
+        );
         assert_eq!(settings.last(), Some(&time));
     }
 

@@ -1,13 +1,16 @@
 //! Writing the files of a backup, on several threads.
 
+mod content;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use content::Content;
 
 use super::chain::{Level, task_failed};
 use super::control;
@@ -138,7 +141,15 @@ pub(crate) async fn write_level(
             how => plan.add(operation, Piece { path, how, entry }),
         }
     };
-    let planned = for_each_line(operation, &source.store, &level.backup, ObjectRole::Files, plan, take).await;
+    let planned = for_each_line(
+        operation,
+        &source.store,
+        &level.backup,
+        ObjectRole::Files,
+        plan,
+        take,
+    )
+    .await;
     let planned = planned.and_then(|mut plan| plan.flush(operation));
     if planned.is_err() {
         source.cancel.cancel();
@@ -146,7 +157,10 @@ pub(crate) async fn write_level(
     let mut written = Written::default();
     let mut failure = None;
     for thread in threads {
-        match thread.await.unwrap_or_else(|err| Err(task_failed(operation, err))) {
+        match thread
+            .await
+            .unwrap_or_else(|err| Err(task_failed(operation, err)))
+        {
             Ok(some) => written.add(some),
             Err(err) => failure = Some(first_cause(failure, err)),
         }
@@ -220,11 +234,11 @@ impl Worker {
                 continue;
             }
             if part.is_full_for(&piece.entry) {
-                self.write_part(std::mem::take(&mut part), written)?;
+                self.write_part(&std::mem::take(&mut part), written)?;
             }
             part.0.push(piece);
         }
-        self.write_part(part, written)
+        self.write_part(&part, written)
     }
 
     /// Whether a file is there already, with exactly the content that it shall have.
@@ -262,14 +276,20 @@ impl Worker {
             return Ok(());
         }
         let operation = self.source.operation;
-        Err(Error::new(ErrorKind::Canceled, operation, "the job was canceled"))
+        Err(Error::new(
+            ErrorKind::Canceled,
+            operation,
+            "the job was canceled",
+        ))
     }
 
     fn path(&self, path: &[u8]) -> PathBuf {
-        self.directory.path.join(Path::new(std::ffi::OsStr::from_bytes(path)))
+        self.directory
+            .path
+            .join(Path::new(std::ffi::OsStr::from_bytes(path)))
     }
 
-    fn write_part(&self, part: Run, written: &mut Written) -> Result<()> {
+    fn write_part(&self, part: &Run, written: &mut Written) -> Result<()> {
         let ends = |piece: &Piece| piece.entry.offset + piece.entry.size;
         // Empty files need nothing to be read.
         let has_bytes = |piece: &&Piece| piece.entry.size > 0;
@@ -279,7 +299,10 @@ impl Worker {
             None => None,
             Some((first, last)) => {
                 let range = (first.entry.offset, ends(last));
-                let read = self.level.packs.read(&self.source, first.entry.archive, range.0, range.1);
+                let read =
+                    self.level
+                        .packs
+                        .read(&self.source, first.entry.archive, range.0, range.1);
                 Some(read.map_err(|err| self.unreadable(first, err))?)
             }
         };
@@ -302,16 +325,14 @@ impl Worker {
         let content: &mut dyn BufRead = match reader {
             Some(reader) if entry.size > 0 => {
                 let gap = entry.offset - reader.position();
-                reader.skip(gap).map_err(|err| self.unreadable(piece, err))?;
+                reader
+                    .skip(gap)
+                    .map_err(|err| self.unreadable(piece, err))?;
                 reader
             }
             _ => &mut empty,
         };
-        let mut content = Content {
-            inner: content,
-            left: entry.size,
-            hasher: blake3::Hasher::new(),
-        };
+        let mut content = Content::new(content, entry.size);
         let path = self.path(&piece.path);
         match (piece.how, kept_back(&piece.path)) {
             (Use::Nothing, _) => return Ok(()),
@@ -322,7 +343,7 @@ impl Worker {
             (Use::Write, None) => self.write_whole(piece, &path, &mut content)?,
             (Use::Apply, _) => written.blocks += self.apply(piece, &path, &mut content)?,
         }
-        if content.left > 0 || Some(content.hasher.finalize()) != entry.blake3 {
+        if content.finish() != entry.blake3 {
             let message = format!("{} is not what was written", self.shown(piece));
             let err = Error::new(ErrorKind::Integrity, self.source.operation, message);
             return Err(err.with_hint("restore another backup and find out what changed the store"));
@@ -334,7 +355,11 @@ impl Worker {
     fn keep_back(&self, piece: &Piece, content: &mut Content<'_>) -> Result<Vec<u8>> {
         if piece.entry.size > MAX_KEPT {
             let message = format!("{} is larger than it may be", self.shown(piece));
-            return Err(Error::new(ErrorKind::Integrity, self.source.operation, message));
+            return Err(Error::new(
+                ErrorKind::Integrity,
+                self.source.operation,
+                message,
+            ));
         }
         let mut kept = Vec::new();
         content
@@ -345,10 +370,15 @@ impl Worker {
 
     fn write_whole(&self, piece: &Piece, path: &Path, content: &mut Content<'_>) -> Result<()> {
         let failed = |err| file_error("writing", path, err);
-        let mut file = self.directory.create(path, piece.entry.mode).map_err(failed)?;
+        let mut file = self
+            .directory
+            .create(path, piece.entry.mode)
+            .map_err(failed)?;
         loop {
             self.check_canceled()?;
-            let there = content.fill_buf().map_err(|err| self.unreadable(piece, err))?;
+            let there = content
+                .fill_buf()
+                .map_err(|err| self.unreadable(piece, err))?;
             if there.is_empty() {
                 return Ok(());
             }
@@ -386,59 +416,4 @@ impl Worker {
 
 fn kept_back(path: &[u8]) -> Option<&'static str> {
     KEPT_BACK.into_iter().find(|name| name.as_bytes() == path)
-}
-
-/// The content of one file, hashed while it is read.
-struct Content<'a> {
-    inner: &'a mut dyn BufRead,
-    left: u64,
-    hasher: blake3::Hasher,
-}
-
-impl BufRead for Content<'_> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.left == 0 {
-            return Ok(&[]);
-        }
-        let there = self.inner.fill_buf()?;
-        if there.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let len = usize::try_from(self.left).unwrap_or(usize::MAX).min(there.len());
-        Ok(there.get(..len).unwrap_or_default())
-    }
-
-    fn consume(&mut self, amount: usize) {
-        // What was filled is still there: this hands out the same bytes.
-        if let Ok(there) = self.inner.fill_buf() {
-            self.hasher.update(there.get(..amount).unwrap_or_default());
-        }
-        self.inner.consume(amount);
-        self.left -= amount as u64;
-    }
-}
-
-impl Read for Content<'_> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let there = self.fill_buf()?;
-        let len = there.len().min(out.len());
-        out.get_mut(..len)
-            .unwrap_or_default()
-            .copy_from_slice(there.get(..len).unwrap_or_default());
-        self.consume(len);
-        Ok(len)
-    }
-}
-
-impl Directory {
-    /// Gives a file that is kept the mode and the owner that it shall have.
-    fn adopt(&self, path: &Path, mode: u32) -> io::Result<()> {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o640))?;
-        match &self.owner {
-            None => Ok(()),
-            Some(owner) => {
-                std::os::unix::fs::lchown(path, Some(owner.uid()), Some(owner.gid()))
-            }
-        }
-    }
 }

@@ -57,7 +57,11 @@ impl WalArchive {
         let mut found = Vec::new();
         for folder in [layout.segments(), layout.parts(), layout.histories()] {
             let mut listing = self.store().list(ListOptions::prefix(folder));
-            while let Some(meta) = listing.try_next().await.map_err(|err| Error::store(OPERATION, err))? {
+            while let Some(meta) = listing
+                .try_next()
+                .await
+                .map_err(|err| Error::store(OPERATION, err))?
+            {
                 let object = self.object_of(&meta.key);
                 found.push((meta, object));
             }
@@ -84,13 +88,21 @@ impl WalArchive {
     /// What the archiver last knew to be durable.
     pub(crate) async fn witness(&self) -> Result<Option<Hint>> {
         let key = self.layout().hint()?;
-        let read = read_small(&**self.store(), &key, ops_core::object_store::GetOptions::default());
+        let read = read_small(
+            &**self.store(),
+            &key,
+            ops_core::object_store::GetOptions::default(),
+        );
         Ok(read.await?.and_then(|(bytes, _)| Hint::parse(&bytes)))
     }
 
     /// Sees to it that an object's line in the open says what its key says. `NotFound`
     /// where there is no such object. Gives the epoch whose identity opens it.
-    pub(crate) async fn check_header(&self, key: &ObjectKey, object: WalObject) -> Result<Option<u32>> {
+    pub(crate) async fn check_header(
+        &self,
+        key: &ObjectKey,
+        object: WalObject,
+    ) -> Result<Option<u32>> {
         let header = self.header_of(key).await?.ok_or_else(|| gone(key))?;
         let (name, from, bytes) = self.promise(object);
         let fits = header.name == name
@@ -98,11 +110,18 @@ impl WalArchive {
             && bytes.is_none_or(|bytes| bytes == header.bytes);
         if !fits {
             let (found, bytes) = (&header.name, header.bytes);
-            let message = format!("{key} says that it is {bytes} bytes of {found} from {}", header.from);
+            let message = format!(
+                "{key} says that it is {bytes} bytes of {found} from {}",
+                header.from
+            );
             return Err(Error::new(ErrorKind::Integrity, OPERATION, message));
         }
         if self.0.info.encrypted != header.epoch.is_some() {
-            let word = if header.epoch.is_some() { "is" } else { "is not" };
+            let word = if header.epoch.is_some() {
+                "is"
+            } else {
+                "is not"
+            };
             let message = format!("{key} {word} encrypted, and nothing else in this archive");
             return Err(Error::new(ErrorKind::Integrity, OPERATION, message));
         }
@@ -151,7 +170,9 @@ impl WalArchive {
         let size = self.segment_size();
         match object {
             WalObject::Segment(name) => (name.file_name(size), 0, Some(size.bytes())),
-            WalObject::Part(name, from, to) => (name.file_name(size), from, Some(u64::from(to - from))),
+            WalObject::Part(name, from, to) => {
+                (name.file_name(size), from, Some(u64::from(to - from)))
+            }
             WalObject::History(timeline) => (timeline.hex8(), 0, None),
         }
     }
@@ -169,7 +190,8 @@ struct Head(Vec<u8>);
 impl Write for Head {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         let wanted = PAGE_BYTES.saturating_sub(self.0.len()).min(data.len());
-        self.0.extend_from_slice(data.get(..wanted).unwrap_or_default());
+        self.0
+            .extend_from_slice(data.get(..wanted).unwrap_or_default());
         Ok(data.len())
     }
 

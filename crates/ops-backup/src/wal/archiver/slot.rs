@@ -1,18 +1,14 @@
-//! The replication slot, and the guard that watches it.
+//! The replication slot.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ops_core::Database;
 use ops_core::database::ConnectInfo;
 use ops_pg::connect::ConnectOptions;
-use ops_pg_replication::{
-    Failure, Lsn, Mode, ReplicationClient, ReplicationOptions, Row, SlotOptions,
-};
+use ops_pg_replication::{Failure, Lsn, Mode, ReplicationClient, ReplicationOptions, SlotOptions};
 
 use super::super::OPERATION;
 use super::super::gap::GapReason;
-use super::status::{Shared, SlotHealth};
 use super::{ArchiverOptions, SlotPolicy};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -62,7 +58,7 @@ pub(crate) async fn connect_for_sql(
         Err(err)
             if matches!(
                 err.kind(),
-                ErrorKind::PermissionDenied | ErrorKind::Unauthenticated
+                ErrorKind::PermissionDenied | ErrorKind::Unauthenticated | ErrorKind::SourceBusy
             ) =>
         {
             tracing::debug!(error = %ops_core::Report(&err), "the slot cannot be watched");
@@ -139,105 +135,6 @@ pub(crate) async fn drop(database: &dyn Database, options: &ArchiverOptions) -> 
     }
 }
 
-/// Looks at the slot again and again. Comes back where policy says that it must go.
-pub(crate) async fn guard(
-    database: Arc<dyn Database>,
-    options: Arc<ArchiverOptions>,
-    shared: Arc<Shared>,
-) {
-    let mut client = None;
-    loop {
-        if client.is_none() {
-            client = connect_for_sql(&*database, &options)
-                .await
-                .unwrap_or_default();
-        }
-        let free_disk = options.free_disk.as_ref().and_then(|free| free());
-        if let Some(connected) = &mut client {
-            match look(connected, &options).await {
-                Ok(health) => {
-                    let health = health.map(|mut health| {
-                        health.free_disk = free_disk;
-                        health
-                    });
-                    let must_go = health
-                        .as_ref()
-                        .is_some_and(|health| must_drop(&options, health));
-                    shared.update(|status| status.slot = health);
-                    if must_go {
-                        return;
-                    }
-                }
-                Err(err) => {
-                    tracing::debug!(error = %ops_core::Report(&err), "the slot could not be looked at");
-                    client = None;
-                }
-            }
-        } else {
-            let too_little = |free| options.min_free_disk.is_some_and(|min| free < min);
-            if free_disk.is_some_and(too_little) {
-                return;
-            }
-        }
-        tokio::time::sleep(options.guard_interval).await;
-    }
-}
-
-async fn look(
-    client: &mut ReplicationClient,
-    options: &ArchiverOptions,
-) -> Result<Option<SlotHealth>> {
-    let sql = format!(
-        "SELECT wal_status, safe_wal_size, pg_catalog.pg_wal_lsn_diff(\
-         CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() \
-         ELSE pg_catalog.pg_current_wal_lsn() END, restart_lsn)::bigint AS retained \
-         FROM pg_catalog.pg_replication_slots WHERE slot_name = '{}'",
-        options.slot
-    );
-    let rows = client.query(&sql).await.map_err(replication)?;
-    let Some(row) = rows.first() else {
-        return Ok(None);
-    };
-    let number = |column| {
-        text(row, column)?
-            .map(str::parse::<i64>)
-            .transpose()
-            .map_err(|source| {
-                Error::new(
-                    ErrorKind::Internal,
-                    OPERATION,
-                    "the server's answer about the slot is unreadable",
-                )
-                .with_source(source)
-            })
-    };
-    let retained: Option<i64> = number("retained")?;
-    Ok(Some(SlotHealth {
-        wal_status: text(row, "wal_status")?.unwrap_or("lost").to_owned(),
-        safe_wal_size: number("safe_wal_size")?,
-        retained_bytes: retained
-            .and_then(|it| u64::try_from(it).ok())
-            .unwrap_or_default(),
-        free_disk: None,
-    }))
-}
-
-fn text<'a>(row: &'a Row, column: &str) -> Result<Option<&'a str>> {
-    row.text(column).map_err(replication)
-}
-
-fn must_drop(options: &ArchiverOptions, health: &SlotHealth) -> bool {
-    let keeps_too_much = match options.slot_policy {
-        SlotPolicy::Block => false,
-        SlotPolicy::DropAbove(bytes) => health.retained_bytes > bytes,
-    };
-    let has_too_little = match (options.min_free_disk, health.free_disk) {
-        (Some(min), Some(free)) => free < min,
-        _ => false,
-    };
-    keeps_too_much || has_too_little
-}
-
 /// What a server said of itself and its settings before the first stream.
 pub(crate) async fn preflight(
     sql: &mut ReplicationClient,
@@ -249,7 +146,7 @@ pub(crate) async fn preflight(
         .map_err(replication)?;
     let standby = rows
         .first()
-        .map(|row| text(row, "standby"))
+        .map(|row| row.text("standby").map_err(replication))
         .transpose()?
         .flatten();
     if standby == Some("t") && !options.from_standby {

@@ -203,7 +203,11 @@ impl Archiving {
 
     /// What it is doing; `None` where there is none.
     pub(crate) fn status(&self) -> Option<ArchiverStatus> {
-        let shared = self.0.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        let shared = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .upgrade();
         Some(shared?.snapshot())
     }
 }

@@ -314,6 +314,8 @@ async fn a_canceled_backup_cleans_up_and_a_dropped_one_is_swept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_tells_its_phases_and_how_far_it_is() {
+    use Phase::{BaseBackup, Checkpoint, Commit, Preflight, Sweep};
+
     let Some(pg) = quiet().start().await else {
         return;
     };
@@ -336,7 +338,6 @@ async fn a_job_tells_its_phases_and_how_far_it_is() {
         }
     }
     let report = job.finish().await.unwrap();
-    use Phase::{BaseBackup, Checkpoint, Commit, Preflight, Sweep};
     assert_eq!(phases, [Preflight, Sweep, Checkpoint, BaseBackup, Commit]);
     assert!(known.abs_diff(report.bytes_in) < report.bytes_in / 2);
     assert_eq!(report.physical.label, "before the migration");

@@ -1,7 +1,6 @@
 //! Incremental backups.
 
 use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
 use ops_backup::{
@@ -13,7 +12,7 @@ use ops_testkit::{Pg, fixture};
 
 use super::quiet;
 use crate::shared::Bench;
-use crate::support::{run, unpack, verify};
+use crate::support::{call, unpack, verify};
 
 /// The newest server whose incremental backups can be relied upon.
 async fn incremental_server(change: impl Fn(PgBuilder) -> PgBuilder) -> Option<Pg> {
@@ -104,11 +103,9 @@ async fn a_chain_is_combined_by_pg_combinebackup_to_a_backup_that_verifies() {
         println!("no pg_combinebackup is installed");
         return;
     };
-    run(Command::new(program)
-        .arg("--no-sync")
-        .arg("-o")
-        .arg(&combined)
-        .args(&folders));
+    let mut arguments = vec!["--no-sync".into(), "-o".into(), combined.clone()];
+    arguments.extend(folders);
+    call(program, arguments);
     verify(&pg, &combined).await;
 }
 
@@ -192,7 +189,7 @@ async fn where_no_incremental_can_be_had_a_full_backup_is_taken_and_says_why() {
     let second = Bench::new();
     let two = bench
         .builder(info.clone())
-        .second_store(second.store.clone());
+        .second_store(std::sync::Arc::clone(&second.store));
     let two = two.build().unwrap();
     let report = take(&two).await;
     assert_eq!(report.full_because, Some(FullReason::ParentNotEverywhere));

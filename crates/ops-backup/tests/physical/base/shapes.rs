@@ -189,7 +189,7 @@ async fn a_tablespace_that_is_made_in_the_middle_does_not_disturb_the_backup() {
     let latest = backup.latest().await.unwrap().unwrap();
     let unpacked = unpack(&bench, &latest.manifest, "ours");
     // Its link may have come, and leads to the server's own folder: nobody may follow it.
-    for entry in unpacked.index.iter() {
+    for entry in &unpacked.index {
         if entry.kind == FileKind::Symlink {
             let path = std::str::from_utf8(&entry.path).unwrap();
             fs::remove_file(unpacked.folder.join(path)).unwrap();

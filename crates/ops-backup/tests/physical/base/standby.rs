@@ -24,12 +24,9 @@ async fn standby_of(pg: &Pg, bench: &Bench) -> Option<Pg> {
         .setting("primary_conninfo", &conninfo)
         .create_empty()
         .await?;
-    crate::support::run(
-        std::process::Command::new("cp")
-            .arg("-a")
-            .arg(unpacked.folder.join("."))
-            .arg(standby.data_dir()),
-    );
+    let all = unpacked.folder.join(".");
+    let into = standby.data_dir();
+    crate::support::call("cp", ["-a".as_ref(), all.as_os_str(), into.as_os_str()]);
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     std::fs::set_permissions(standby.data_dir(), mode).unwrap();
     std::fs::write(standby.data_dir().join("standby.signal"), "").unwrap();

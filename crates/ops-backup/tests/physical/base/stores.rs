@@ -106,17 +106,17 @@ async fn a_store_that_fails_is_left_out_and_left_clean_whenever_it_fails() {
                 Arc::new(MemoryObjectStore::new()),
                 Arc::new(MemoryObjectStore::new()),
             );
-            let faulty = FaultyObjectStore::new(Arc::clone(&bad) as _);
-            faulty.fail(operation, nth, CoreKind::PermissionDenied);
+            let troubled = FaultyObjectStore::new(Arc::clone(&bad) as _);
+            troubled.fail(operation, nth, CoreKind::PermissionDenied);
             let (first, second): (Arc<dyn ObjectStore>, Arc<dyn ObjectStore>) = if second_fails {
-                (Arc::clone(&good) as _, Arc::new(faulty.clone()))
+                (Arc::clone(&good) as _, Arc::new(troubled.clone()))
             } else {
-                (Arc::new(faulty.clone()), Arc::clone(&good) as _)
+                (Arc::new(troubled.clone()), Arc::clone(&good) as _)
             };
             bench.store = first;
             let backup = engine(&pg, &bench, second);
             let report = take(&backup).await;
-            assert_eq!(faulty.pending_faults(), 0, "{what}");
+            assert_eq!(troubled.pending_faults(), 0, "{what}");
             let expected = [("first", second_fails), ("second", !second_fails)];
             assert_eq!(committed(&report.stores), expected, "{what}");
             assert!(!report.is_everywhere());

@@ -32,6 +32,11 @@ pub(crate) fn keeping() -> PgBuilder {
         .setting("wal_level", "replica")
 }
 
+/// Segments of 1 MB: there are many of them soon.
+pub(crate) fn small() -> PgBuilder {
+    keeping().with(|server| server.wal_segment_size_mb(1))
+}
+
 /// Options with which tests need not wait long.
 pub(crate) fn quick() -> ArchiverOptions {
     ArchiverOptions::new()

@@ -183,7 +183,8 @@ async fn what_is_damaged_on_its_way_up_is_not_stored(server: Server) {
         ErrorKind::Integrity => true,
         kind => kind == ErrorKind::Unavailable && err.status() == Some(500),
     };
-    server.fault(9, "PUT /bucket/", Fault::FlipUpload);
+    // More than are tried: three for each piece, and the pieces share them.
+    server.fault(99, "PUT /bucket/", Fault::FlipUpload);
     let written = store
         .put(&key("a"), noise(MIB), PutOptions::default())
         .await;

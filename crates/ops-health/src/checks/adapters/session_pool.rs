@@ -2,7 +2,7 @@
 
 use ops_pool::SessionPool;
 
-use super::{PoolCounters, PoolUsage};
+use crate::checks::{PoolCounters, PoolUsage};
 
 /// A connection that is being reset is in use: nobody can have it yet.
 ///

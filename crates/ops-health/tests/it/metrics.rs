@@ -1,0 +1,127 @@
+//! What a recorder of the facade is told.
+
+use std::time::Duration;
+
+use ops_health::{Code, Outcome};
+use tokio::time::sleep;
+
+use crate::recorder::Seen;
+use crate::support::{Act, Scripted, get, seconds, service, settle};
+
+#[track_caller]
+fn expect(seen: &Seen, all: &[(&str, f64)]) {
+    for (name, value) in all {
+        let found = seen.get(name);
+        assert!(
+            found.is_some_and(|found| (found - value).abs() < 1e-9),
+            "{name} is {found:?} and not {value}: {}",
+            seen.all()
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_number_of_a_service_has_its_name() {
+    let seen = Seen::default();
+    let _installed = metrics::set_default_local_recorder(&seen);
+    let db = Scripted::healthy("db");
+    let health = service()
+        .check(db.clone())
+        .check(Scripted::new(
+            "disk",
+            Outcome::degraded(Code::ThresholdWarn),
+        ))
+        .non_critical()
+        .metrics(|| "exported".to_owned())
+        .build()
+        .unwrap();
+    let _scheduler = health.start().unwrap();
+    settle().await;
+    expect(
+        &seen,
+        &[
+            ("ops_health_status{state=degraded}", 1.0),
+            ("ops_health_status{state=healthy}", 0.0),
+            ("ops_health_check_status{check=db,state=healthy}", 1.0),
+            ("ops_health_check_status{check=disk,state=degraded}", 1.0),
+            ("ops_health_check_up{check=db,critical=true}", 1.0),
+            ("ops_health_check_up{check=disk,critical=false}", 1.0),
+            ("ops_health_check_runs_total{check=db,result=pass}", 1.0),
+            ("ops_health_check_runs_total{check=disk,result=warn}", 1.0),
+            ("ops_health_check_duration_seconds{check=db}", 1.0),
+            (
+                "ops_health_transitions_total{check=db,from=unknown,to=healthy}",
+                1.0,
+            ),
+            ("ops_health_lifecycle{state=serving}", 1.0),
+        ],
+    );
+    let succeeded = seen.get("ops_health_check_last_success_timestamp_seconds{check=db}");
+    assert!(succeeded.unwrap() > 1.7e9);
+
+    db.set(Act::Panic("a check panics on purpose"));
+    sleep(seconds(11)).await;
+    db.set(Act::Hang);
+    sleep(seconds(8)).await;
+    db.returns(Outcome::unhealthy(Code::Refused));
+    sleep(seconds(5)).await;
+    expect(
+        &seen,
+        &[
+            ("ops_health_check_runs_total{check=db,result=panic}", 1.0),
+            ("ops_health_check_runs_total{check=db,result=timeout}", 1.0),
+            ("ops_health_check_runs_total{check=db,result=fail}", 1.0),
+            ("ops_health_check_consecutive_failures{check=db}", 3.0),
+            ("ops_health_check_up{check=db,critical=true}", 0.0),
+            ("ops_health_status{state=unhealthy}", 1.0),
+            (
+                "ops_health_transitions_total{check=db,from=healthy,to=unhealthy}",
+                1.0,
+            ),
+        ],
+    );
+    get(&health, "/health");
+    get(&health, "/health/live");
+    get(&health, "/health/live");
+    let reply = get(&health, "/metrics");
+    assert_eq!((reply.code(), reply.body.as_str()), (200, "exported"));
+    expect(
+        &seen,
+        &[
+            ("ops_health_requests_total{route=health,code=503}", 1.0),
+            ("ops_health_requests_total{route=live,code=200}", 2.0),
+            ("ops_health_requests_total{route=metrics,code=200}", 1.0),
+        ],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_metrics_learns_of_a_dead_scheduler() {
+    let seen = Seen::default();
+    let _installed = metrics::set_default_local_recorder(&seen);
+    let health = service()
+        .check(Scripted::healthy("db"))
+        .metrics(String::new)
+        .build()
+        .unwrap();
+    let scheduler = health.start().unwrap();
+    settle().await;
+    drop(scheduler);
+    sleep(Duration::from_secs(60)).await;
+    expect(&seen, &[("ops_health_status{state=healthy}", 1.0)]);
+    get(&health, "/metrics");
+    expect(
+        &seen,
+        &[
+            ("ops_health_status{state=healthy}", 0.0),
+            ("ops_health_status{state=unhealthy}", 1.0),
+            ("ops_health_check_up{check=db,critical=true}", 0.0),
+        ],
+    );
+}
+
+#[test]
+fn without_a_renderer_there_is_no_such_route() {
+    let health = service().build().unwrap();
+    assert_eq!(get(&health, "/metrics").code(), 404);
+}
