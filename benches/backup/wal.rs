@@ -19,7 +19,7 @@ const RECEIVEWAL: &str = "pg_receivewal";
 const BACKREST: &str = "pgbackrest archive-push, async, zst:3";
 const NOTHING: &str = "no archiver";
 const SEGMENT: u64 = 16 << 20;
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 #[derive(Default)]
 struct Book {
@@ -44,7 +44,7 @@ pub(crate) async fn run(cluster: &Cluster, quick: bool, rounds: usize) -> Result
         catch_up(cluster, peer.as_ref(), segments, &mut book).await?;
         follow(cluster, peer.as_ref(), seconds, round, &mut book).await?;
     }
-    let per = [(RECEIVEWAL, 1.0), (BACKREST, 1.0)];
+    let per_segment = [(RECEIVEWAL, 1.0), (BACKREST, 1.0)];
     let there = |samples: &Samples, goals: &[(&'static str, f64)]| {
         let goals = goals.iter().filter(|goal| samples.contains_key(goal.0));
         goals.copied().collect::<Vec<_>>()
@@ -57,7 +57,7 @@ pub(crate) async fn run(cluster: &Cluster, quick: bool, rounds: usize) -> Result
             "WAL, catching up: per 100 segments",
             "s",
             &book.catching_up,
-            &per,
+            &per_segment,
         ),
         case(
             "WAL, catching up: CPU per 100 segments",

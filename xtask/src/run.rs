@@ -9,6 +9,9 @@ const BENCHES: &str = "ops-benches";
 /// The benchmark that needs S3 servers.
 const OBJECT_STORE: &str = "object-store";
 
+/// The benchmark with a peer that nothing else needs, and an S3 server of ours.
+const BACKUP: &str = "backup";
+
 /// Runs the demo, with everything it needs installed first.
 pub(crate) fn demo(args: &[String]) -> Result {
     let args = args.strip_prefix(&["--".to_owned()]).unwrap_or(args);
@@ -36,6 +39,14 @@ pub(crate) fn bench(args: &[String]) -> Result {
     setup::ensure()?;
     if names.contains(&OBJECT_STORE) {
         setup::ensure_s3()?;
+    }
+    if names.contains(&BACKUP) {
+        setup::ensure_tool("pgbackrest");
+        Cmd::cargo()
+            .args(["build", "--release", "-p", "ops-testkit"])
+            .args(["--features", "s3", "--bin", "ops-s3s-fs"])
+            .folder(workspace::root())
+            .run()?;
     }
     for name in names {
         let mut cmd = setup::with_s3(setup::with_majors(Cmd::cargo()))

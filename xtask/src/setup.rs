@@ -86,6 +86,22 @@ pub(crate) fn ensure() -> Result {
     )
 }
 
+/// Finds or installs a program that one command alone needs. Where there is no way to install
+/// it, that is said, and it is done without.
+pub(crate) fn ensure_tool(name: &'static str) {
+    if command::find(name).is_some() {
+        return;
+    }
+    let manager = Manager::detect(&command::search_path(), find::is_root());
+    let installed = install::plan(manager, &[find::Need::Tool(name)]).and_then(|plan| {
+        println!("{plan}");
+        plan.run()
+    });
+    if let Err(failure) = installed {
+        println!("going on without {name}: {}", failure.message());
+    }
+}
+
 /// Tells a command where the majors are that we unpacked, beside those that the
 /// environment names already.
 pub(crate) fn with_majors(cmd: Cmd) -> Cmd {

@@ -183,8 +183,15 @@ impl Packer {
             }
         }
         let unsealed = self.segment.received - self.segment.part_from;
-        // Where the store is behind, a part more would only put the segment off.
-        if unsealed >= self.settings.part_bytes && self.settings.uploads.capacity() > 0 {
+        // Where the store is behind, a part more would only put the segment off. Where we are,
+        // the rest of the segment comes as fast as it can be sent, and has the part in it.
+        if unsealed >= self.settings.part_bytes
+            && self.settings.uploads.capacity() > 0
+            && !self
+                .settings
+                .shared
+                .server_is_past(self.segment.name.end(self.size))
+        {
             self.seal_part()?;
         }
         Ok(())

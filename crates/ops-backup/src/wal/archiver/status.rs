@@ -166,6 +166,11 @@ impl Shared {
         self.update(|status| status.server_end = Some(end));
     }
 
+    /// Whether the server has WAL up to a position, as far as it said.
+    pub(crate) fn server_is_past(&self, end: Lsn) -> bool {
+        self.lock().status.server_end.is_some_and(|it| it >= end)
+    }
+
     pub(crate) fn durable(&self, end: Lsn, commit: Option<Timestamp>) {
         let mut state = self.lock();
         state.status.durable = Some(end);
