@@ -39,6 +39,9 @@ pub use status::{ArchiverState, ArchiverStatus, SlotHealth};
 
 /// How long the server may take to end a stream in good order.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often and how long to wait for the lock of a spool folder.
+const SPOOL_ATTEMPTS: u32 = 20;
+const SPOOL_PAUSE: Duration = Duration::from_millis(50);
 
 /// Streams the WAL of a cluster into the store, from a replication slot, without a gap.
 ///
@@ -190,7 +193,18 @@ impl Engine {
         let instance = BackupIdentity::generate().public_text();
         let holder = match &self.options.spool {
             Some(spool) => {
-                let (locked, holder) = lock_spool(spool, &instance)?;
+                let mut attempts = 0;
+                let (locked, holder) = loop {
+                    match lock_spool(spool, &instance) {
+                        // A child of this process that is being started has the lock of a
+                        // predecessor for a moment, until it runs its program.
+                        Err(_) if attempts < SPOOL_ATTEMPTS => {
+                            attempts += 1;
+                            tokio::time::sleep(SPOOL_PAUSE).await;
+                        }
+                        outcome => break outcome?,
+                    }
+                };
                 self.spool_lock = Some(locked);
                 holder
             }
