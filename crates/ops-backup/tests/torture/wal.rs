@@ -160,7 +160,11 @@ async fn examine(scene: &Scene, plan: &Plan, order: &Order, slot: &str, folder: 
     let end = flushed(scene).await?;
     let begun = tokio::time::Instant::now();
     while archiver.status().durable.is_none_or(|it| it < end) {
-        if task.is_finished() || begun.elapsed() > SOON {
+        if task.is_finished() {
+            let outcome = task.await?;
+            return Err(format!("a successor ends before {end}: {outcome:?}").into());
+        }
+        if begun.elapsed() > SOON {
             let status = archiver.status();
             return Err(format!("a successor does not archive up to {end}: {status:?}").into());
         }
