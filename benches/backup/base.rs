@@ -162,17 +162,7 @@ impl Contest<'_> {
                 } else {
                     "client"
                 };
-                let compress = format!("--compress={side}-zstd:level=3,workers=2");
-                let folder = target.to_string_lossy().into_owned();
-                let arguments = [
-                    "-D", &folder, "-Ft", "-X", "stream", "-c", "fast", &compress,
-                ];
-                let mut command = self.cluster.program("pg_basebackup", &arguments);
-                command.env_remove("PGDATABASE");
-                let (cost, _) = measure(pid, &mut command, b"")?;
-                let (bytes, files) = stored(&target)?;
-                fs::remove_dir_all(&target)?;
-                (cost, bytes, files)
+                pg_basebackup(self.cluster, side, &target)?
             }
             _ => {
                 let peer = self.backrest(name).ok_or("no such peer")?;
@@ -203,8 +193,7 @@ impl Contest<'_> {
     }
 
     fn note_memory(&mut self, what: &'static str, answer: &Answer) {
-        let above = answer.peak_bytes.saturating_sub(answer.idle_bytes);
-        self.book.note(what, OURS, megabytes(above) / 1.048_576);
+        self.book.note(what, OURS, answer.above_idle_mib());
         self.book.note(what, LIMIT, MEMORY);
     }
 
@@ -285,6 +274,25 @@ impl Contest<'_> {
             book.case(delta_memory, "MiB", &[]),
         ]
     }
+}
+
+/// The peer that is part of the server, whose result is thrown away.
+pub(crate) fn pg_basebackup(
+    cluster: &Cluster,
+    side: &str,
+    target: &Path,
+) -> Result<(Cost, u64, u64)> {
+    let compress = format!("--compress={side}-zstd:level=3,workers=2");
+    let folder = target.to_string_lossy().into_owned();
+    let arguments = [
+        "-D", &folder, "-Ft", "-X", "stream", "-c", "fast", &compress,
+    ];
+    let mut command = cluster.program("pg_basebackup", &arguments);
+    command.env_remove("PGDATABASE");
+    let (cost, _) = measure(cluster.pg.pid(), &mut command, b"")?;
+    let (bytes, files) = stored(target)?;
+    fs::remove_dir_all(target)?;
+    Ok((cost, bytes, files))
 }
 
 /// Overwrites one page in a hundred of each larger file, and says how many those were.

@@ -20,6 +20,15 @@ DO $$ BEGIN
     END LOOP;
 END $$";
 
+/// Tables of one page, a transaction for each hundred of them.
+const RELATIONS: &str = "
+CREATE PROCEDURE make_relations(total int) LANGUAGE plpgsql AS $$ BEGIN
+    FOR i IN 1..total LOOP
+        EXECUTE format('CREATE TABLE relation_%s AS SELECT %s AS i', i, i);
+        IF i % 100 = 0 THEN COMMIT; END IF;
+    END LOOP;
+END $$";
+
 pub(crate) struct Cluster {
     pub(crate) pg: Pg,
     pub(crate) info: ConnectInfo,
@@ -28,11 +37,21 @@ pub(crate) struct Cluster {
     pub(crate) identity: String,
 }
 
+/// What a cluster holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content {
+    /// About as many bytes, mixed like real data, and 2000 small tables.
+    Bytes(u64),
+    /// As many tables of one page.
+    Relations(u32),
+}
+
 impl Cluster {
-    pub(crate) async fn start(size_bytes: u64) -> Result<Self> {
+    pub(crate) async fn start(content: Content) -> Result<Self> {
         let server = Pg::builder()
             .setting("shared_buffers", "512MB")
-            .setting("max_wal_size", "8GB")
+            // The data is in memory, and the WAL beside it.
+            .setting("max_wal_size", "2GB")
             .setting("checkpoint_timeout", "1h")
             .setting("autovacuum", "off")
             .setting("archive_mode", "on")
@@ -45,9 +64,19 @@ impl Cluster {
         };
         pg.create_database("bench").await;
         let info = pg.connect_info("bench");
-        data::load(&info, pg.binaries(), size_bytes / 3, size_bytes).await?;
         let client = pg.client("bench").await;
-        client.batch_execute(SMALL).await?;
+        match content {
+            Content::Bytes(bytes) => {
+                data::load(&info, pg.binaries(), bytes / 3, bytes).await?;
+                client.batch_execute(SMALL).await?;
+            }
+            Content::Relations(count) => {
+                client.batch_execute(RELATIONS).await?;
+                client
+                    .batch_execute(&format!("CALL make_relations({count})"))
+                    .await?;
+            }
+        }
         client.batch_execute("CHECKPOINT").await?;
         // On a disk: what is written is flushed to it.
         let target = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target"));

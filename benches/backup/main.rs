@@ -1,7 +1,7 @@
 //! Backups beside the tools that people use: dumps, base backups, restores, and WAL.
 //!
 //! `--quick`: 300 MB and 1 round (dumps: 3) instead of 2.8 GB and 5. `--size BYTES`,
-//! `--rounds N`, `--only dump|base|wal` (may be repeated).
+//! `--rounds N`, `--only dump|base|wal|curve` (may be repeated).
 //!
 //! All contenders read the same server in turn, in an order that is reversed from round to
 //! round, and write to the same disk, the final fsync included. Ours also encrypts and
@@ -22,6 +22,7 @@ mod harness;
 
 mod base;
 mod cluster;
+mod curve;
 mod dump;
 mod measure;
 mod ours;
@@ -46,15 +47,24 @@ async fn main() -> Result<()> {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     eprintln!("load at the start: {}", load.trim_end());
     let mut cases = Vec::new();
-    let cluster = cluster::Cluster::start(options.size_bytes).await?;
-    if options.runs("dump") {
-        cases.extend(dump::run(&cluster, options.rounds.max(3)).await?);
+    if ["dump", "base", "wal"]
+        .iter()
+        .any(|part| options.runs(part))
+    {
+        let content = cluster::Content::Bytes(options.size_bytes);
+        let cluster = cluster::Cluster::start(content).await?;
+        if options.runs("dump") {
+            cases.extend(dump::run(&cluster, options.rounds.max(3)).await?);
+        }
+        if options.runs("base") {
+            cases.extend(base::run(&cluster, options.rounds).await?);
+        }
+        if options.runs("wal") {
+            cases.extend(wal::run(&cluster, options.quick, options.rounds).await?);
+        }
     }
-    if options.runs("base") {
-        cases.extend(base::run(&cluster, options.rounds).await?);
-    }
-    if options.runs("wal") {
-        cases.extend(wal::run(&cluster, options.quick, options.rounds).await?);
+    if options.runs("curve") {
+        cases.extend(curve::run(options.quick, options.rounds.min(3)).await?);
     }
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     eprintln!("load at the end: {}", load.trim_end());

@@ -19,8 +19,8 @@ use ops_s3::{S3Credentials, S3Store};
 use ops_testkit::peak_rss_bytes;
 use tokio_util::sync::CancellationToken;
 
-use crate::Result;
 use crate::cluster::Cluster;
+use crate::{Result, megabytes};
 
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Place {
@@ -74,6 +74,13 @@ pub(crate) struct Answer {
     pub(crate) lags: Vec<u64>,
     pub(crate) idle_bytes: u64,
     pub(crate) peak_bytes: u64,
+}
+
+impl Answer {
+    /// What the task took beside what the idle process has, in MiB.
+    pub(crate) fn above_idle_mib(&self) -> f64 {
+        megabytes(self.peak_bytes.saturating_sub(self.idle_bytes)) / 1.048_576
+    }
 }
 
 impl Order {
