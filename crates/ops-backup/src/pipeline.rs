@@ -9,11 +9,13 @@
 //! Reading is the reverse, on one thread: decryption and decompression together are much
 //! faster than what loads the data.
 
+mod chunks;
 mod compress;
 mod objects;
 mod open;
 mod seal;
 
+pub(crate) use chunks::{CHUNKS, ChunkReader};
 pub(crate) use compress::{Block, CompressorSettings, Compressors, Frames};
 pub(crate) use objects::{StoredObject, Uploaders, upload};
 pub(crate) use open::{Opened, cause_of, open_object, read_small};

@@ -3,18 +3,16 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
 use futures_util::StreamExt;
 use ops_core::ObjectStore;
 use ops_core::object_store::GetOptions;
 use tokio::sync::mpsc;
 
+use super::chunks::{CHUNKS, ChunkReader};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Counters;
 use crate::keys::BackupIdentity;
 use crate::repository::ManifestObject;
-
-const CHUNKS: usize = 8;
 
 /// An object that is being read, decrypted and decompressed. For blocking threads.
 pub(crate) type Opened = Box<dyn Read + Send>;
@@ -34,7 +32,7 @@ pub(crate) fn open_object(
     impl FnOnce() -> io::Result<Opened> + Send + 'static,
     impl Future<Output = Result<()>> + Send + 'static,
 ) {
-    let (sender, receiver) = mpsc::channel::<Option<Bytes>>(CHUNKS);
+    let (sender, receiver) = mpsc::channel(CHUNKS);
     let object = object.clone();
     let fetch = async move {
         let unread = || Error::new(ErrorKind::Canceled, operation, "nobody reads the object");
@@ -57,11 +55,7 @@ pub(crate) fn open_object(
         sender.send(None).await.map_err(|_| unread())
     };
     let open = move || -> io::Result<Opened> {
-        let raw = ChannelReader {
-            receiver,
-            current: Bytes::new(),
-            ended: false,
-        };
+        let raw = ChunkReader::new(receiver);
         let frames: Box<dyn Read + Send> = match identity {
             None => Box::new(raw),
             Some(identity) => Box::new(identity.decrypt(raw).map_err(io::Error::other)?),
@@ -69,29 +63,6 @@ pub(crate) fn open_object(
         Ok(Box::new(zstd::stream::read::Decoder::new(frames)?))
     };
     (open, fetch)
-}
-
-/// Reads chunks that a future sends.
-struct ChannelReader {
-    receiver: mpsc::Receiver<Option<Bytes>>,
-    current: Bytes,
-    ended: bool,
-}
-
-impl Read for ChannelReader {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() && !self.ended {
-            match self.receiver.blocking_recv() {
-                Some(Some(chunk)) => self.current = chunk,
-                Some(None) => self.ended = true,
-                None => return Err(io::Error::other("the stored object could not be read")),
-            }
-        }
-        let len = out.len().min(self.current.len());
-        self.current
-            .copy_to_slice(out.get_mut(..len).unwrap_or_default());
-        Ok(len)
-    }
 }
 
 /// Reads something small into memory.

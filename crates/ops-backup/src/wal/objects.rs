@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use ops_core::object_store::{ByteRange, ByteStream, ETag, GetOptions, PutOptions};
 use ops_core::{ErrorKind as CoreKind, ObjectKey, ObjectStore};
@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::OPERATION;
 use super::header::{HEAD_BYTES, Header};
 use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::{CHUNKS, ChunkReader};
 
 /// The largest record that is read.
 const MAX_SMALL_BYTES: usize = 16 << 20;
@@ -108,9 +109,6 @@ pub(crate) fn hash_file(path: &std::path::Path) -> io::Result<blake3::Hash> {
     }
 }
 
-/// Chunks of a body for a blocking reader.
-const CHUNKS: usize = 8;
-
 /// Splits a body into a future that fetches it and a reader for a blocking thread.
 pub(crate) fn blocking_reader(
     mut body: ByteStream,
@@ -131,34 +129,7 @@ pub(crate) fn blocking_reader(
         let _ = sender.send(None).await;
         Ok(())
     };
-    let reader = Chunked {
-        receiver,
-        current: Bytes::new(),
-        ended: false,
-    };
-    (fetch, reader)
-}
-
-struct Chunked {
-    receiver: mpsc::Receiver<Option<Bytes>>,
-    current: Bytes,
-    ended: bool,
-}
-
-impl Read for Chunked {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() && !self.ended {
-            match self.receiver.blocking_recv() {
-                Some(Some(chunk)) => self.current = chunk,
-                Some(None) => self.ended = true,
-                None => return Err(io::Error::other("the stored object could not be read")),
-            }
-        }
-        let len = out.len().min(self.current.len());
-        self.current
-            .copy_to_slice(out.get_mut(..len).unwrap_or_default());
-        Ok(len)
-    }
+    (fetch, ChunkReader::new(receiver))
 }
 
 /// A store that many share.
