@@ -26,6 +26,7 @@ use serde::Serialize;
 mod condition;
 mod delivery;
 mod engine;
+mod limiter;
 mod log_sink;
 mod queue;
 mod rule;
