@@ -38,6 +38,8 @@ mod state_machine;
 mod support;
 #[cfg(all(feature = "systemd", target_os = "linux"))]
 mod systemd;
+#[cfg(feature = "redis")]
+mod tell;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "tower")]
