@@ -86,7 +86,8 @@ async fn drive(inner: Arc<Inner>, index: usize, permits: Arc<Semaphore>) {
     }
 }
 
-const MIN_PAUSE: Duration = Duration::from_millis(100);
+/// The least time from the end of a run to the next.
+pub(crate) const MIN_PAUSE: Duration = Duration::from_millis(100);
 
 /// Whether a check that only gates the start has done its work.
 fn is_over(inner: &Inner, entry: &Registration) -> bool {

@@ -8,6 +8,7 @@ mod bucket;
 mod builder;
 #[cfg(any(feature = "http", feature = "redis", feature = "tls"))]
 mod certificates;
+mod detection;
 #[cfg(feature = "axum")]
 mod drain;
 #[cfg(feature = "grpc")]

@@ -120,6 +120,38 @@ async fn who_reads_metrics_learns_of_a_dead_scheduler() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_reads_metrics_learns_of_demand_that_nobody_answers() {
+    let seen = Seen::default();
+    let _installed = metrics::set_default_local_recorder(&seen);
+    let health = service()
+        .check(Scripted::healthy("db"))
+        .on_demand(seconds(1))
+        .metrics(String::new)
+        .build()
+        .unwrap();
+    let scheduler = health.start().unwrap();
+    settle().await;
+    drop(scheduler);
+    // An old answer is none that is overdue: nobody has asked.
+    sleep(seconds(3600)).await;
+    get(&health, "/metrics");
+    let up = ("ops_health_check_up{check=db,critical=true}", 1.0);
+    expect(&seen, &[up, ("ops_health_status{state=healthy}", 1.0)]);
+    get(&health, "/health");
+    sleep(seconds(6)).await;
+    get(&health, "/metrics");
+    expect(
+        &seen,
+        &[
+            ("ops_health_check_up{check=db,critical=true}", 0.0),
+            ("ops_health_check_status{check=db,state=unhealthy}", 1.0),
+            ("ops_health_check_status{check=db,state=healthy}", 0.0),
+            ("ops_health_status{state=unhealthy}", 1.0),
+        ],
+    );
+}
+
 #[test]
 fn without_a_renderer_there_is_no_such_route() {
     let health = service().build().unwrap();
