@@ -171,17 +171,17 @@ fn agree(
     };
     for (run, pause) in steps {
         let state = &machine.state;
-        let stale = now.instant + Duration::from_secs(pause);
+        let later = now.instant + Duration::from_secs(pause);
         let aged = pause > policy.stale_after().as_secs() && !reference.history.is_empty();
         let shown = if aged {
             Status::Unhealthy
         } else {
             reference.reported
         };
-        prop_assert_eq!(state.status(stale), shown);
-        prop_assert_eq!(state.code(stale) == Code::Stale, aged);
+        prop_assert_eq!(state.status(later), shown);
+        prop_assert_eq!(state.code(later) == Code::Stale, aged);
 
-        now.instant = stale;
+        now.instant = later;
         let before = reference.reported;
         let in_grace = now.instant < start + Duration::from_secs(grace);
         reference.push(run.status(), in_grace);

@@ -1,9 +1,9 @@
 //! Certificates that end.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use ops_core::Timestamp;
+use ops_core::{Clock as _, SystemClock, Timestamp};
 use ops_health::checks::Tls;
 use ops_health::{Code, Status};
 use ops_testkit::ManualClock;
@@ -41,22 +41,19 @@ async fn a_certificate_that_comes_to_its_end_is_told_at_every_step_in_time() {
     }
 }
 
+fn since_1970() -> Duration {
+    Duration::from_millis(u64::try_from(SystemClock.now().unix_millis()).unwrap())
+}
+
 #[tokio::test]
 async fn a_certificate_that_ends_by_the_real_clock_is_told_in_time() {
     let root = Authority::new("root");
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap();
     // Certificates count in seconds.
-    let ends = Duration::from_secs(now.as_secs() + 3);
-    let born = ends - Duration::from_secs(24 * 3600);
+    let ends = Duration::from_secs(since_1970().as_secs() + 3);
+    let born = ends.saturating_sub(Duration::from_secs(24 * 3600));
     let check = tls(&root, root.leaf_between("api.test", born, ends)).await;
     let watched = Watched::start(check, TENTH, ENDS_SOON).await;
-    let left = ends.saturating_sub(
-        SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap(),
-    );
+    let left = ends.saturating_sub(since_1970());
     let end = Instant::now() + left;
     tokio::time::sleep_until(end.into()).await;
     // Unhealthy as before, for another reason: the first run tells.

@@ -22,6 +22,8 @@ mod disk;
 mod expiry;
 mod measure;
 mod mount;
+#[cfg(any(feature = "bb8", feature = "deadpool", feature = "sqlx"))]
+mod pools;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]

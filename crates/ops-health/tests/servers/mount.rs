@@ -1,10 +1,24 @@
-//! File systems of a known size.
+//! Programs of the system: file systems of a known size.
 
+use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use ops_testkit::fixture;
 use tempfile::TempDir;
+
+/// Runs a program with arguments.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a program of others that ends by itself"
+)]
+pub(crate) fn call(
+    program: impl AsRef<OsStr>,
+    arguments: impl IntoIterator<Item: AsRef<OsStr>>,
+) -> io::Result<Output> {
+    Command::new(program).args(arguments).output()
+}
 
 /// A file system in memory, mounted for a test. Its contents are gone when it is dropped.
 pub(crate) struct Mount {
@@ -26,9 +40,11 @@ impl Mount {
     }
 
     fn at(folder: TempDir, options: &str) -> Option<Self> {
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]);
-        match mount.arg(folder.path()).output() {
+        let arguments = ["-t", "tmpfs", "-o", options, "tmpfs"].map(OsStr::new);
+        match call(
+            "mount",
+            arguments.into_iter().chain([folder.path().as_ref()]),
+        ) {
             Ok(done) if done.status.success() => Some(Self { folder }),
             Ok(done) => {
                 let why = String::from_utf8_lossy(&done.stderr).into_owned();
@@ -57,9 +73,9 @@ impl Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         // At once for everybody who looks, also while somebody still has a file open.
-        let done = Command::new("umount").arg("-l").arg(self.path()).status();
+        let done = call("umount", ["-l".as_ref(), self.path().as_os_str()]);
         if !std::thread::panicking() {
-            assert!(done.is_ok_and(|status| status.success()));
+            assert!(done.is_ok_and(|done| done.status.success()));
         }
     }
 }

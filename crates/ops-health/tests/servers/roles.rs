@@ -1,6 +1,6 @@
 //! A standby that takes over.
 
-use std::process::Command;
+use std::ffi::OsStr;
 use std::time::Instant;
 
 use ops_core::database::Role;
@@ -9,6 +9,7 @@ use ops_health::{Code, Status};
 use ops_testkit::Pg;
 
 use crate::measure::{Found, HEALTHY, TENTH, Watched};
+use crate::mount::call;
 
 const WRONG: Found = (Status::Unhealthy, Code::WrongRole);
 
@@ -21,11 +22,11 @@ async fn standby_of(primary: &Pg) -> Option<Pg> {
         .setting("primary_conninfo", &conninfo)
         .create_empty()
         .await?;
-    let mut copy = Command::new(primary.bin("pg_basebackup"));
-    copy.args(["--checkpoint=fast", "--wal-method=stream", "--no-sync"])
-        .args(["--dbname", &conninfo, "--pgdata"])
-        .arg(standby.data_dir());
-    let copied = copy.output().unwrap();
+    let options = ["--checkpoint=fast", "--wal-method=stream", "--no-sync"];
+    let from_to = ["--dbname".as_ref(), conninfo.as_ref(), "--pgdata".as_ref()];
+    let arguments = options.into_iter().map(OsStr::new).chain(from_to);
+    let arguments = arguments.chain([standby.data_dir().as_os_str()]);
+    let copied = call(primary.bin("pg_basebackup"), arguments).unwrap();
     assert!(copied.status.success(), "{copied:?}");
     std::fs::write(standby.data_dir().join("standby.signal"), "").unwrap();
     standby.adopt_data_dir().await.unwrap();
