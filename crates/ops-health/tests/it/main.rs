@@ -35,6 +35,7 @@ mod redis_check;
 mod routes;
 mod scheduler;
 mod shapes;
+mod slow;
 mod state_machine;
 mod support;
 #[cfg(all(feature = "systemd", target_os = "linux"))]
