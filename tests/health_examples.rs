@@ -136,3 +136,45 @@ async fn the_full_example_has_checks_objective_alerts_heartbeat_metrics_and_a_pa
     );
     assert!(folder.path().join("availability.slo").is_file());
 }
+
+/// What an example that ends by itself prints.
+async fn shown(name: &str) -> String {
+    let run = Command::new(example(name)).kill_on_drop(true).output();
+    let output = tokio::time::timeout(LONG, run).await.unwrap().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn the_example_of_a_watch_tells_of_an_outage_and_writes_its_post_mortem() {
+    let text = shown("health_watch").await;
+    for line in [
+        "[firing P0] shop:prod: the service is down",
+        "cause: database (refused)",
+        "runbook: https://wiki.example/shop-down",
+        "[acknowledged P0] shop:prod: the service is down",
+        "[resolved P0] shop:prod: the service is down",
+        "# P0: the service is down",
+        "## What was the root cause?",
+        "the database's host was restarted",
+        "beats that arrived: ",
+    ] {
+        assert!(text.contains(line), "{line} is missing in {text}");
+    }
+    // What a check says is for operators alone.
+    assert!(!text.contains("10.0.0.7"), "{text}");
+}
+
+#[tokio::test]
+async fn the_example_of_a_drain_answers_every_request() {
+    let text = shown("drain").await;
+    for line in [
+        "draining takes up to 30s, but pm2 kills after 1.6s",
+        "draining, ready: 503 Service Unavailable",
+        "flushed",
+        ", failed: 0",
+    ] {
+        assert!(text.contains(line), "{line} is missing in {text}");
+    }
+    assert!(!text.contains("answered: 0,"), "{text}");
+}
