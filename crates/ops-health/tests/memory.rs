@@ -1,7 +1,8 @@
 //! What the health of a service costs in memory. Alone in its process, so that nothing else
 //! is counted.
 
-#![cfg(all(test, target_os = "linux"))]
+#![cfg(test)]
+#![cfg(target_os = "linux")]
 
 use std::time::Duration;
 

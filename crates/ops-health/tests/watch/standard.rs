@@ -408,6 +408,40 @@ async fn failing_requests_burn_the_budget() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_budget_that_will_not_last_is_told_without_haste() {
+    let clock = WallClock::new();
+    let health = health(&clock);
+    let fake = Fake::new();
+    let slo = Slo::builder("availability").objective(0.999);
+    let slo = slo.with_requests().clock(Arc::new(clock)).build().unwrap();
+    let traffic = Traffic::new();
+    let watch = watch(&health)
+        .slo(slo)
+        .traffic(traffic.clone())
+        .rules(standard_rules(DAY))
+        .sink(all_over("fake", &fake))
+        .build()
+        .unwrap();
+    let (_checks, _watching) = (health.start().unwrap(), watch.start().unwrap());
+    let serve = async |good: u32, bad: u32| {
+        for at in 0..good + bad {
+            let served = if at < bad { Served::Error } else { Served::Ok };
+            traffic.record(served, seconds(0));
+        }
+        sleep(minutes(2)).await;
+    };
+    // Three times what is allowed: less than the rate of 6 that is told in haste.
+    serve(9970, 30).await;
+    let lasts = "the error budget will not last: availability";
+    let notes = fake.take();
+    assert_eq!((notes.len(), notes[0].severity), (1, P2), "{notes:?}");
+    assert_eq!(notes[0].title, lasts);
+    // Less than half of what is allowed.
+    serve(60_000, 0).await;
+    assert_eq!(told(&fake), one(Resolved, lasts));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_planned_leave_is_no_outage() {
     let all = Standard::new("db", Kind::Datastore).await;
     all.health.drain().await;

@@ -26,7 +26,13 @@ async fn a_pool_whose_connections_never_come_back_is_stuck_however_many_give_up(
     let pool = pool(&pg, Duration::from_millis(50)).await;
     let counters = Bb8Counters::new(pool.clone());
     let check = check(Bb8Counters::new(pool.clone()));
-    let held = (pool.get().await.unwrap(), pool.get().await.unwrap());
+    // To connect may take longer than their patience.
+    let patient = async || loop {
+        if let Ok(connection) = pool.get().await {
+            break connection;
+        }
+    };
+    let held = (patient().await, patient().await);
     let usage = counters.usage();
     assert_eq!((usage.in_use, usage.max, usage.waiters), (2, 2, 0));
     // They come without end, and each leaves without a connection.
