@@ -1,8 +1,9 @@
 //! The main job, as a user runs it: the demo, on data of its own and on a user's database;
-//! and the examples of the pool.
+//! and the examples of health and of the pool.
 
 #![cfg(test)]
 
+mod health_examples;
 mod pool_examples;
 
 use std::path::{Path, PathBuf};

@@ -35,7 +35,7 @@ pub use heartbeat::{Heartbeat, LastSuccess};
 pub use http::Http;
 pub use memory::Memory;
 pub use migrations::{AppliedMigrations, MigrationSource, Migrations};
-pub use pool::{Pool, PoolCounters, PoolUsage};
+pub use pool::{Pool, PoolCounters, PoolReturns, PoolUsage};
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresConnections, PostgresDatabase};
 #[cfg(feature = "redis")]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::scheduler::MIN_PAUSE;
 use crate::status::{Criticality, Scope};
 
 mod groups;
@@ -266,6 +267,25 @@ impl Policy {
             Mode::Background => self.interval(),
             Mode::OnDemand { ttl } => ttl.max(self.min_interval),
         }
+    }
+
+    /// The longest time from a fault to its verdict, for a check in the background: an
+    /// interval until a run meets it, a retry interval for each further failure that the
+    /// threshold asks for, and the timeout of the last run. 22 s by default.
+    ///
+    /// A run that hangs for longer than the retry interval is followed 100 ms later. Not
+    /// counted are jitter, which can lengthen each pause by its share, and the wait of a run
+    /// while [`HealthBuilder::max_concurrency`](crate::HealthBuilder::max_concurrency) others
+    /// hang.
+    #[must_use]
+    pub fn detection_time(&self) -> Duration {
+        let retry = self.retry_interval();
+        let hung = self.timeout.saturating_add(retry.min(MIN_PAUSE));
+        retry
+            .max(hung)
+            .saturating_mul(self.failure_threshold.saturating_sub(1))
+            .saturating_add(self.interval())
+            .saturating_add(self.timeout)
     }
 
     /// For how long after the start a failing first run leaves the check unknown.

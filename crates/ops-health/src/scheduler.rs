@@ -66,6 +66,7 @@ async fn drive(inner: Arc<Inner>, index: usize, permits: Arc<Semaphore>) {
             }
             let began = Instant::now();
             if let Some(event) = runner.run(&inner, index, entry, &permits).await {
+                runner.tell_if_slow(entry, &event);
                 inner.record(index, event);
                 inner.give_up_where_due(index);
             }
@@ -86,7 +87,8 @@ async fn drive(inner: Arc<Inner>, index: usize, permits: Arc<Semaphore>) {
     }
 }
 
-const MIN_PAUSE: Duration = Duration::from_millis(100);
+/// The least time from the end of a run to the next.
+pub(crate) const MIN_PAUSE: Duration = Duration::from_millis(100);
 
 /// Whether a check that only gates the start has done its work.
 fn is_over(inner: &Inner, entry: &Registration) -> bool {
@@ -109,6 +111,8 @@ struct Runner {
     lingering: Option<Task<Outcome>>,
     /// The threads that runs of this check block.
     blocked: BlockedThreads,
+    /// Whether the last run that ended in time took more than half of it.
+    is_slow: bool,
 }
 
 impl Runner {
@@ -155,6 +159,24 @@ impl Runner {
             self.lingering = None;
         }
         self.lingering.is_some() || !self.blocked.is_empty()
+    }
+
+    /// Says once that a check has become slow: soon it will time out.
+    fn tell_if_slow(&mut self, entry: &Registration, event: &Event) {
+        let Event::Finished(_, took) = event else {
+            return;
+        };
+        let timeout = entry.policy.timeout();
+        let was_slow = std::mem::replace(&mut self.is_slow, *took > timeout / 2);
+        if self.is_slow && !was_slow {
+            tracing::warn!(
+                target: "ops_health",
+                check = %entry.name,
+                duration_ms = took.as_secs_f64() * 1e3,
+                timeout_ms = timeout.as_secs_f64() * 1e3,
+                "a check takes more than half of its timeout"
+            );
+        }
     }
 
     fn context(&self, inner: &Inner, index: usize, limit: Duration, began: Instant) -> CheckCtx {

@@ -1,4 +1,4 @@
-//! What is logged: changes, and nothing else.
+//! What is logged of checks and gates: changes.
 
 use std::time::Duration;
 

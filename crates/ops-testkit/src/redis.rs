@@ -18,6 +18,8 @@ const START: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Redis {
     folder: TempDir,
+    /// Where it saves what it is told to save.
+    data: PathBuf,
     process: Child,
 }
 
@@ -26,16 +28,33 @@ impl Redis {
     ///
     /// # Panics
     /// Where the server does not start.
-    #[expect(clippy::expect_used, reason = "it is a test's preparation")]
     pub async fn start() -> Option<Self> {
+        Self::launched(None).await
+    }
+
+    /// As [`Redis::start`], with a folder of the caller's for what it is told to save.
+    ///
+    /// # Panics
+    /// Where the server does not start.
+    pub async fn start_in(data: impl Into<PathBuf>) -> Option<Self> {
+        Self::launched(Some(data.into())).await
+    }
+
+    #[expect(clippy::expect_used, reason = "it is a test's preparation")]
+    async fn launched(data: Option<PathBuf>) -> Option<Self> {
         let base = fixture::folder();
         std::fs::create_dir_all(&base).expect("making the folder of fixtures");
         let folder = TempDir::with_prefix_in("redis-", base).expect("making a folder");
-        let Some(process) = launch(folder.path()) else {
+        let data = data.unwrap_or_else(|| folder.path().to_owned());
+        let Some(process) = launch(folder.path(), &data) else {
             fixture::skip("redis-server is not installed");
             return None;
         };
-        let redis = Self { folder, process };
+        let redis = Self {
+            folder,
+            data,
+            process,
+        };
         redis.answers().await;
         Some(redis)
     }
@@ -61,7 +80,7 @@ impl Redis {
     /// Where the server does not start.
     #[expect(clippy::expect_used, reason = "it is a test's preparation")]
     pub async fn start_again(&mut self) {
-        self.process = launch(self.folder.path()).expect("it has been there before");
+        self.process = launch(self.folder.path(), &self.data).expect("it has been there before");
         self.answers().await;
     }
 
@@ -77,12 +96,12 @@ fn socket(folder: &Path) -> PathBuf {
     folder.join("redis.sock")
 }
 
-fn launch(folder: &Path) -> Option<Child> {
+fn launch(folder: &Path, data: &Path) -> Option<Child> {
     let mut command = Command::new("redis-server");
     command
         .args(["--port", "0", "--save", "", "--appendonly", "no"])
         .arg("--dir")
-        .arg(folder)
+        .arg(data)
         .arg("--unixsocket")
         .arg(socket(folder))
         .stdin(Stdio::null())

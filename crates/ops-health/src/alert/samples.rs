@@ -171,14 +171,10 @@ pub(super) fn backup_age(check: &CheckReport) -> (Option<f64>, SampleUnit) {
 }
 
 pub(super) fn drill_overdue(check: &CheckReport) -> (Option<f64>, SampleUnit) {
-    match (check.status, check.code) {
-        // The check tells the worst it has found, so that a late backup hides a late drill.
-        (Status::Unhealthy | Status::Unknown, _) => (None, SampleUnit::YesNo),
-        (_, code) => {
-            let overdue = matches!(code, Code::NeverRan | Code::Overdue);
-            yes_no(check.status == Status::Degraded && overdue)
-        }
-    }
+    // Not the code: the check tells the worst it has found, and a late backup is not a late
+    // drill.
+    let (overdue, _) = observed(check, "drill_overdue");
+    (overdue, SampleUnit::YesNo)
 }
 
 pub(super) fn traffic_sample(

@@ -134,10 +134,12 @@ impl BackupFreshness {
 
     fn judge(&self, facts: &BackupFacts, now: Timestamp) -> Outcome {
         let age = now.saturating_since(facts.completed_at);
+        let drill = self.judge_drill(facts.verified_at, now);
+        let drill_overdue = f64::from(u8::from(drill.is_some()));
         let findings = [
             self.judge_age(facts.completed_at, age, now),
             judge_size(facts),
-            self.judge_drill(facts.verified_at, now),
+            drill,
         ];
         // The worst, and of equals the first.
         let worst = findings.into_iter().flatten().reduce(|worst, next| {
@@ -151,6 +153,7 @@ impl BackupFreshness {
             .unwrap_or_else(Outcome::healthy)
             .with_observation("age", age.as_secs_f64(), Unit::Seconds)
             .with_observation("size", to_f64(facts.size_bytes), Unit::Bytes)
+            .with_observation("drill_overdue", drill_overdue, Unit::Count)
     }
 
     fn judge_age(&self, completed: Timestamp, age: Duration, now: Timestamp) -> Option<Outcome> {

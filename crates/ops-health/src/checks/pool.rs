@@ -12,6 +12,10 @@ use crate::outcome::{Outcome, Unit};
 use crate::policy::Policy;
 use crate::status::{Code, Criticality, Kind};
 
+mod returns;
+
+pub use returns::PoolReturns;
+
 /// The counters of a pool, read without taking a connection from it.
 pub trait PoolCounters: Send + Sync + 'static {
     /// The counters now. Must not block.
@@ -34,8 +38,8 @@ pub struct PoolUsage {
     pub max: u64,
     /// Callers that wait for a connection.
     pub waiters: u64,
-    /// How long ago a connection was last given back; `None` where none ever was, or
-    /// where the pool does not tell.
+    /// How long ago a connection was last given back; [`Duration::MAX`] where none ever was,
+    /// `None` where the pool does not tell.
     pub since_last_return: Option<Duration>,
 }
 
@@ -58,7 +62,7 @@ impl PoolUsage {
         self
     }
 
-    /// Sets how long ago a connection was last given back.
+    /// Sets how long ago a connection was last given back; [`Duration::MAX`] for never.
     #[must_use]
     pub const fn with_since_last_return(mut self, since: Duration) -> Self {
         self.since_last_return = Some(since);
@@ -71,7 +75,9 @@ impl PoolUsage {
 /// A single reading cannot tell busy from stuck, so the check judges over time: it is
 /// degraded ([`Code::Saturated`]) where 80 % or more were in use at every reading for
 /// 30 s, and unhealthy ([`Code::Exhausted`]) where all were in use for 30 s and none was
-/// given back. It never takes a connection. Runs every 5 s; not critical.
+/// given back. A pool that does not tell of returns is never called stuck, only saturated:
+/// under load it looks the same. [`PoolReturns`] tells for it. The check never takes a
+/// connection. Runs every 5 s; not critical.
 ///
 /// ```
 /// use ops_health::checks::{Pool, PoolUsage};
@@ -131,11 +137,9 @@ impl Pool {
             .full
             .hold(usage.max > 0 && usage.in_use >= usage.max, now);
         // A return while the pool is full again at once counts: it is busy, not stuck.
-        let unreturned = full.map(|full| {
-            usage
-                .since_last_return
-                .map_or(full, |returned| returned.min(full))
-        });
+        let unreturned = full
+            .zip(usage.since_last_return)
+            .map(|(full, returned)| returned.min(full));
         let outcome = if unreturned.is_some_and(|span| span >= self.stuck_for) {
             Outcome::unhealthy(Code::Exhausted)
         } else if busy.is_some_and(|span| span >= self.warn_for) {
@@ -288,15 +292,17 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_that_tells_no_returns_is_stuck_once_it_was_full_for_thirty_seconds() {
-        assert_eq!(
-            after([PoolUsage::new(10, 10); 6]),
-            (Status::Healthy, Code::Ok)
-        );
-        assert_eq!(
-            after([PoolUsage::new(10, 10); 7]),
-            (Status::Unhealthy, Code::Exhausted)
-        );
+    fn a_pool_that_never_got_a_connection_back_is_stuck() {
+        let held = PoolUsage::new(10, 10).with_since_last_return(Duration::MAX);
+        assert_eq!(after([held; 6]), (Status::Healthy, Code::Ok));
+        assert_eq!(after([held; 7]), (Status::Unhealthy, Code::Exhausted));
+    }
+
+    #[test]
+    fn a_pool_that_tells_no_returns_is_saturated_and_never_called_stuck() {
+        let full = PoolUsage::new(10, 10);
+        assert_eq!(after([full; 6]), (Status::Healthy, Code::Ok));
+        assert_eq!(after([full; 100]), (Status::Degraded, Code::Saturated));
     }
 
     #[test]

@@ -22,11 +22,13 @@ use target::Target;
 
 /// Whether a Redis server answers, and whether it still takes writes.
 ///
-/// Every run is one PING over one connection of the check's own. A server that cannot save
-/// still answers PING and refuses every write, so every sixth run, and every run while it
-/// is bad, also asks `INFO` for persistence and replication: [`Code::ReadOnly`] where the last
-/// save or the append-only file failed, [`Code::WrongRole`] for a replica in place of a
-/// primary. A server that does not allow `INFO` is judged by PING alone.
+/// Every run is one PING over one connection of the check's own. A server that refuses
+/// writes because it cannot persist them refuses PING too (`MISCONF`). One that was told to
+/// go on (`stop-writes-on-bgsave-error no`), or that saves by command alone, answers PING, so
+/// every sixth run, and every run while it is bad, also asks `INFO` for persistence and
+/// replication; what only that shows is found up to five intervals later. Both are
+/// [`Code::ReadOnly`], and [`Code::WrongRole`] is a replica in place of a primary. A server
+/// that does not allow `INFO` is judged by PING alone.
 ///
 /// Every 10 s; not critical, and shared by all replicas. For a server that is paid by the
 /// request, [`Redis::priced_per_request`].

@@ -1,7 +1,5 @@
 //! What a policy cannot mean.
 
-use std::time::Duration;
-
 use super::{Mode, Policy};
 use crate::builder::is_too_long;
 use crate::status::Criticality;
@@ -85,20 +83,12 @@ impl Policy {
             problems.push("only a critical check can end the process".to_owned());
         }
         // Before that, a failure is not even certain.
-        let certain = self.certain_after();
+        let certain = self.detection_time();
         if limit < certain {
             problems.push(format!(
                 "unrecoverable_after of {limit:?} is shorter than it takes to be sure of a failure, {certain:?}"
             ));
         }
         problems
-    }
-
-    /// How long it takes until a failure counts: to the first bad result and all further.
-    fn certain_after(&self) -> Duration {
-        self.retry_interval()
-            .saturating_mul(self.failure_threshold.saturating_sub(1))
-            .saturating_add(self.interval())
-            .saturating_add(self.timeout)
     }
 }

@@ -1,6 +1,7 @@
 //! Throwaway authorities, and servers that show their certificates.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -59,10 +60,18 @@ impl Authority {
 
     /// A certificate for a server of that name.
     pub(crate) fn leaf(&self, name: &str, from: Day, until: Day) -> Leaf {
+        let since_1970 = |day: Day| {
+            (date_time_ymd(2026, day.0, day.1) - date_time_ymd(1970, 1, 1)).unsigned_abs()
+        };
+        self.leaf_between(name, since_1970(from), since_1970(until))
+    }
+
+    /// The same, with times since 1970.
+    pub(crate) fn leaf_between(&self, name: &str, from: Duration, until: Duration) -> Leaf {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-        params.not_before = date_time_ymd(2026, from.0, from.1);
-        params.not_after = date_time_ymd(2026, until.0, until.1);
+        params.not_before = date_time_ymd(1970, 1, 1) + from;
+        params.not_after = date_time_ymd(1970, 1, 1) + until;
         let issuer = Issuer::new(self.params((12, 31)), &self.key);
         let certificate = params.signed_by(&key, &issuer).unwrap();
         Leaf {

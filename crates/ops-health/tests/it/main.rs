@@ -8,6 +8,7 @@ mod bucket;
 mod builder;
 #[cfg(any(feature = "http", feature = "redis", feature = "tls"))]
 mod certificates;
+mod detection;
 #[cfg(feature = "axum")]
 mod drain;
 #[cfg(feature = "grpc")]
@@ -34,10 +35,13 @@ mod redis_check;
 mod routes;
 mod scheduler;
 mod shapes;
+mod slow;
 mod state_machine;
 mod support;
 #[cfg(all(feature = "systemd", target_os = "linux"))]
 mod systemd;
+#[cfg(feature = "redis")]
+mod tell;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "tower")]

@@ -27,7 +27,9 @@ impl CounterFn for One {
         self.change(|value| value + f64::from(u32::try_from(by).unwrap()));
     }
 
-    fn absolute(&self, _: u64) {}
+    fn absolute(&self, to: u64) {
+        self.change(|_| f64::from(u32::try_from(to).unwrap()));
+    }
 }
 
 impl GaugeFn for One {

@@ -4,10 +4,10 @@ use ops_core::database::Role;
 use ops_health::checks::Redis;
 use ops_health::{Check, CheckCtx, Code, Outcome, Status};
 use ops_testkit::{Redis as Server, wait_until};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use crate::support::seconds;
+use crate::tell::tell;
 
 async fn look(check: &Redis) -> Outcome {
     check.run(&CheckCtx::new(seconds(5))).await
@@ -21,18 +21,6 @@ async fn found(check: &Redis) -> (Status, Code) {
 fn check(server: &Server, query: &str) -> Redis {
     let url = format!("redis+unix://{}{query}", server.socket().display());
     Redis::new(url.as_str())
-}
-
-/// Sends a command by hand, and returns the answer's beginning.
-async fn tell(server: &Server, command: &str) -> String {
-    let mut stream = UnixStream::connect(server.socket()).await.unwrap();
-    stream
-        .write_all(format!("{command}\r\n").as_bytes())
-        .await
-        .unwrap();
-    let mut answer = vec![0; 16 * 1024];
-    let n = stream.read(&mut answer).await.unwrap();
-    String::from_utf8_lossy(&answer[..n]).into_owned()
 }
 
 const GOOD: (Status, Code) = (Status::Healthy, Code::Ok);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ops_core::monitor::IncidentSeverity::{P0, P1, P2, P3};
 use ops_core::notifier::NotificationEvent::{self, Firing, Reminder, Resolved};
-use ops_health::alert::{Quiet, Sink, standard_rules};
+use ops_health::alert::{Quiet, Sink, archive_failing, standard_rules};
 use ops_health::slo::Slo;
 use ops_health::traffic::{Served, Traffic};
 use ops_health::{Code, Health, Kind, Outcome, Policy, Unit, Watch, check_fn};
@@ -236,6 +236,68 @@ async fn a_backup_that_never_was_is_a_risk() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_late_backup_is_no_late_drill_and_a_late_drill_is_told_beside_it() {
+    let all = Standard::new("backup", Kind::Backup).await;
+    let age = |hours: f64, drill_overdue| {
+        Outcome::degraded(Code::Overdue)
+            .with_observation("age", hours * 3600.0, Unit::Seconds)
+            .with_observation("drill_overdue", drill_overdue, Unit::Count)
+    };
+    all.returns(age(25.0, 0.0));
+    sleep(minutes(17)).await;
+    let late = "the backup is late: backup";
+    assert_eq!(told(&all.fake), one(Firing, late));
+    all.returns(age(25.0, 1.0));
+    sleep(minutes(1)).await;
+    let drill = "no backup was restored lately to test it: backup";
+    assert_eq!(told(&all.fake), one(Firing, drill));
+    all.returns(age(1.0, 0.0));
+    sleep(minutes(1)).await;
+    assert_eq!(all.fake.events(), [Resolved, Resolved]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_that_runs_out_is_told_after_five_minutes_until_it_is_below_eighty_percent() {
+    let all = Standard::new("memory", Kind::System).await;
+    all.observes("utilization", 0.95, Unit::Ratio);
+    sleep(minutes(4)).await;
+    assert_eq!(all.fake.told(), []);
+    sleep(minutes(2)).await;
+    let runs_out = "memory runs out: memory";
+    assert_eq!(told(&all.fake), one(Firing, runs_out));
+    all.observes("utilization", 0.85, Unit::Ratio);
+    sleep(minutes(5)).await;
+    assert_eq!(told(&all.fake), []);
+    all.observes("utilization", 0.75, Unit::Ratio);
+    sleep(minutes(1)).await;
+    assert_eq!(told(&all.fake), one(Resolved, runs_out));
+}
+
+#[tokio::test(start_paused = true)]
+async fn archiving_that_fails_for_an_hour_is_told_at_once_until_it_succeeds() {
+    let clock = WallClock::new();
+    let health = health(&clock);
+    let failing_for = Arc::new(std::sync::Mutex::new(Some(minutes(59))));
+    let shared = Arc::clone(&failing_for);
+    let fake = Fake::new();
+    let watch = watch(&health)
+        .rule(archive_failing(move || *shared.lock().unwrap()))
+        .sink(all_over("fake", &fake))
+        .build()
+        .unwrap();
+    let (_checks, _watching) = (health.start().unwrap(), watch.start().unwrap());
+    sleep(minutes(1)).await;
+    assert_eq!(fake.told(), []);
+    *failing_for.lock().unwrap() = Some(minutes(60));
+    sleep(seconds(5)).await;
+    let notes = fake.take();
+    assert_eq!((notes.len(), notes[0].severity), (1, P0));
+    *failing_for.lock().unwrap() = None;
+    sleep(minutes(1)).await;
+    assert_eq!(fake.events(), [Resolved]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_certificate_is_told_by_how_near_its_end_is() {
     let all = Standard::new("tls", Kind::Certificate).await;
     let severities =
@@ -343,6 +405,40 @@ async fn failing_requests_burn_the_budget() {
     assert_eq!(notes[0].details["value"], "3.3 times what is allowed");
     assert!(slo.burn(minutes(60)) > 14.4);
     assert!(slo.remaining() < 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_will_not_last_is_told_without_haste() {
+    let clock = WallClock::new();
+    let health = health(&clock);
+    let fake = Fake::new();
+    let slo = Slo::builder("availability").objective(0.999);
+    let slo = slo.with_requests().clock(Arc::new(clock)).build().unwrap();
+    let traffic = Traffic::new();
+    let watch = watch(&health)
+        .slo(slo)
+        .traffic(traffic.clone())
+        .rules(standard_rules(DAY))
+        .sink(all_over("fake", &fake))
+        .build()
+        .unwrap();
+    let (_checks, _watching) = (health.start().unwrap(), watch.start().unwrap());
+    let serve = async |good: u32, bad: u32| {
+        for at in 0..good + bad {
+            let served = if at < bad { Served::Error } else { Served::Ok };
+            traffic.record(served, seconds(0));
+        }
+        sleep(minutes(2)).await;
+    };
+    // Three times what is allowed: less than the rate of 6 that is told in haste.
+    serve(9970, 30).await;
+    let lasts = "the error budget will not last: availability";
+    let notes = fake.take();
+    assert_eq!((notes.len(), notes[0].severity), (1, P2), "{notes:?}");
+    assert_eq!(notes[0].title, lasts);
+    // Less than half of what is allowed.
+    serve(60_000, 0).await;
+    assert_eq!(told(&fake), one(Resolved, lasts));
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,7 +22,17 @@ use crate::checks::{PoolCounters, PoolUsage};
 /// ```
 pub struct Bb8Counters<M: ManageConnection> {
     pool: Pool<M>,
-    lent: Mutex<Option<(u64, Instant)>>,
+    last: Mutex<Last>,
+}
+
+/// What the last reading found.
+#[derive(Debug, Default)]
+struct Last {
+    /// How many were lent out, and since when that is so.
+    lent: Option<(u64, Instant)>,
+    /// Callers that left before they had a connection: `bb8` counts them as waiting for
+    /// ever.
+    gone: u64,
 }
 
 impl<M: ManageConnection> Bb8Counters<M> {
@@ -31,7 +41,7 @@ impl<M: ManageConnection> Bb8Counters<M> {
     pub fn new(pool: Pool<M>) -> Self {
         Self {
             pool,
-            lent: Mutex::default(),
+            last: Mutex::default(),
         }
     }
 }
@@ -39,18 +49,30 @@ impl<M: ManageConnection> Bb8Counters<M> {
 impl<M: ManageConnection> PoolCounters for Bb8Counters<M> {
     fn usage(&self) -> PoolUsage {
         let state = self.pool.state();
-        let in_use = state.connections.saturating_sub(state.idle_connections);
-        let completed = state.statistics.completed_gets();
+        let counted = &state.statistics;
+        // A caller whose patience ended was lent nothing.
+        let lent = counted.get_direct + counted.get_waited;
+        // Not `pending_gets`: the counters are read one after the other, and the difference
+        // can be below zero.
+        let pending = counted
+            .get_started
+            .saturating_sub(lent + counted.get_timed_out);
         let now = Instant::now();
-        let mut lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = match *lent {
-            Some((before, since)) if before == completed => since,
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = match last.lent {
+            Some((before, since)) if before == lent => since,
             _ => now,
         };
-        *lent = Some((completed, since));
-        drop(lent);
+        last.lent = Some((lent, since));
+        // Nobody waits beside an idle connection.
+        if state.idle_connections > 0 {
+            last.gone = pending;
+        }
+        let waiters = pending.saturating_sub(last.gone);
+        drop(last);
+        let in_use = state.connections.saturating_sub(state.idle_connections);
         PoolUsage::new(u64::from(in_use), u64::from(self.pool.config().max_size))
-            .with_waiters(state.statistics.pending_gets())
+            .with_waiters(waiters)
             .with_since_last_return(now.saturating_duration_since(since))
     }
 }

@@ -4,7 +4,8 @@ use deadpool::managed::{Manager, Pool};
 
 use crate::checks::{PoolCounters, PoolUsage};
 
-/// It does not tell when a connection was given back.
+/// It does not tell when a connection was given back: see
+/// [`PoolReturns`](crate::checks::PoolReturns).
 impl<M> PoolCounters for Pool<M>
 where
     M: Manager + Send + Sync + 'static,

@@ -1,5 +1,7 @@
 //! The counters of a session pool of `ops-pool`.
 
+use std::time::Duration;
+
 use ops_pool::SessionPool;
 
 use crate::checks::{PoolCounters, PoolUsage};
@@ -12,11 +14,8 @@ impl PoolCounters for SessionPool {
     fn usage(&self) -> PoolUsage {
         let now = self.snapshot();
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        let usage = PoolUsage::new(count(now.active + now.resetting), count(now.pool_size))
-            .with_waiters(count(now.waiting));
-        match now.since_last_return {
-            Some(since) => usage.with_since_last_return(since),
-            None => usage,
-        }
+        PoolUsage::new(count(now.active + now.resetting), count(now.pool_size))
+            .with_waiters(count(now.waiting))
+            .with_since_last_return(now.since_last_return.unwrap_or(Duration::MAX))
     }
 }
