@@ -86,6 +86,30 @@ pub(crate) fn ensure() -> Result {
     )
 }
 
+/// Unpacks the majors that tests run on beside the system's. Where one cannot be had, that is
+/// said, and it is done without: the tests say which majors they ran on.
+pub(crate) fn ensure_majors() {
+    let target = workspace::target();
+    for major in majors::TESTED {
+        if let Err(failure) = majors::unpack(&[major], &target) {
+            println!("going on without PostgreSQL {major}: {}", failure.message());
+        }
+    }
+}
+
+/// The majors that tests find: those of this machine, and those that we unpacked.
+pub(crate) fn majors() -> Vec<String> {
+    let unpacked = workspace::target().join("pg");
+    let there = |major: &u32| {
+        let ours = unpacked.join(major.to_string()).join("bin/postgres");
+        ours.exists() || find::has_major(*major)
+    };
+    find::MAJORS
+        .filter(there)
+        .map(|major| major.to_string())
+        .collect()
+}
+
 /// Finds or installs a program that one command alone needs. Where there is no way to install
 /// it, that is said, and it is done without.
 pub(crate) fn ensure_tool(name: &'static str) {
@@ -110,6 +134,13 @@ pub(crate) fn with_majors(cmd: Cmd) -> Cmd {
     if ours.exists() {
         folders.push(ours);
     }
+    // A test that asks for no major gets the system's: its build has everything.
+    let cmd = match find::system_major() {
+        Some(major) if std::env::var_os(find::DEFAULT_MAJOR).is_none() => {
+            cmd.env(find::DEFAULT_MAJOR, major.to_string())
+        }
+        _ => cmd,
+    };
     match std::env::join_paths(&folders) {
         Ok(joined) if !folders.is_empty() => cmd.env(find::EXPLICIT, joined),
         _ => cmd,

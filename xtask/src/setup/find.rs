@@ -32,6 +32,9 @@ const USERS: [&str; 2] = ["postgres", "nobody"];
 /// Names folders of installations, as `ops_pg::binaries` reads it.
 pub(crate) const EXPLICIT: &str = "OPS_PG_BIN_DIRS";
 
+/// Names the major of tests that ask for none, as `ops_testkit::fixture` reads it.
+pub(crate) const DEFAULT_MAJOR: &str = "OPS_TESTKIT_PG_MAJOR";
+
 /// Something that has to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
@@ -180,6 +183,24 @@ fn below(folder: PathBuf) -> Vec<PathBuf> {
     folders.extend(entries.map(|entry| entry.path().join("bin")));
     folders.insert(0, folder);
     folders
+}
+
+/// The newest major that is installed on this machine, not unpacked by us, nor named by the
+/// environment.
+pub(crate) fn system_major() -> Option<u32> {
+    of_system().first().map(|found| found.major)
+}
+
+/// Whether a major is installed on this machine, not unpacked by us, nor named by the
+/// environment.
+pub(crate) fn has_major(major: u32) -> bool {
+    of_system().iter().any(|found| found.major == major)
+}
+
+fn of_system() -> Vec<Postgres> {
+    let mut folders = command::search_path();
+    folders.extend(usual_folders());
+    find_postgres(&folders)
 }
 
 /// Whether we are the superuser of this machine.
