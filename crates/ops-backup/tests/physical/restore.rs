@@ -1,5 +1,7 @@
 //! Restoring clusters: from backups alone.
 
+mod places;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
