@@ -203,6 +203,26 @@ fn of_system() -> Vec<Postgres> {
     find_postgres(&folders)
 }
 
+/// Whether servers can run what lies in a folder. Where we are root they run as another user,
+/// whom every folder above must let through.
+pub(crate) fn lets_servers_through(folder: &Path) -> bool {
+    !is_root() || folder.ancestors().all(lets_others_through)
+}
+
+#[cfg(unix)]
+fn lets_others_through(folder: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    // One that is not there yet is made so that it does.
+    folder
+        .metadata()
+        .map_or(true, |meta| meta.permissions().mode() & 0o001 != 0)
+}
+
+#[cfg(not(unix))]
+fn lets_others_through(_folder: &Path) -> bool {
+    true
+}
+
 /// Whether we are the superuser of this machine.
 pub(crate) fn is_root() -> bool {
     cfg!(unix)
@@ -353,6 +373,19 @@ mod tests {
             folders,
             [root.0.clone(), root.0.join("bin"), root.0.join("16/bin")]
         );
+    }
+
+    #[test]
+    fn a_folder_that_only_we_can_enter_lets_nobody_through() {
+        let root = Installation::new("shut", "16.1", &[]);
+        let inner = root.0.join("pg");
+        fs::create_dir(&inner).unwrap();
+        let set = |mode| fs::set_permissions(&root.0, fs::Permissions::from_mode(mode)).unwrap();
+        set(0o755);
+        assert!(inner.ancestors().all(lets_others_through));
+        set(0o700);
+        assert!(!inner.ancestors().all(lets_others_through));
+        assert_eq!(lets_servers_through(&inner), !is_root());
     }
 
     #[test]
