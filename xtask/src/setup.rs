@@ -1,5 +1,6 @@
 //! Finding, and where it is missing installing, what tests and the demo need.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::command::{self, Cmd};
@@ -86,6 +87,36 @@ pub(crate) fn ensure() -> Result {
     )
 }
 
+/// Unpacks the majors that tests run on beside the system's. Where one cannot be had, that is
+/// said, and it is done without: the tests say which majors they ran on.
+pub(crate) fn ensure_majors() {
+    let target = workspace::target();
+    if !find::lets_servers_through(&target) {
+        let shown = target.display();
+        println!("going on without further majors: a folder above {shown} lets no servers through");
+        return;
+    }
+    for major in majors::TESTED {
+        if let Err(failure) = majors::unpack(&[major], &target) {
+            println!("going on without PostgreSQL {major}: {}", failure.message());
+        }
+    }
+}
+
+/// The majors that tests find: those of this machine, and those that we unpacked.
+pub(crate) fn majors() -> Vec<String> {
+    let unpacked = unpacked();
+    let there = |major: &u32| {
+        let program = |folder: &PathBuf| folder.join(major.to_string()).join("bin/postgres");
+        let ours = unpacked.as_ref().map(program);
+        ours.is_some_and(|it| it.exists()) || find::has_major(*major)
+    };
+    find::MAJORS
+        .filter(there)
+        .map(|major| major.to_string())
+        .collect()
+}
+
 /// Finds or installs a program that one command alone needs. Where there is no way to install
 /// it, that is said, and it is done without.
 pub(crate) fn ensure_tool(name: &'static str) {
@@ -102,14 +133,24 @@ pub(crate) fn ensure_tool(name: &'static str) {
     }
 }
 
+/// The folder of the majors that we unpacked, where servers can run them.
+fn unpacked() -> Option<PathBuf> {
+    let folder = workspace::target().join("pg");
+    (folder.exists() && find::lets_servers_through(&folder)).then_some(folder)
+}
+
 /// Tells a command where the majors are that we unpacked, beside those that the
 /// environment names already.
 pub(crate) fn with_majors(cmd: Cmd) -> Cmd {
     let mut folders = find::explicit_folders();
-    let ours = workspace::target().join("pg");
-    if ours.exists() {
-        folders.push(ours);
-    }
+    folders.extend(unpacked());
+    // A test that asks for no major gets the system's: its build has everything.
+    let cmd = match find::system_major() {
+        Some(major) if std::env::var_os(find::DEFAULT_MAJOR).is_none() => {
+            cmd.env(find::DEFAULT_MAJOR, major.to_string())
+        }
+        _ => cmd,
+    };
     match std::env::join_paths(&folders) {
         Ok(joined) if !folders.is_empty() => cmd.env(find::EXPLICIT, joined),
         _ => cmd,

@@ -29,6 +29,7 @@ pub(crate) fn command(args: &[String]) -> Result {
     let localstack = if quick {
         None
     } else {
+        setup::ensure_majors();
         setup::ensure_s3()?;
         setup::start_localstack()?
     };
@@ -91,6 +92,10 @@ pub(crate) fn command(args: &[String]) -> Result {
         "test: {} tests and {} doctests in {seconds:.1} s",
         tests.passed + tests.failed,
         doctests.passed + doctests.failed
+    );
+    println!(
+        "test: where all majors count, on PostgreSQL {}",
+        setup::majors().join(", ")
     );
     if failures.is_empty() {
         Ok(())

@@ -176,8 +176,8 @@ impl Backup {
     /// # Errors
     /// The job ends with `NotFound`, `NotRecoverable`, `WalMissing`, `WrongKey`, `Integrity`,
     /// `InvalidInput`, `InvalidConfig`, `TargetNotEmpty`, `TargetUnavailable`, `TargetFull`,
-    /// `ClientMissing`, `Server`, `RecoveryShort`, `Store`, `StoreDenied` or `Timeout`; the
-    /// error says what is in the folder then.
+    /// `Server`, `RecoveryShort`, `Store`, `StoreDenied` or `Timeout`; the error says what is
+    /// in the folder then.
     ///
     /// # Panics
     /// Outside a tokio runtime.

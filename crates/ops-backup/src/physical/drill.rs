@@ -67,9 +67,9 @@ pub(crate) async fn run(
     drill.look(&client).await?;
     drop(client);
     drill.assert(&server).await?;
-    drill.amcheck(&server).await?;
+    drill.amcheck(&server).await;
     stop_server(OPERATION, &mut server).await?;
-    drill.checksums(&server).await?;
+    drill.checksums(&server).await;
     let report = drill.report(&target, started_at, rto_seconds, reached, server_version);
     store(&inner.repository, &report).await?;
     Ok(report)
@@ -207,19 +207,18 @@ impl Drill<'_> {
         Ok(())
     }
 
-    async fn amcheck(&mut self, server: &ThrowawayServer) -> Result<()> {
+    async fn amcheck(&mut self, server: &ThrowawayServer) {
         self.watch.phase(Phase::Verify);
-        let check = tools::amcheck(server, self.prepared.major()).await?;
+        let finder = &self.inner.settings.finder;
+        let check = tools::amcheck(server, self.prepared.major(), finder).await;
         self.checks.push(check);
-        Ok(())
     }
 
-    async fn checksums(&mut self, server: &ThrowawayServer) -> Result<()> {
+    async fn checksums(&mut self, server: &ThrowawayServer) {
         if self.prepared.info.data_checksums {
             let check = tools::checksums(server).await;
             self.checks.push(check);
         }
-        Ok(())
     }
 
     fn report(

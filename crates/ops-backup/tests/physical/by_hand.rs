@@ -16,7 +16,8 @@ use ops_backup::{
 };
 use ops_testkit::{Pg, fixture, wait_until};
 
-use crate::restore::{Place, TABLES, booted, client, dump, ledger, source};
+use crate::judges::dump;
+use crate::restore::{Place, TABLES, booted, client, ledger, source};
 use crate::shared::Bench;
 use crate::support::{folder_for, run};
 use crate::wal::scene::{Running, flushed, quick, switch, write};
@@ -193,7 +194,7 @@ async fn a_cluster_is_recovered_by_the_documented_commands_to_the_newest_archive
     let backup = engine(&pg, &bench);
     let there = Place::new();
     let taken = archived(&pg, &backup, &there).await;
-    let expected = dump(&pg);
+    let expected = dump(&pg).await;
 
     let mut scene = Scene::new(&pg, &bench);
     scene.variables.insert("ID", taken.id.to_string());
@@ -238,7 +239,7 @@ async fn a_cluster_is_recovered_by_the_documented_commands_to_the_newest_archive
             .filter(|line| !line.contains("pg_catalog.setval("));
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
-    let (found, expected) = (same(&dump(&copy)), same(&expected));
+    let (found, expected) = (same(&dump(&copy).await), same(&expected));
     let differs = found
         .iter()
         .zip(&expected)

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use ops_backup::{Backup, BackupId, BaseBackupRequest, PhysicalKind, Recovery, RestoreTarget};
 use ops_testkit::Pg;
 
-use crate::restore::{self, Place, TABLES, client, dump, ledger, options};
+use crate::judges::dump;
+use crate::restore::{self, Place, TABLES, client, ledger, options};
 use crate::shared::Bench;
 use crate::support::{self, call};
 
@@ -113,7 +114,7 @@ async fn a_chain_is_restored_byte_for_byte_as_pg_combinebackup_makes_it() {
             let incremental = matches!(report.physical.kind, PhysicalKind::Incremental { .. });
             assert!(incremental, "{report:?}");
         }
-        let expected = dump(&pg);
+        let expected = dump(&pg).await;
         tried = true;
 
         let place = Place::new();
@@ -164,7 +165,7 @@ async fn a_chain_is_restored_byte_for_byte_as_pg_combinebackup_makes_it() {
 
         let folder = place.join("booted");
         let copy = restore::restored(&pg, &backup, RestoreTarget::Latest, &folder, options()).await;
-        assert_eq!(dump(&copy), expected);
+        assert_eq!(dump(&copy).await, expected);
         assert_eq!(
             ledger(&client(&copy).await).await,
             (1..=13).collect::<Vec<_>>()

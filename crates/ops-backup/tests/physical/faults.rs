@@ -4,14 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ops_backup::{
-    Backup, BaseBackupRequest, ErrorKind, Event, ObjectRole, Phase, PhysicalOptions, Recovery,
-    RestoreTarget, WalMethod,
+    Backup, BaseBackupRequest, ErrorKind, Event, ObjectRole, Phase, PhysicalOptions, RestoreTarget,
+    WalMethod,
 };
 use ops_core::ErrorKind as CoreKind;
 use ops_core::memory::{FaultyObjectStore, Operation};
 use ops_testkit::Pg;
 
-use crate::restore::{Place, booted, client, dump, ledger, options, restored, source};
+use crate::judges::dump;
+use crate::restore::{Place, booted, client, files_only, ledger, options, restored, source};
 use crate::shared::Bench;
 use crate::wal::scene::{Running, flushed, quick, write};
 
@@ -39,11 +40,6 @@ async fn packed(bench: &Bench) -> Option<(Pg, Backup)> {
     let manifest = backup.latest().await.unwrap().unwrap().manifest;
     assert!(manifest.objects_of(ObjectRole::Data).count() > 2);
     Some((pg, backup))
-}
-
-fn files_only() -> ops_backup::ClusterRestoreOptions {
-    let restore_command = "false".to_owned();
-    options().with_recovery(Recovery::Prepare { restore_command })
 }
 
 /// The hash of everything that a restore wrote.
@@ -162,7 +158,7 @@ async fn a_restore_that_is_stopped_leaves_nothing_that_starts_and_can_be_repeate
     let Some((pg, backup)) = packed(&bench).await else {
         return;
     };
-    let expected = dump(&pg);
+    let expected = dump(&pg).await;
     let place = Place::new();
     let folder = place.join("data");
     let mut job = backup.restore_cluster(RestoreTarget::Latest, &folder, options());
@@ -178,7 +174,7 @@ async fn a_restore_that_is_stopped_leaves_nothing_that_starts_and_can_be_repeate
     // What is there is the begin of this very cluster: a delta restore goes on from it.
     let again = options().with_delta(true);
     let copy = restored(&pg, &backup, RestoreTarget::Latest, &folder, again).await;
-    assert_eq!(dump(&copy), expected);
+    assert_eq!(dump(&copy).await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,8 @@ mod chain;
 mod drill;
 mod faults;
 mod forged;
+mod judges;
+mod majors;
 mod pitr;
 mod restore;
 mod status;

@@ -1,14 +1,20 @@
 //! Restoring clusters: from backups alone.
 
+mod places;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use ops_backup::{Backup, BaseBackupRequest, ClusterRestoreOptions, ErrorKind, RestoreTarget};
+use ops_backup::{
+    Backup, BaseBackupRequest, ClusterRestoreOptions, ErrorKind, Recovery, RestoreTarget,
+};
 use ops_pg::server::{Shutdown, ThrowawayServer};
 use ops_testkit::pg::PgBuilder;
 use ops_testkit::{Pg, fixture};
 
+use crate::judges::{self, dump};
+use crate::majors::on_each_major;
 use crate::shared::Bench;
 
 /// A server whose pages have checksums.
@@ -52,7 +58,20 @@ pub(crate) fn options() -> ClusterRestoreOptions {
     ClusterRestoreOptions::new().with_server_folder(fixture::folder())
 }
 
-/// Restores into a new folder, and starts a server over it.
+/// Restores the files alone, for a server that somebody else starts.
+pub(crate) fn files_only() -> ClusterRestoreOptions {
+    let restore_command = "false".to_owned();
+    options().with_recovery(Recovery::Prepare { restore_command })
+}
+
+/// Restores the files alone, and lets the server's own tool judge them.
+pub(crate) async fn files_verify(pg: &Pg, backup: &Backup, target: RestoreTarget, folder: &Path) {
+    let job = backup.restore_cluster(target, folder, files_only());
+    job.finish().await.unwrap();
+    judges::verify(pg, folder).await;
+}
+
+/// Restores into a new folder, starts a server over it, and looks at every table and index.
 pub(crate) async fn restored(
     pg: &Pg,
     backup: &Backup,
@@ -66,7 +85,9 @@ pub(crate) async fn restored(
         .await;
     let report = report.unwrap_or_else(|err| panic!("{err:?}"));
     assert!(report.reached.is_some(), "{report:?}");
-    booted(pg, folder).await
+    let copy = booted(pg, folder).await;
+    judges::amcheck(&copy).await;
+    copy
 }
 
 /// A server over a restored folder.
@@ -97,83 +118,55 @@ pub(crate) async fn ledger(client: &tokio_postgres::Client) -> Vec<i32> {
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-/// `pg_dump` of everything in a database, without what differs from run to run.
-pub(crate) fn dump(server: &ThrowawayServer) -> String {
-    let program = server.binaries().program("pg_dump").unwrap();
-    let socket = server.socket_dir().display().to_string();
-    let port = server.port().to_string();
-    let arguments = [
-        "--host",
-        &socket,
-        "--port",
-        &port,
-        "--username=postgres",
-        "--no-unlogged-table-data",
-        "postgres",
-    ];
-    let text = crate::support::call(program, arguments);
-    let random = |line: &&str| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict");
-    text.lines().filter(random).collect::<Vec<_>>().join("\n")
-}
+on_each_major!(a_backup_alone_is_restored_and_equals_its_source);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_backup_alone_is_restored_on_each_major_and_equals_its_source() {
-    for major in Pg::available_majors().await {
-        let pg = source()
-            .major(major.0)
-            .start()
-            .await
-            .expect("it is installed");
-        if !pg.binaries().has("pg_controldata") {
-            println!("no pg_controldata of PostgreSQL {major}");
-            continue;
-        }
-        let source = pg.client("postgres").await;
-        source.batch_execute(TABLES).await.unwrap();
-        let bench = Bench::new();
-        let backup = bench.backup(pg.connect_info("postgres"));
-        let report = backup
-            .base_backup(BaseBackupRequest::full())
-            .finish()
-            .await
-            .unwrap();
-        let expected = dump(&pg);
-        source
-            .batch_execute("INSERT INTO ledger (i) VALUES (11)")
-            .await
-            .unwrap();
-
-        let place = Place::new();
-        let folder = place.join("data");
-        let target = RestoreTarget::Immediate {
-            backup: report.id.clone(),
-        };
-        let copy = restored(&pg, &backup, target, &folder, options()).await;
-        let found = client(&copy).await;
-        assert_eq!(
-            ledger(&found).await,
-            (1..=10).collect::<Vec<_>>(),
-            "{major}"
-        );
-        assert_eq!(dump(&copy), expected, "{major}");
-        let scratch = found
-            .query_one("SELECT count(*) FROM scratch", &[])
-            .await
-            .unwrap();
-        assert_eq!(
-            scratch.get::<_, i64>(0),
-            0,
-            "unlogged tables come back empty"
-        );
-        assert!(!folder.join("pg_wal/ops-spool").exists());
-        drop((found, copy));
-
-        // Without an archive the end of the backup is also the latest that there is.
-        let folder = place.join("latest");
-        let copy = restored(&pg, &backup, RestoreTarget::Latest, &folder, options()).await;
-        assert_eq!(dump(&copy), expected, "{major}");
-        println!("PostgreSQL {major}: restored and equal");
+async fn a_backup_alone_is_restored_and_equals_its_source(major: u32) {
+    let pg = source().major(major).start().await;
+    let pg = pg.expect("it is installed");
+    if !judges::are_there(pg.binaries()).await {
+        return;
     }
+    let source = pg.client("postgres").await;
+    source.batch_execute(TABLES).await.unwrap();
+    let bench = Bench::new();
+    let backup = bench.backup(pg.connect_info("postgres"));
+    let report = backup
+        .base_backup(BaseBackupRequest::full())
+        .finish()
+        .await
+        .unwrap();
+    let expected = dump(&pg).await;
+    source
+        .batch_execute("INSERT INTO ledger (i) VALUES (11)")
+        .await
+        .unwrap();
+
+    let place = Place::new();
+    let target = RestoreTarget::Immediate {
+        backup: report.id.clone(),
+    };
+    files_verify(&pg, &backup, target.clone(), &place.join("files")).await;
+    let folder = place.join("data");
+    let copy = restored(&pg, &backup, target, &folder, options()).await;
+    let found = client(&copy).await;
+    assert_eq!(ledger(&found).await, (1..=10).collect::<Vec<_>>());
+    assert_eq!(dump(&copy).await, expected);
+    let scratch = found
+        .query_one("SELECT count(*) FROM scratch", &[])
+        .await
+        .unwrap();
+    assert_eq!(
+        scratch.get::<_, i64>(0),
+        0,
+        "unlogged tables come back empty"
+    );
+    assert!(!folder.join("pg_wal/ops-spool").exists());
+    drop((found, copy));
+
+    // Without an archive the end of the backup is also the latest that there is.
+    let folder = place.join("latest");
+    let copy = restored(&pg, &backup, RestoreTarget::Latest, &folder, options()).await;
+    assert_eq!(dump(&copy).await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -272,7 +265,7 @@ async fn a_delta_restore_keeps_what_is_right_and_removes_what_does_not_belong() 
         .finish()
         .await
         .unwrap();
-    let expected = dump(&pg);
+    let expected = dump(&pg).await;
     let place = Place::new();
     let folder = place.join("data");
     let mut copy = restored(&pg, &backup, RestoreTarget::Latest, &folder, options()).await;
@@ -292,7 +285,7 @@ async fn a_delta_restore_keeps_what_is_right_and_removes_what_does_not_belong() 
     assert!(report.removed > 0);
     assert!(!folder.join("base/stray").exists());
     let copy = booted(&pg, &folder).await;
-    assert_eq!(dump(&copy), expected);
+    assert_eq!(dump(&copy).await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -323,7 +316,7 @@ async fn tablespaces_go_where_they_are_told_to() {
         .finish()
         .await
         .unwrap();
-    let expected = dump(&pg);
+    let expected = dump(&pg).await;
     let oid = report.physical.tablespaces[0].oid;
 
     // Where it was is not empty: the source is there.
@@ -335,7 +328,7 @@ async fn tablespaces_go_where_they_are_told_to() {
     let copy = restored(&pg, &backup, RestoreTarget::Latest, &folder, options).await;
     let link = fs::read_link(folder.join(format!("pg_tblspc/{oid}"))).unwrap();
     assert_eq!(link, here);
-    assert_eq!(dump(&copy), expected);
+    assert_eq!(dump(&copy).await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -365,11 +358,11 @@ async fn a_backup_of_a_later_timeline_stands_by_itself() {
         .await
         .unwrap();
     assert_eq!(report.physical.timeline.get(), 2);
-    let expected = dump(&second);
+    let expected = dump(&second).await;
     let folder = place.join("third");
     let job = backup.restore_cluster(RestoreTarget::Latest, &folder, options());
     let report = job.finish().await.unwrap();
     assert_eq!(report.reached.unwrap().timeline.get(), 3);
     let third = booted(&pg, &folder).await;
-    assert_eq!(dump(&third), expected);
+    assert_eq!(dump(&third).await, expected);
 }

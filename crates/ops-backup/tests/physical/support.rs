@@ -11,6 +11,7 @@ use std::str::FromStr;
 use ops_backup::{FileEntry, FileKind, FrameTable, Manifest, ManifestObject, ObjectRole};
 use ops_testkit::Pg;
 
+pub(crate) use crate::judges::verify;
 use crate::shared::Bench;
 
 /// Runs a program to its end; fails with what it printed.
@@ -192,29 +193,6 @@ fn check_index(index: &[FileEntry], place: usize, tar: &[u8]) {
             assert!(content.is_empty());
         }
     }
-}
-
-/// Runs `pg_verifybackup`, of the server's own major where it is installed. One of another
-/// major cannot read the WAL, and that of 17 and newer looks into `pg_control`.
-pub(crate) async fn verify(pg: &Pg, folder: &Path) {
-    let own = pg.binaries();
-    let (program, own) = if let Ok(program) = own.program("pg_verifybackup") {
-        (program, true)
-    } else {
-        let all = ops_pg::binaries::Finder::from_env().all().await;
-        let other = all.iter().find_map(|it| it.program("pg_verifybackup").ok());
-        let Some(other) = other else {
-            println!("no pg_verifybackup for PostgreSQL {}", own.major());
-            return;
-        };
-        (other, false)
-    };
-    let mut arguments = vec![folder.as_os_str()];
-    if !own {
-        arguments.push(OsStr::new("--no-parse-wal"));
-    }
-    let text = call(program, arguments);
-    assert!(text.contains("backup successfully verified"), "{text}");
 }
 
 /// Makes a folder that a server can write to, in one that only we can look into so far.

@@ -1,5 +1,6 @@
 //! Verifying what is stored, and what damage does to it.
 
+mod second;
 mod wal;
 
 use std::fs;

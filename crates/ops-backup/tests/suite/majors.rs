@@ -16,7 +16,7 @@ async fn each_installed_major_is_backed_up_and_drilled() {
     for major in majors {
         // A server alone cannot be dumped; a newer client can dump it.
         if Finder::from_env().at_least(major).await.is_err() {
-            println!("no client programs for PostgreSQL {major}");
+            fixture::inapplicable(format_args!("no client programs for PostgreSQL {major}"));
             continue;
         }
         let started = Pg::builder().major(major.0).start().await;
@@ -33,6 +33,14 @@ async fn each_installed_major_is_backed_up_and_drilled() {
         let report = backup.dump().finish().await;
         let report = report.unwrap_or_else(|err| panic!("PostgreSQL {major}: {err:?}"));
         assert_eq!(report.source.server_major, major.0);
+        if !pg.binaries().has("pg_dump") {
+            // What a newer pg_dump writes the server need not understand.
+            let version = &report.source.client_version;
+            fixture::inapplicable(format_args!(
+                "no client programs of PostgreSQL {major}: dumped by {version}, not drilled"
+            ));
+            continue;
+        }
         let drill = backup
             .drill(&report.id, support::drill_options())
             .finish()

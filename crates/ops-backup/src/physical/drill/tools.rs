@@ -1,13 +1,12 @@
 //! The server's own tools, which judge a restored cluster.
 
 use ops_core::Report;
-use ops_pg::binaries::Binaries;
+use ops_pg::binaries::{Binaries, Finder, Major};
 use ops_pg::process::{Exit, Io, Program};
 use ops_pg::server::ThrowawayServer;
 use tokio::io::AsyncReadExt;
 
 use super::report::{AMCHECK, CHECKSUMS, VERIFY_BACKUP};
-use crate::error::Result;
 use crate::fingerprint::{Check, Difference};
 
 /// The most that is kept of what a tool prints.
@@ -23,7 +22,7 @@ pub(super) async fn verify_backup(server: &ThrowawayServer, remapped: bool) -> C
         args.push("--ignore=tablespace_map".to_owned());
     }
     args.push(server.data_dir().display().to_string());
-    run(server, VERIFY_BACKUP, &args).await
+    run(server, server.binaries(), VERIFY_BACKUP, &args).await
 }
 
 /// Looks at the checksum of every page of a stopped cluster.
@@ -33,17 +32,22 @@ pub(super) async fn checksums(server: &ThrowawayServer) -> Check {
         "-D".to_owned(),
         server.data_dir().display().to_string(),
     ];
-    run(server, CHECKSUMS, &args).await
+    run(server, server.binaries(), CHECKSUMS, &args).await
 }
 
-/// Looks at every table and index of every database, each index against its table.
-pub(super) async fn amcheck(server: &ThrowawayServer, major: u32) -> Result<Check> {
+/// Looks at every table and index of every database, each index against its table. The
+/// program is a client: where the server's installation lacks it, that of a newer one will do.
+pub(super) async fn amcheck(server: &ThrowawayServer, major: u32, finder: &Finder) -> Check {
     if major < 14 {
-        return Ok(Check::not_checked(
-            AMCHECK,
-            "PostgreSQL 13 has no pg_amcheck",
-        ));
+        return Check::not_checked(AMCHECK, "PostgreSQL 13 has no pg_amcheck");
     }
+    let own = server.binaries();
+    let newer = if own.has(AMCHECK) {
+        None
+    } else {
+        finder.at_least(Major(major)).await.ok()
+    };
+    let binaries = newer.as_ref().unwrap_or(own);
     let mut args: Vec<String> = [
         "--all",
         "--install-missing",
@@ -69,14 +73,17 @@ pub(super) async fn amcheck(server: &ThrowawayServer, major: u32) -> Result<Chec
     if let Some(user) = &info.user {
         args.extend(["-U".to_owned(), user.clone()]);
     }
-    let check = run(server, AMCHECK, &args).await;
-    Ok(check)
+    run(server, binaries, AMCHECK, &args).await
 }
 
-/// Runs a tool of the server's own major. One that is missing, or cannot do its work, has
-/// checked nothing.
-async fn run(server: &ThrowawayServer, name: &'static str, args: &[String]) -> Check {
-    match try_run(server.binaries(), server, name, args).await {
+/// Runs a tool. One that is missing, or cannot do its work, has checked nothing.
+async fn run(
+    server: &ThrowawayServer,
+    binaries: &Binaries,
+    name: &'static str,
+    args: &[String],
+) -> Check {
+    match try_run(binaries, server, name, args).await {
         Ok((exit, output)) => judge(name, &exit, &output),
         Err(err) => Check::not_checked(name, Report(&err).to_string()),
     }
@@ -176,7 +183,7 @@ mod tests {
                 .any(|it| it.found.contains("not in the manifest")),
             "{check:?}"
         );
-        let check = run(pg.server_mut(), "pg_nothing", &[]).await;
+        let check = run(&pg, pg.binaries(), "pg_nothing", &[]).await;
         assert_eq!(check.outcome, CheckOutcome::NotChecked);
     }
 }

@@ -1,11 +1,9 @@
 //! `global/pg_control`: what a cluster is, and what a server needs to run it.
+//!
+//! The layout is that of `src/include/catalog/pg_control.h` of PostgreSQL 13 to 18, as a
+//! 64-bit machine of little-endian order writes it: version 1300 of 13 to 16, 1700, and 1800.
 
-use std::path::Path;
-
-use ops_pg::binaries::Binaries;
-use ops_pg::process::{Io, Program, User};
-use ops_pg_replication::{Lsn, SystemId, Timeline};
-use tokio::io::AsyncReadExt;
+use ops_pg_replication::SystemId;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::physical::incremental::{BLOCK_BYTES, SEGMENT_BLOCKS};
@@ -13,112 +11,82 @@ use crate::physical::incremental::{BLOCK_BYTES, SEGMENT_BLOCKS};
 /// Where it lies in a data folder.
 pub(crate) const PATH: &str = "global/pg_control";
 
-/// The most that `pg_controldata` prints.
-const MAX_OUTPUT: u64 = 1 << 20;
+/// The version of the layout, and where its checksum is. All fields that are read here are at
+/// the same place in all.
+const VERSIONS: [(u32, usize); 3] = [(1300, 288), (1700, 288), (1800, 292)];
 
-/// The settings that must not be lower than they were on the source, or replay stops: the
-/// name that `pg_controldata` gives them, and their own.
-const MINIMA: [(&str, &str); 6] = [
-    ("max_connections setting", "max_connections"),
-    ("max_worker_processes setting", "max_worker_processes"),
-    ("max_wal_senders setting", "max_wal_senders"),
-    ("max_prepared_xacts setting", "max_prepared_transactions"),
-    ("max_locks_per_xact setting", "max_locks_per_transaction"),
-    ("track_commit_timestamp setting", "track_commit_timestamp"),
+/// Where the version is. It is there in every version of PostgreSQL.
+const VERSION: usize = 8;
+const BLOCK_SIZE: usize = 216;
+const BLOCKS_PER_SEGMENT: usize = 220;
+/// Whether commit times are kept: one byte.
+const TRACK_COMMIT_TIMESTAMP: usize = 200;
+
+/// The numbers that must not be lower than they were on the source, or replay stops: the
+/// settings' names, and where they are.
+const MINIMA: [(&str, usize); 5] = [
+    ("max_connections", 180),
+    ("max_worker_processes", 184),
+    ("max_wal_senders", 188),
+    ("max_prepared_transactions", 192),
+    ("max_locks_per_transaction", 196),
 ];
 
-/// What `pg_controldata` of the cluster's own major says.
+/// What `pg_control` of a cluster says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ControlData {
     pub(crate) system_id: SystemId,
-    pub(crate) state: String,
-    pub(crate) checkpoint: Lsn,
-    pub(crate) checkpoint_timeline: Timeline,
-    pub(crate) data_checksums: bool,
     /// Settings that a server needs at least, to replay this cluster's WAL.
     pub(crate) minima: Vec<(String, String)>,
 }
 
 impl ControlData {
-    /// Asks `pg_controldata` about a data folder.
-    pub(crate) async fn read(
-        operation: &'static str,
-        binaries: &Binaries,
-        data_dir: &Path,
-        user: Option<&User>,
-    ) -> Result<Self> {
-        let program = binaries.program("pg_controldata").map_err(|err| {
-            let message = "pg_controldata is missing";
-            Error::new(ErrorKind::ClientMissing, operation, message).with_source(err)
-        })?;
-        let failed = |err: ops_core::Error| {
-            Error::new(ErrorKind::ClientFailed, operation, "pg_controldata failed").with_source(err)
-        };
-        let mut child = Program::new(program)
-            .arg(data_dir)
-            .stdout(Io::Piped)
-            .run_as(user.cloned())
-            .spawn()
-            .map_err(failed)?;
-        let mut output = Vec::new();
-        if let Some(stdout) = child.take_stdout() {
-            // What is missing shows when it is looked for.
-            let _ = stdout.take(MAX_OUTPUT).read_to_end(&mut output).await;
-        }
-        let exit = child.wait().await.map_err(failed)?;
-        exit.check(ops_core::ErrorKind::Internal).map_err(failed)?;
-        Self::parse(operation, &String::from_utf8_lossy(&output))
-    }
-
-    fn parse(operation: &'static str, text: &str) -> Result<Self> {
-        let value = |name: &str| {
-            text.lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-                .map(str::trim)
-        };
-        let bad = |what: &str| {
-            let message = format!("pg_control has no usable {what}");
+    /// Reads the file's content.
+    ///
+    /// # Errors
+    /// `Integrity` where it is damaged, `InvalidInput` where it is of a version that is not
+    /// known, or of a server that was built with other sizes.
+    pub(crate) fn parse(operation: &'static str, content: &[u8]) -> Result<Self> {
+        let damaged = || {
+            let message = "pg_control is damaged: its checksum is wrong";
             Error::new(ErrorKind::Integrity, operation, message)
         };
-        // It prints what a damaged file holds all the same, under a warning.
-        if text.contains("CRC") && text.contains("WARNING") {
-            return Err(bad("checksum"));
-        }
-        let own = |name: &str, ours: u64| match value(name) {
-            Some(found) if found.parse() == Ok(ours) => Ok(()),
-            found => {
-                let found = found.unwrap_or("nothing");
-                let message = format!("the cluster's {name} is {found}, and only {ours} is read");
-                Err(Error::new(ErrorKind::InvalidInput, operation, message))
-            }
+        let other = |message: String| Error::new(ErrorKind::InvalidInput, operation, message);
+        let number = |at: usize| {
+            let bytes = content.get(at..at + 4).and_then(|it| it.try_into().ok());
+            bytes.map(u32::from_le_bytes).ok_or_else(damaged)
         };
-        own("Database block size", BLOCK_BYTES)?;
-        own(
-            "Blocks per segment of large relation",
-            SEGMENT_BLOCKS.into(),
-        )?;
-        let timeline = value("Latest checkpoint's TimeLineID")
-            .and_then(|it| it.parse().ok())
-            .and_then(|it| Timeline::new(it).ok());
-        let minima = MINIMA
+        let version = number(VERSION)?;
+        let known = VERSIONS.iter().find(|(known, _)| *known == version);
+        let &(_, crc_at) = known.ok_or_else(|| {
+            other(format!(
+                "pg_control is of version {version}, which is not known"
+            ))
+        })?;
+        let covered = content.get(..crc_at).ok_or_else(damaged)?;
+        if crc32c::crc32c(covered) != number(crc_at)? {
+            return Err(damaged());
+        }
+        let block_size = u64::from(number(BLOCK_SIZE)?);
+        let segment_blocks = number(BLOCKS_PER_SEGMENT)?;
+        if (block_size, segment_blocks) != (BLOCK_BYTES, SEGMENT_BLOCKS) {
+            return Err(other(format!(
+                "the cluster has blocks of {block_size} bytes and {segment_blocks} of them per file, \
+                 and only {BLOCK_BYTES} and {SEGMENT_BLOCKS} are read"
+            )));
+        }
+        let mut minima = MINIMA
             .iter()
-            .map(|(label, name)| {
-                let found = value(label).ok_or_else(|| bad(label))?;
-                Ok(((*name).to_owned(), found.to_owned()))
-            })
-            .collect::<Result<_>>()?;
+            .map(|&(name, at)| Ok((name.to_owned(), number(at)?.cast_signed().to_string())))
+            .collect::<Result<Vec<_>>>()?;
+        let track = content
+            .get(TRACK_COMMIT_TIMESTAMP)
+            .is_some_and(|&it| it != 0);
+        let track = if track { "on" } else { "off" };
+        minima.push(("track_commit_timestamp".to_owned(), track.to_owned()));
+        let id = content.first_chunk().ok_or_else(damaged)?;
         Ok(Self {
-            system_id: value("Database system identifier")
-                .and_then(|it| it.parse().ok())
-                .ok_or_else(|| bad("system identifier"))?,
-            state: value("Database cluster state")
-                .unwrap_or_default()
-                .to_owned(),
-            checkpoint: value("Latest checkpoint location")
-                .and_then(|it| it.parse().ok())
-                .ok_or_else(|| bad("checkpoint"))?,
-            checkpoint_timeline: timeline.ok_or_else(|| bad("timeline"))?,
-            data_checksums: value("Data page checksum version").is_some_and(|it| it != "0"),
+            system_id: SystemId::new(u64::from_le_bytes(*id)),
             minima,
         })
     }
@@ -126,7 +94,7 @@ impl ControlData {
 
 /// The system identifier of the cluster in a data folder: the first eight bytes of
 /// `pg_control`, of every version. `None` where there is no such file.
-pub(crate) fn system_id_of(data_dir: &Path) -> std::io::Result<Option<SystemId>> {
+pub(crate) fn system_id_of(data_dir: &std::path::Path) -> std::io::Result<Option<SystemId>> {
     use std::io::Read;
     let mut file = match std::fs::File::open(data_dir.join(PATH)) {
         Ok(file) => file,
@@ -140,62 +108,97 @@ pub(crate) fn system_id_of(data_dir: &Path) -> std::io::Result<Option<SystemId>>
 
 #[cfg(test)]
 mod tests {
+    use ops_testkit::Pg;
+
     use super::*;
 
-    const OUTPUT: &str = "\
-pg_control version number:            1300
-Database system identifier:           7512345678901234567
-Database cluster state:               in production
-Latest checkpoint location:           0/5000080
-Latest checkpoint's REDO location:    0/5000028
-Latest checkpoint's TimeLineID:       3
-Latest checkpoint's PrevTimeLineID:   2
-wal_level setting:                    replica
-max_connections setting:              100
-max_worker_processes setting:         8
-max_wal_senders setting:              10
-max_prepared_xacts setting:           0
-max_locks_per_xact setting:           64
-track_commit_timestamp setting:       off
-Database block size:                  8192
-Blocks per segment of large relation: 131072
-Bytes per WAL segment:                16777216
-Data page checksum version:           1
-";
+    /// The content of a `pg_control`, with a right checksum.
+    fn content(version: u32, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut content = vec![0; 8192];
+        let mut put = |at: usize, value: u32| {
+            content[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        };
+        put(0, 77);
+        put(VERSION, version);
+        put(BLOCK_SIZE, 8192);
+        put(BLOCKS_PER_SEGMENT, 131_072);
+        put(180, 100);
+        change(&mut content);
+        let at = VERSIONS
+            .iter()
+            .find(|it| it.0 == version)
+            .map_or(288, |it| it.1);
+        let crc = crc32c::crc32c(&content[..at]);
+        content[at..at + 4].copy_from_slice(&crc.to_le_bytes());
+        content
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_read_is_what_the_server_of_each_major_says() {
+        for major in Pg::available_majors().await {
+            let pg = Pg::builder()
+                .major(major.0)
+                .setting("max_connections", "37")
+                .setting("max_worker_processes", "9")
+                .setting("max_wal_senders", "7")
+                .setting("max_prepared_transactions", "5")
+                .setting("max_locks_per_transaction", "81")
+                .setting("track_commit_timestamp", "on")
+                .start()
+                .await
+                .expect("it is installed");
+            let content = std::fs::read(pg.data_dir().join(PATH)).unwrap();
+            let control = ControlData::parse("restore", &content).unwrap();
+            let client = pg.client("postgres").await;
+            let sql = "SELECT system_identifier FROM pg_control_system()";
+            let id: i64 = client.query_one(sql, &[]).await.unwrap().get(0);
+            assert_eq!(control.system_id.as_u64(), id.cast_unsigned(), "{major}");
+            assert_eq!(control.minima.len(), 6);
+            for (name, value) in &control.minima {
+                let row = client
+                    .query_one(&format!("SHOW {name}"), &[])
+                    .await
+                    .unwrap();
+                assert_eq!(row.get::<_, String>(0), *value, "{name} of {major}");
+            }
+            println!("PostgreSQL {major}: pg_control is understood");
+        }
+    }
 
     #[test]
-    fn what_a_server_needs_is_read() {
-        let control = ControlData::parse("restore", OUTPUT).unwrap();
-        assert_eq!(control.system_id.as_u64(), 7_512_345_678_901_234_567);
-        assert_eq!(control.checkpoint.to_string(), "0/5000080");
-        assert_eq!(control.checkpoint_timeline.get(), 3);
-        assert!(control.data_checksums);
-        assert!(
-            control
-                .minima
-                .contains(&("max_prepared_transactions".to_owned(), "0".to_owned()))
-        );
+    fn every_version_is_read() {
+        for (version, _) in VERSIONS {
+            let track = |content: &mut Vec<u8>| content[TRACK_COMMIT_TIMESTAMP] = 1;
+            let control = ControlData::parse("restore", &content(version, track)).unwrap();
+            assert_eq!(control.system_id.as_u64(), 77);
+            let has = |name: &str, value: &str| {
+                control
+                    .minima
+                    .contains(&(name.to_owned(), value.to_owned()))
+            };
+            assert!(has("max_connections", "100") && has("track_commit_timestamp", "on"));
+        }
     }
 
     #[test]
     fn a_cluster_that_is_built_otherwise_or_damaged_is_refused() {
-        let cases = [
-            (
-                "block size:                  8192",
-                "block size: 16384",
-                ErrorKind::InvalidInput,
-            ),
-            ("relation: 131072", "relation: 64", ErrorKind::InvalidInput),
-            ("max_connections setting", "something", ErrorKind::Integrity),
-            (
-                "pg_control version",
-                "WARNING: Calculated CRC checksum does not match value stored in file.\n",
+        let refused = |content: &[u8]| ControlData::parse("restore", content).unwrap_err().kind();
+        let blocks = content(1300, |it| it[BLOCK_SIZE + 1] = 64);
+        assert_eq!(refused(&blocks), ErrorKind::InvalidInput);
+        let segments = content(1800, |it| it[BLOCKS_PER_SEGMENT] = 1);
+        assert_eq!(refused(&segments), ErrorKind::InvalidInput);
+        assert_eq!(refused(&content(1900, |_| ())), ErrorKind::InvalidInput);
+        for at in [0, 180, 291] {
+            let mut flipped = content(1300, |_| ());
+            flipped[at] ^= 1;
+            assert_eq!(refused(&flipped), ErrorKind::Integrity, "{at}");
+        }
+        for len in [0, 11, 200, 290] {
+            assert_eq!(
+                refused(&content(1300, |_| ())[..len]),
                 ErrorKind::Integrity,
-            ),
-        ];
-        for (from, to, kind) in cases {
-            let err = ControlData::parse("restore", &OUTPUT.replace(from, to)).unwrap_err();
-            assert_eq!(err.kind(), kind, "{to}");
+                "{len}"
+            );
         }
     }
 }

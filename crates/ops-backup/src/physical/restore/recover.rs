@@ -23,11 +23,16 @@ use crate::wal::WalArchive;
 const POLL: Duration = Duration::from_millis(50);
 /// How long a server may take until it answers: replay to consistency comes first.
 pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How often a server that does not answer is given the time to end.
+const ENDING_POLLS: u32 = 100;
 /// How long the promotion may take.
 const PROMOTE_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// What the system says where a disk is full.
+const DISK_FULL: &str = "No space left on device";
+
 /// The settings of a server that recovers beside a service. None changes what is recovered.
-const SETTINGS: [(&str, &str); 17] = [
+const SETTINGS: [(&str, &str); 18] = [
     ("shared_buffers", "64MB"),
     ("max_wal_size", "4GB"),
     ("autovacuum", "off"),
@@ -45,6 +50,8 @@ const SETTINGS: [(&str, &str); 17] = [
     ("statement_timeout", "0"),
     ("wal_retrieve_retry_interval", "100ms"),
     ("synchronous_commit", "on"),
+    // One that crashes, as on a full disk, would begin again for ever.
+    ("restart_after_crash", "off"),
 ];
 
 /// The settings, on the command line, of a server that recovers this cluster: what it needs
@@ -128,18 +135,22 @@ impl Recover<'_> {
                     return Err(self.short(&what));
                 }
             }
-            let client = self.connect(server).await?;
+            let client = match self.connect(server).await {
+                Ok(client) => client,
+                Err(err) => return Err(self.gone(server, err).await),
+            };
             let (client, mut reached) = self.wait(server, client).await?;
             // Which timelines there are already is asked of the archive.
             reached.timeline = self.promote(&client).await?;
             Ok::<_, Error>((client, reached))
         };
-        let (client, mut reached) = tokio::select! {
+        let outcome = tokio::select! {
             biased;
             // What went wrong with the WAL is the cause of what goes wrong with the server.
             err = serve(spool, self.archive, self.history, &tally) => return Err(err),
-            outcome = recovery => outcome?,
+            outcome = recovery => outcome,
         };
+        let (client, mut reached) = outcome.map_err(|err| self.explain(err, server))?;
         reached.segments = tally
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -147,19 +158,31 @@ impl Recover<'_> {
         Ok((client, reached))
     }
 
-    async fn connect(&self, server: &ThrowawayServer) -> Result<Client> {
+    async fn connect(&self, server: &ThrowawayServer) -> ops_core::Result<Client> {
         let options = ConnectOptions::default()
             .with_application_name("ops-restore")
             .with_parameter("statement_timeout", "0");
-        connect(&server.connect_info("postgres"), &options)
-            .await
-            .map_err(|err| self.lost(err))
+        connect(&server.connect_info("postgres"), &options).await
+    }
+
+    /// Why a server that was up does not answer: mostly it is about to end, and says why.
+    #[cold]
+    async fn gone(&self, server: &mut ThrowawayServer, err: ops_core::Error) -> Error {
+        for _ in 0..ENDING_POLLS {
+            if !server.is_running() {
+                return self.ended(server);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        let message = format!("the recovering server does not answer: {}", Report(&err));
+        Error::new(ErrorKind::Server, self.operation, message).with_source(err)
     }
 
     #[cold]
-    fn lost(&self, err: ops_core::Error) -> Error {
-        let message = format!("the recovering server does not answer: {}", Report(&err));
-        Error::new(ErrorKind::Server, self.operation, message).with_source(err)
+    fn ended(&self, server: &ThrowawayServer) -> Error {
+        let tail = server.log_tail();
+        let line = tail.lines().rev().find(|line| line.contains("FATAL"));
+        self.short(line.unwrap_or("the server ended"))
     }
 
     /// Why the server did not come up: it says so itself where it ran out of WAL.
@@ -174,6 +197,19 @@ impl Recover<'_> {
         }
         let message = format!("the server did not recover: {text}");
         Error::new(ErrorKind::Server, self.operation, message).with_source(err)
+    }
+
+    /// A full disk shows in many ways, and only the server's log names it.
+    #[cold]
+    fn explain(&self, err: Error, server: &ThrowawayServer) -> Error {
+        let tail = server.log_tail();
+        let Some(line) = tail.lines().rev().find(|line| line.contains(DISK_FULL)) else {
+            return err;
+        };
+        let message = format!("recovery found the disk full: {}", line.trim());
+        Error::new(ErrorKind::TargetFull, self.operation, message)
+            .with_hint("recovery needs room for WAL beside the files: make room, and repeat it")
+            .with_source(err)
     }
 
     #[cold]
@@ -195,21 +231,11 @@ impl Recover<'_> {
         let mut moved = tokio::time::Instant::now();
         loop {
             if !server.is_running() {
-                let tail = server.log_tail();
-                let line = tail.lines().rev().find(|line| line.contains("FATAL"));
-                return Err(self.short(line.unwrap_or("the server ended")));
+                return Err(self.ended(server));
             }
             let state = match State::read(&client).await {
                 Ok(state) => state,
-                // It ends, as is seen next.
-                Err(_) if client.is_closed() => {
-                    tokio::time::sleep(POLL).await;
-                    if server.is_running() {
-                        return Err(self.short("the server closed the connection"));
-                    }
-                    continue;
-                }
-                Err(err) => return Err(self.lost(err)),
+                Err(err) => return Err(self.gone(server, err).await),
             };
             if !state.in_recovery {
                 return Err(self.short("the server promoted itself"));

@@ -156,26 +156,11 @@ impl Prepared {
     /// What the backup's `pg_control` says. It is read from the store: nothing has to be
     /// restored for it.
     pub(crate) async fn control(&self) -> Result<ControlData> {
-        let binaries = self.binaries()?;
         let level = self.levels.last().ok_or_else(|| {
             Error::new(ErrorKind::Internal, self.operation, "a chain has no backup")
         })?;
         let content = chain::read_file(&self.source, level, control::PATH).await?;
-        let folder = tempfile::tempdir().map_err(|source| {
-            Error::new(
-                ErrorKind::TargetUnavailable,
-                self.operation,
-                "a temporary folder cannot be made",
-            )
-            .with_source(source)
-        })?;
-        let path = folder.path().join(control::PATH);
-        let write = || {
-            std::fs::create_dir(folder.path().join("global"))?;
-            std::fs::write(&path, content)
-        };
-        write().map_err(|err| super::directory::file_error("writing", &path, err))?;
-        let control = ControlData::read(self.operation, binaries, folder.path(), None).await?;
+        let control = ControlData::parse(self.operation, &content)?;
         if control.system_id != self.info.system_id {
             let message = format!(
                 "the backup says to be of cluster {}, and its pg_control is of cluster {}",
@@ -287,7 +272,10 @@ pub(crate) async fn run(
     };
     // Whatever the private server needs is there before anything is touched.
     let control = match &options.recovery {
-        Recovery::Run => Some(prepared.control().await?),
+        Recovery::Run => {
+            prepared.binaries()?;
+            Some(prepared.control().await?)
+        }
         Recovery::Prepare { .. } => None,
     };
     let workers = options.workers.unwrap_or(inner.settings.workers);
