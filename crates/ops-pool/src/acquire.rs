@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::panic::Location;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::core::{LaneId, WaiterId};
@@ -24,7 +26,7 @@ pub struct Acquire {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Limit {
+pub(crate) enum Limit {
     For(Duration),
     Until(Instant),
 }
@@ -73,33 +75,48 @@ impl Acquire {
                 None => return Err(AcquireError::UnknownLane(name)),
             },
         };
-        let patience = if shared.config().shed {
-            patience(limit, shared.config().query_wait_timeout())
-        } else {
-            None
-        };
-        let holding = Holding {
-            label,
-            location,
-            task: tokio::task::try_id(),
-        };
-        let waiter = match shared.acquire(lane, patience, &holding)? {
-            Answer::Session(conn) => {
-                return Ok(Session::new(conn, Arc::clone(shared), holding.task));
-            }
-            Answer::Wait(waiter) => waiter,
-        };
-        // Boxed, so that the future of those who need not wait is small: it is moved.
-        Box::pin(wait(shared, waiter, limit, holding)).await
+        let holding = Holding::new(label, location);
+        match shared.take_idle(lane, &holding) {
+            Some(session) => Ok(session),
+            None => wait(shared, lane, limit, holding).await,
+        }
     }
 }
 
-async fn wait(
+/// Waits where no session is at hand. It is boxed, so that the future of those who need not
+/// wait is small: it is moved.
+#[cold]
+pub(crate) fn wait(
     shared: &Arc<Shared>,
-    waiter: WaiterId,
+    lane: LaneId,
+    limit: Option<Limit>,
+    holding: Holding,
+) -> Pin<Box<impl Future<Output = Result<Session, AcquireError>> + Send + '_>> {
+    Box::pin(stand_in_line(shared, lane, limit, holding))
+}
+
+async fn stand_in_line(
+    shared: &Arc<Shared>,
+    lane: LaneId,
     limit: Option<Limit>,
     holding: Holding,
 ) -> Result<Session, AcquireError> {
+    let patience = if shared.config().shed {
+        patience(limit, shared.config().query_wait_timeout())
+    } else {
+        None
+    };
+    let ask = |cx: &mut Context<'_>| shared.acquire(lane, patience, &holding, cx.waker());
+    let waiter = match poll_fn(|cx| Poll::Ready(ask(cx))).await? {
+        Answer::Session(conn) => {
+            return Ok(Session::new(conn, Arc::clone(shared), holding.task));
+        }
+        Answer::Wait(waiter) => waiter,
+    };
+    let mut place = Place {
+        shared,
+        waiter: Some(waiter),
+    };
     let begun = tokio::time::Instant::now();
     let until = match limit {
         Some(Limit::For(timeout)) => begun.checked_add(timeout),
@@ -109,20 +126,18 @@ async fn wait(
             .query_wait_timeout()
             .and_then(|timeout| begun.checked_add(timeout)),
     };
-    let mut place = Place {
-        shared,
-        waiter: Some(waiter),
-    };
     let too_late = async {
         let Some(until) = until else {
             return std::future::pending().await;
         };
         if until.duration_since(begun) > SOON {
-            reminded().await;
+            // The pool reminds those who have not been served soon. Most are, and setting a
+            // timer for each would cost more than everything else.
+            pending_once().await;
         }
         tokio::time::sleep_until(until).await;
     };
-    let outcome = async {
+    let outcome = pin!(async {
         tokio::select! {
             biased;
             served = place.served() => {
@@ -133,16 +148,15 @@ async fn wait(
                 Err(shared.gave_up(begun.elapsed(), &holding))
             }
         }
-    };
+    });
     trace::waiting(shared.config(), &holding, outcome).await
 }
 
 /// Whoever waits for no longer than this sets a timer at once.
 const SOON: Duration = REMINDER.saturating_mul(4);
 
-/// Ready when it is polled again: when the pool reminds those who have not been served soon.
-/// Most are, and setting a timer for each would cost more than everything else.
-async fn reminded() {
+/// Ready when it is polled again.
+async fn pending_once() {
     let mut polled = false;
     poll_fn(|_| {
         if std::mem::replace(&mut polled, true) {
@@ -178,6 +192,8 @@ impl Place<'_> {
         let Some(waiter) = self.waiter else {
             return Err(AcquireError::ShuttingDown);
         };
+        // It has just been asked, by the task that polls this.
+        pending_once().await;
         let outcome = poll_fn(|cx| self.shared.poll_collect(waiter, cx)).await;
         self.waiter = None;
         outcome

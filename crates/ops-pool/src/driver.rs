@@ -79,21 +79,31 @@ impl Conn {
         match (self.left(), config.on_dirty) {
             (Left::InFlight, OnDirty::Close) => Verdict::Close(CloseReason::QueryInFlight),
             (Left::Transaction, OnDirty::Close) => Verdict::Close(CloseReason::InTransaction),
-            (Left::Nothing, _) if self.is_at_rest() && !self.is_to_be_reset(config) => {
-                Verdict::Clean
-            }
+            _ if self.is_clean(config) => Verdict::Clean,
             _ => Verdict::Reusable,
         }
     }
 
+    /// Whether the session left nothing behind, and is not to be reset. That it has not been
+    /// broken off, but not that the server is still there: whoever gets it next looks.
+    #[inline]
+    pub(crate) fn is_clean(&self, config: &Config) -> bool {
+        self.left() == Left::Nothing
+            && self.is_at_rest()
+            && !self.is_to_be_reset(config)
+            && !self.wire.is_broken()
+    }
+
     /// Whether the tap has seen everything that the session has asked for, and nothing else
     /// of it is under way.
+    #[inline]
     fn is_at_rest(&self) -> bool {
         let driver = self.quiet.is_quiet() && !self.wire.is_blocked();
         let sure = self.wire.resets() == 0 && !self.wire.is_in_doubt();
         driver && sure && self.cancels.is_none()
     }
 
+    #[inline]
     fn is_to_be_reset(&self, config: &Config) -> bool {
         match config.reset.when {
             When::AtRelease => true,
@@ -196,7 +206,7 @@ async fn serve(gone: &Gone, connected: Connected, dialed: Now) {
             quiet: Arc::clone(line.quiet()),
             owes_reset: false,
             cancels: None,
-            lease: Lease::new(None),
+            lease: Lease::none(),
             outcome: Released::Clean,
         }),
         orders,

@@ -258,6 +258,7 @@ fn nanos(span: Duration) -> u64 {
     clippy::cast_possible_truncation,
     reason = "each is below 2^SUB_BITS + 2^SUB_BITS"
 )]
+#[inline]
 const fn bucket_of(nanos: u64) -> usize {
     if nanos < 1 << SUB_BITS {
         return nanos as usize;

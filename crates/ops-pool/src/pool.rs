@@ -7,15 +7,15 @@ use std::time::Duration;
 use ops_core::database::ConnectInfo;
 use ops_core::{Error, Result};
 
-use crate::acquire::Acquire;
+use crate::acquire::{self, Acquire};
 use crate::builder::SessionPoolBuilder;
 use crate::connect::Connect;
-use crate::core::{Event, Settings};
+use crate::core::{Event, LaneId, Settings};
 use crate::error::{AcquireError, Holder};
 use crate::histogram::TimingsSnapshot;
 use crate::lane::Lanes;
 use crate::session::Session;
-use crate::shared::Shared;
+use crate::shared::{Holding, Shared};
 use crate::show::{ConfigRow, DatabasesRow, ListsRow, PoolsRow, SocketRow, StatsRow};
 use crate::snapshot::Snapshot;
 
@@ -168,10 +168,10 @@ impl SessionPool {
     ) -> impl Future<Output = std::result::Result<Session, AcquireError>> + Send + '_ {
         let location = Location::caller();
         async move {
-            // Apart, so that the future of those who need not wait is small: it is moved.
-            match self.shared().take_idle(location) {
+            let holding = Holding::new(None, location);
+            match self.shared().take_idle(LaneId::default(), &holding) {
                 Some(session) => Ok(session),
-                None => Box::pin(Acquire::new().run(self.shared(), location)).await,
+                None => acquire::wait(self.shared(), LaneId::default(), None, holding).await,
             }
         }
     }

@@ -33,14 +33,15 @@ use crate::tap::TransactionStatus;
 /// [`CancelToken`](tokio_postgres::CancelToken) of the client itself does, and would hit
 /// whoever has the connection then: use [`Session::cancel_token`].
 pub struct Session {
-    // Small, as it is moved about: what else belongs to it is with the connection.
+    // One word, as it is moved about: what else belongs to it is with the connection.
     conn: Option<Box<Conn>>,
-    shared: Arc<Shared>,
 }
 
 /// What belongs to a session until it is given back.
 #[derive(Debug)]
 pub(crate) struct Lease {
+    /// Where it goes then; None while nobody has it.
+    shared: Option<Arc<Shared>>,
     /// The task that acquired it, until another one is seen to use it.
     task: Option<Id>,
     moved: AtomicBool,
@@ -51,9 +52,20 @@ pub(crate) struct Lease {
 
 impl Lease {
     #[inline]
-    pub(crate) fn new(task: Option<Id>) -> Self {
+    fn new(shared: Arc<Shared>, task: Option<Id>) -> Self {
         Self {
+            shared: Some(shared),
             task,
+            ..Self::none()
+        }
+    }
+
+    /// That of a connection that nobody has.
+    #[inline]
+    pub(crate) fn none() -> Self {
+        Self {
+            shared: None,
+            task: None,
             moved: AtomicBool::new(false),
             used: Once::new(),
             cancels: OnceLock::new(),
@@ -73,11 +85,8 @@ impl Session {
     #[inline]
     pub(crate) fn new(mut conn: Box<Conn>, shared: Arc<Shared>, task: Option<Id>) -> Self {
         conn.wire.lend();
-        conn.lease = Lease::new(task);
-        Self {
-            conn: Some(conn),
-            shared,
-        }
+        conn.lease = Lease::new(shared, task);
+        Self { conn: Some(conn) }
     }
 
     /// A task that has given its session away does not wait for itself.
@@ -85,7 +94,7 @@ impl Session {
         let Lease { task, moved, .. } = &self.conn().lease;
         if task.is_some() && !moved.load(Ordering::Relaxed) && tokio::task::try_id() != *task {
             moved.store(true, Ordering::Relaxed);
-            self.shared.moved(self.conn().server);
+            self.shared().moved(self.conn().server);
         }
     }
 
@@ -99,7 +108,9 @@ impl Session {
     /// Dropping the future changes nothing: the session is on its way back.
     pub fn release(mut self) -> impl Future<Output = Released> + Send + 'static {
         let (report, outcome) = oneshot::channel();
-        self.give_back(Some(report));
+        if let Some((conn, shared)) = self.end() {
+            shared.release(conn, report);
+        }
         // Without an answer the task that had the connection is gone, and so is it.
         async {
             outcome
@@ -114,7 +125,7 @@ impl Session {
     /// It is for state that must last longer than the work at hand, such as a cursor that a
     /// user pages through: should the user never come back, the session does.
     pub fn keep(self, limit: Duration) -> Kept {
-        let shared = Arc::clone(&self.shared);
+        let shared = Arc::clone(self.shared());
         Kept::new(self, limit, &shared)
     }
 
@@ -128,8 +139,9 @@ impl Session {
     pub fn detach(mut self) -> Client {
         // In its new life, too, nobody meets what another has left.
         self.use_it();
+        let shared = Arc::clone(self.shared());
         let conn = self.conn.take().expect(HAS_CONN);
-        self.shared.detach(*conn)
+        shared.detach(*conn)
     }
 
     /// What cancels the queries of this session, from another task, for as long as it has
@@ -138,7 +150,7 @@ impl Session {
     pub fn cancel_token(&self) -> SessionCancel {
         let token = self.conn().client.cancel_token();
         let requests = Arc::clone(self.conn().lease.cancels.get_or_init(Arc::default));
-        SessionCancel::new(token, requests, Arc::clone(&self.shared))
+        SessionCancel::new(token, requests, Arc::clone(self.shared()))
     }
 
     /// The transaction status by the server's last word.
@@ -158,9 +170,13 @@ impl Session {
         self.conn.as_deref().expect(HAS_CONN)
     }
 
+    fn shared(&self) -> &Arc<Shared> {
+        self.conn().lease.shared.as_ref().expect(HAS_CONN)
+    }
+
     /// Whoever gets hold of the client can ask it for something.
     fn use_it(&self) {
-        let config = self.shared.config();
+        let config = self.shared().config();
         if config.reset.pipelined() {
             // Others who share the session wait until the reset is in front.
             let conn = self.conn();
@@ -172,21 +188,25 @@ impl Session {
         }
     }
 
-    fn give_back(&mut self, report: Option<oneshot::Sender<Released>>) {
-        if let Some(mut conn) = self.conn.take() {
-            conn.wire.take_back();
-            conn.outcome = Released::Clean;
-            conn.owes_reset |= conn.lease.used.is_completed();
-            if let Some(requests) = conn.lease.cancels.take() {
-                conn.cancels = Some(requests).filter(|requests| requests.give_back());
-            }
-            self.shared.release(conn, report);
+    /// What goes back, and to where.
+    #[inline]
+    fn end(&mut self) -> Option<(Box<Conn>, Arc<Shared>)> {
+        let mut conn = self.conn.take()?;
+        let shared = conn.lease.shared.take()?;
+        conn.wire.take_back();
+        conn.outcome = Released::Clean;
+        // The lease stays where it is: moving it would read it in larger pieces than it was
+        // just written in, which processors are slow at.
+        conn.owes_reset |= conn.lease.used.is_completed();
+        if let Some(requests) = conn.lease.cancels.take() {
+            conn.cancels = Some(requests).filter(|requests| requests.give_back());
         }
+        Some((conn, shared))
     }
 }
 
 /// Why there is a connection in a session.
-const HAS_CONN: &str = "a session has its connection until it is given back";
+const HAS_CONN: &str = "a session has its connection and its lease until it is given back";
 
 impl Deref for Session {
     type Target = Client;
@@ -208,6 +228,19 @@ impl DerefMut for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.give_back(None);
+        if let Some((conn, shared)) = self.end() {
+            shared.give_back(conn);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two words that are written apart and moved together cost more than a lock.
+    #[test]
+    fn a_session_is_moved_as_one_word() {
+        assert_eq!(size_of::<Session>(), size_of::<usize>());
     }
 }

@@ -14,10 +14,9 @@ mod stats;
 mod time;
 
 use std::fmt;
-use std::panic::Location;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use ops_core::Error;
@@ -28,7 +27,7 @@ use crate::clock::Clock;
 use crate::close::Released;
 use crate::config::Config;
 use crate::connect::classify;
-use crate::core::{Core, Event, LaneId, Now, Refusal, ServerId, Settings, Verdict, WaiterId};
+use crate::core::{Core, Event, LaneId, Now, Refusal, ServerId, Settings, WaiterId};
 use crate::driver::{self, Conn, Order};
 use crate::error::{AcquireError, Holder};
 use crate::histogram::TimingsSnapshot;
@@ -105,6 +104,7 @@ impl Shared {
         &self.runtime
     }
 
+    #[inline]
     pub(crate) fn now(&self) -> Now {
         self.clock.now()
     }
@@ -124,28 +124,15 @@ impl Shared {
         self.finish(deferred);
     }
 
-    /// [`acquire`](Self::acquire) with nothing special asked for, where it is answered at
-    /// once.
+    /// A session that is at hand.
     #[inline]
-    pub(crate) fn take_idle(
-        self: &Arc<Self>,
-        location: &'static Location<'static>,
-    ) -> Option<Session> {
-        let holding = Holding {
-            label: None,
-            location,
-            task: tokio::task::try_id(),
-        };
-        let conn = self.lent(LaneId::default(), &holding, self.now())?;
-        Some(Session::new(conn, Arc::clone(self), holding.task))
-    }
-
-    /// What is given out at once.
-    #[inline]
-    fn lent(self: &Arc<Self>, lane: LaneId, holding: &Holding, now: Now) -> Option<Box<Conn>> {
+    pub(crate) fn take_idle(self: &Arc<Self>, lane: LaneId, holding: &Holding) -> Option<Session> {
+        let now = self.now();
         let granted = self.lock().grant(lane, holding, now);
         match granted? {
-            (_, Some(conn)) if !conn.client.is_closed() => return Some(conn),
+            (_, Some(conn)) if !conn.client.is_closed() => {
+                return Some(Session::new(conn, Arc::clone(self), holding.task));
+            }
             (server, broken) => self.give_up(server, broken, now),
         }
         None
@@ -159,27 +146,17 @@ impl Shared {
         self.finish(deferred);
     }
 
+    /// Asks for a session where none is at hand. Whoever is to wait is woken by `waker`
+    /// once there is an answer to [`poll_collect`](Self::poll_collect).
     pub(crate) fn acquire(
         self: &Arc<Self>,
         lane: LaneId,
         patience: Option<Duration>,
         holding: &Holding,
+        waker: &Waker,
     ) -> Result<Answer, AcquireError> {
         let now = self.now();
-        if let Some(conn) = self.lent(lane, holding, now) {
-            return Ok(Answer::Session(conn));
-        }
-        self.acquire_slowly(lane, patience, holding, now)
-    }
-
-    #[cold]
-    fn acquire_slowly(
-        self: &Arc<Self>,
-        lane: LaneId,
-        patience: Option<Duration>,
-        holding: &Holding,
-        now: Now,
-    ) -> Result<Answer, AcquireError> {
+        let mut waker = Some(waker.clone());
         let mut deferred = Deferred::default();
         let answer = loop {
             let mut state = self.lock();
@@ -193,9 +170,13 @@ impl Shared {
                     }
                 }
                 Some(Reply::Wait(waiter)) => {
-                    break match self.nested(&mut state, waiter, holding, now, &mut deferred) {
-                        Some(err) => Err(err),
-                        None => Ok(Answer::Wait(waiter)),
+                    if let Some(err) = self.nested(&mut state, waiter, holding, now, &mut deferred)
+                    {
+                        break Err(err);
+                    }
+                    break match state.collect(waiter, &mut waker, now, &mut deferred) {
+                        Poll::Pending => Ok(Answer::Wait(waiter)),
+                        Poll::Ready(outcome) => outcome.map(Answer::Session),
                     };
                 }
                 Some(Reply::Refuse(refusal)) => break Err(state.refused(refusal, now)),
@@ -239,28 +220,9 @@ impl Shared {
         let now = self.now();
         let mut waker = Some(cx.waker().clone());
         let mut deferred = Deferred::default();
-        let outcome = {
-            let mut state = self.lock();
-            match state.step(Event::Collect(waiter), now, &mut deferred) {
-                Some(Reply::Wait(_)) => {
-                    state.swap_waker(waiter, &mut waker);
-                    return Poll::Pending;
-                }
-                Some(Reply::Grant(server)) => {
-                    let caller = state.forget_waiter(waiter);
-                    caller
-                        .and_then(|caller| state.hand_out(server, caller, now))
-                        .ok_or_else(|| state.refused(Refusal::ShuttingDown, now))
-                }
-                Some(Reply::Refuse(refusal)) => {
-                    state.forget_waiter(waiter);
-                    Err(state.refused(refusal, now))
-                }
-                None => Err(state.refused(Refusal::ShuttingDown, now)),
-            }
-        };
+        let outcome = self.lock().collect(waiter, &mut waker, now, &mut deferred);
         self.finish(deferred);
-        Poll::Ready(outcome)
+        outcome
     }
 
     pub(crate) fn cancel_wait(self: &Arc<Self>, waiter: WaiterId, timed_out: bool) {
@@ -277,14 +239,11 @@ impl Shared {
     }
 
     /// Takes a session back.
-    pub(crate) fn release(
-        self: &Arc<Self>,
-        conn: Box<Conn>,
-        report: Option<oneshot::Sender<Released>>,
-    ) {
-        let (verdict, now) = (conn.verdict(&self.config), self.now());
+    #[inline]
+    pub(crate) fn give_back(self: &Arc<Self>, conn: Box<Conn>) {
+        let (clean, now) = (conn.is_clean(&self.config), self.now());
         let mut state = self.lock();
-        let conn = if verdict == Verdict::Clean && report.is_none() {
+        let conn = if clean {
             match state.keep(conn, now) {
                 Some(conn) => conn,
                 None => return,
@@ -292,7 +251,13 @@ impl Shared {
         } else {
             conn
         };
-        self.release_slowly(state, conn, report, verdict, now);
+        self.release_slowly(state, conn, None, now);
+    }
+
+    /// Takes a session back, and tells how that went.
+    pub(crate) fn release(self: &Arc<Self>, conn: Box<Conn>, report: oneshot::Sender<Released>) {
+        let now = self.now();
+        self.release_slowly(self.lock(), conn, Some(report), now);
     }
 
     #[cold]
@@ -301,10 +266,9 @@ impl Shared {
         mut state: MutexGuard<'_, State>,
         conn: Box<Conn>,
         report: Option<oneshot::Sender<Released>>,
-        verdict: Verdict,
         now: Now,
     ) {
-        let event = Event::Release(conn.server, verdict);
+        let event = Event::Release(conn.server, conn.verdict(&self.config));
         let mut deferred = Deferred::default();
         state.take_back(conn, report, event, now, &mut deferred);
         drop(state);
@@ -411,14 +375,17 @@ impl Shared {
 
     /// Carries out what could not be done under the lock.
     fn finish(self: &Arc<Self>, deferred: Deferred) {
-        if deferred.is_empty() {
-            return;
+        let Deferred { wake, order, more } = deferred;
+        if let Some(waker) = wake {
+            waker.wake();
         }
-        for effect in deferred {
+        if let Some((to, order)) = order {
+            send(&to, order);
+        }
+        for effect in more {
             match effect {
                 Effect::Wake(waker) => waker.wake(),
-                // A task that is gone has said so, or is about to.
-                Effect::Order(to, order) => drop(to.send(order)),
+                Effect::Order(to, order) => send(&to, order),
                 Effect::Connect(server) => {
                     sync::spawn(&self.runtime, driver::run(Arc::clone(self), server));
                 }
@@ -435,4 +402,9 @@ impl Shared {
             }
         }
     }
+}
+
+/// A task that is gone has said so, or is about to.
+fn send(to: &mpsc::UnboundedSender<Order>, order: Order) {
+    drop(to.send(order));
 }

@@ -1,5 +1,7 @@
 //! Spans.
 
+use std::pin::Pin;
+
 use tracing::field::{Empty, display};
 use tracing::{Instrument, Span, debug_span};
 
@@ -13,7 +15,7 @@ use crate::shared::Holding;
 pub(crate) async fn waiting<T: Send>(
     config: &Config,
     holding: &Holding,
-    wait: impl Future<Output = Result<T, AcquireError>> + Send,
+    wait: Pin<&mut (impl Future<Output = Result<T, AcquireError>> + Send)>,
 ) -> Result<T, AcquireError> {
     let span = debug_span!(
         "ops.pool.acquire",
@@ -26,6 +28,9 @@ pub(crate) async fn waiting<T: Send>(
         otel.status_code = Empty,
         error.type = Empty,
     );
+    if span.is_disabled() {
+        return wait.await;
+    }
     if let Some(label) = &holding.label {
         span.record("ops.pool.label", display(label));
     }

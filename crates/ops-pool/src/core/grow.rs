@@ -5,6 +5,7 @@ use super::{Core, PERMIT_IS_SOON, Server, State};
 
 impl Core {
     /// How many connections all lanes may use together.
+    #[inline]
     pub(super) fn capacity(&self) -> usize {
         self.settings.pool_size.max(self.counts.connected())
     }

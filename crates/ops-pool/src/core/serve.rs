@@ -326,6 +326,7 @@ impl Core {
 
     /// Whether the connection that would be used next has been idle for too long to be
     /// trusted.
+    #[inline]
     pub(super) fn front_needs_check(&self, now: Now) -> bool {
         let front = self.idle.front(&self.servers);
         front
@@ -333,6 +334,7 @@ impl Core {
             .is_some_and(|server| self.needs_check(server, now))
     }
 
+    #[inline]
     pub(super) fn needs_check(&self, server: &Server, now: Now) -> bool {
         match (server.state, self.settings.server_check_delay) {
             (State::Idle { since }, Some(delay)) => now >= since.after(delay),

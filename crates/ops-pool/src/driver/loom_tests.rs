@@ -111,7 +111,7 @@ fn connect(shared: &Arc<Shared>, server: ServerId) -> Wired {
     let (orders, inbox) = mpsc::unbounded_channel();
     let conn = Conn {
         server,
-        lease: Lease::new(None),
+        lease: Lease::none(),
         client,
         wire,
         quiet: Arc::clone(line.quiet()),

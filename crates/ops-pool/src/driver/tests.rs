@@ -1,6 +1,7 @@
 //! What a test over a whole pool cannot bring about for certain.
 
 use std::panic::Location;
+use std::task::Waker;
 use std::time::Duration;
 
 use ops_core::{Result, SystemClock, async_trait};
@@ -96,7 +97,7 @@ async fn connection() -> (Line, Conn, DuplexStream) {
         quiet: Arc::clone(line.quiet()),
         owes_reset: false,
         cancels: None,
-        lease: Lease::new(None),
+        lease: Lease::none(),
         outcome: Released::Clean,
     };
     (line, conn, server.await.unwrap())
@@ -180,12 +181,9 @@ async fn an_error_whose_end_is_not_here_is_waited_for() {
 async fn a_connection_that_just_broke_is_not_handed_out() {
     let (line, conn, _far) = connection().await;
     let shared = Shared::start(config(), settings(1), &Handle::current());
-    let holding = Holding {
-        label: None,
-        location: Location::caller(),
-        task: None,
-    };
-    let Ok(Answer::Wait(waiter)) = shared.acquire(LaneId::default(), None, &holding) else {
+    let holding = Holding::new(None, Location::caller());
+    let Ok(Answer::Wait(waiter)) = shared.acquire(LaneId::default(), None, &holding, Waker::noop())
+    else {
         panic!("nothing stands yet")
     };
     shared.connected(Box::new(conn), mpsc::unbounded_channel().0, Now::default());
@@ -193,11 +191,36 @@ async fn a_connection_that_just_broke_is_not_handed_out() {
     assert_eq!(shared.snapshot().idle, 1);
     drop(line);
     assert!(matches!(
-        shared.acquire(LaneId::default(), None, &holding),
+        shared.acquire(LaneId::default(), None, &holding, Waker::noop()),
         Ok(Answer::Wait(_))
     ));
     assert_eq!(
         (shared.snapshot().idle, shared.snapshot().connecting),
         (0, 1)
+    );
+}
+
+/// The same, while somebody has it and another one waits for it.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_just_broke_is_not_handed_on() {
+    let (mut line, conn, _far) = connection().await;
+    // As far as anybody can see it is at rest.
+    line.catch_up().await.unwrap();
+    let shared = Shared::start(without_reset(), settings(1), &Handle::current());
+    let holding = Holding::new(None, Location::caller());
+    let ask = || shared.acquire(LaneId::default(), None, &holding, Waker::noop());
+    let Ok(Answer::Wait(waiter)) = ask() else {
+        panic!("nothing stands yet")
+    };
+    shared.connected(Box::new(conn), mpsc::unbounded_channel().0, Now::default());
+    shared.cancel_wait(waiter, false);
+    let session = shared.take_idle(LaneId::default(), &holding).unwrap();
+    assert!(matches!(ask(), Ok(Answer::Wait(_))));
+    drop(line);
+    drop(session);
+    let now = shared.snapshot();
+    assert_eq!(
+        (now.active, now.idle, now.waiting, now.connecting),
+        (0, 0, 1, 1)
     );
 }

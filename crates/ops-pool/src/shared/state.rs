@@ -5,7 +5,7 @@ mod deferred;
 mod slot;
 
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use ops_core::Error;
@@ -198,6 +198,34 @@ impl State {
             told: false,
         });
         slot.conn.take()
+    }
+
+    /// Takes out what a waiter has been served with. Where it has not been, keeps its waker;
+    /// the one that was kept before is left to the caller, to be dropped after the lock.
+    pub(super) fn collect(
+        &mut self,
+        waiter: WaiterId,
+        waker: &mut Option<Waker>,
+        now: Now,
+        deferred: &mut Deferred,
+    ) -> Poll<Result<Box<Conn>, AcquireError>> {
+        Poll::Ready(match self.step(Event::Collect(waiter), now, deferred) {
+            Some(Reply::Wait(_)) => {
+                self.swap_waker(waiter, waker);
+                return Poll::Pending;
+            }
+            Some(Reply::Grant(server)) => {
+                let caller = self.forget_waiter(waiter);
+                caller
+                    .and_then(|caller| self.hand_out(server, caller, now))
+                    .ok_or_else(|| self.refused(Refusal::ShuttingDown, now))
+            }
+            Some(Reply::Refuse(refusal)) => {
+                self.forget_waiter(waiter);
+                Err(self.refused(refusal, now))
+            }
+            None => Err(self.refused(Refusal::ShuttingDown, now)),
+        })
     }
 
     /// Puts a connection into the pool and tells the core what it came from.

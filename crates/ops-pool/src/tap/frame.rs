@@ -57,12 +57,20 @@ impl Framer {
         while !bytes.is_empty() && !self.lost {
             bytes = if self.left > 0 {
                 self.body(bytes, to)
+            } else if self.have == 0
+                && let Some((head, rest)) = bytes.split_first_chunk()
+            {
+                // Nearly always a header is in one piece.
+                self.head = *head;
+                self.begin(to);
+                rest
             } else {
                 self.header(bytes, to)
             };
         }
     }
 
+    #[inline]
     fn body<'a>(&mut self, bytes: &'a [u8], to: &mut impl Messages) -> &'a [u8] {
         let (piece, rest) = bytes.split_at(self.left.min(bytes.len()));
         self.left -= piece.len();
@@ -89,6 +97,7 @@ impl Framer {
         rest
     }
 
+    #[inline]
     fn begin(&mut self, to: &mut impl Messages) {
         let [kind, length @ ..] = self.head;
         // The length counts itself.

@@ -353,6 +353,11 @@ impl Wire {
         let _ = broken.compare_exchange(0, why as u8, Ordering::AcqRel, Ordering::Acquire);
     }
 
+    #[inline]
+    pub(crate) fn is_broken(&self) -> bool {
+        self.resets.broken.load(Ordering::Acquire) != 0
+    }
+
     /// Why no answer comes through anymore.
     pub(crate) fn broken(&self) -> Option<CloseReason> {
         let broken = self.resets.broken.load(Ordering::Acquire);

@@ -14,9 +14,9 @@ use crate::driver::Order;
 /// What the common paths need has a place of its own, so that they allocate nothing.
 #[derive(Debug, Default)]
 pub(in crate::shared) struct Deferred {
-    wake: Option<Waker>,
-    order: Option<(mpsc::UnboundedSender<Order>, Order)>,
-    more: Vec<Effect>,
+    pub(in crate::shared) wake: Option<Waker>,
+    pub(in crate::shared) order: Option<(mpsc::UnboundedSender<Order>, Order)>,
+    pub(in crate::shared) more: Vec<Effect>,
 }
 
 /// Something to be done once the lock has been released.
@@ -36,29 +36,11 @@ pub(in crate::shared) enum Effect {
 }
 
 impl Deferred {
-    pub(in crate::shared) fn is_empty(&self) -> bool {
-        self.wake.is_none() && self.order.is_none() && self.more.is_empty()
-    }
-
     pub(super) fn push(&mut self, effect: Effect) {
         match effect {
             Effect::Wake(waker) if self.wake.is_none() => self.wake = Some(waker),
             Effect::Order(to, order) if self.order.is_none() => self.order = Some((to, order)),
             effect => self.more.push(effect),
         }
-    }
-}
-
-impl IntoIterator for Deferred {
-    type Item = Effect;
-    type IntoIter = std::iter::Chain<
-        std::iter::Chain<std::option::IntoIter<Effect>, std::option::IntoIter<Effect>>,
-        std::vec::IntoIter<Effect>,
-    >;
-
-    fn into_iter(self) -> Self::IntoIter {
-        let wake = self.wake.map(Effect::Wake);
-        let order = self.order.map(|(to, order)| Effect::Order(to, order));
-        wake.into_iter().chain(order).chain(self.more)
     }
 }

@@ -23,6 +23,21 @@ pub(crate) struct Holding {
     pub(crate) task: Option<Id>,
 }
 
+impl Holding {
+    /// The task that runs asks.
+    #[inline]
+    pub(crate) fn new(
+        label: Option<Cow<'static, str>>,
+        location: &'static Location<'static>,
+    ) -> Self {
+        Self {
+            label,
+            location,
+            task: tokio::task::try_id(),
+        }
+    }
+}
+
 /// Somebody who waits for a session, or has one.
 #[derive(Debug)]
 pub(in crate::shared) struct Caller {
