@@ -120,7 +120,10 @@ impl Exchange {
     /// Lets others see what has happened.
     pub(super) fn publish(&mut self) {
         let open = u32::from(self.open == Open::Batch);
-        let in_flight = self.requests.work() + open.max(u32::from(self.copying_in));
+        // What is over for the server may not be over for the driver, which sends nothing else
+        // before it has ended that.
+        let held = u32::from(self.failed_copy == FailedCopy::Over);
+        let in_flight = self.requests.work() + open.max(u32::from(self.copying_in)) + held;
         // A simple query may have begun a transaction before it failed.
         let failed =
             self.requests.head() == Some(Request::Failed) || self.failed_copy == FailedCopy::Heard;

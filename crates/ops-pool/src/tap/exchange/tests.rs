@@ -323,8 +323,8 @@ fn in_a_copy() -> Talk {
 #[test]
 fn a_copy_that_fails_before_its_sync_is_skipped_is_noticed() {
     let mut talk = in_a_copy();
-    // The driver is to hear of the error.
-    talk.hear("EZI").say("d").is(Idle, 0);
+    // The driver is to hear of the error. It sends nothing else before it has ended the copy.
+    talk.hear("EZI").say("d").is(Idle, 1);
     assert_eq!((talk.wire.is_in_doubt(), talk.wire.broken()), (true, None));
     // There will be an answer to this one, and the driver does not expect it.
     talk.say("fS");
