@@ -31,6 +31,7 @@ mod layout;
 mod objects;
 #[cfg(test)]
 mod published;
+mod reach;
 mod recoverable;
 mod restore_point;
 mod scan;
@@ -50,6 +51,7 @@ pub use archiver::{
 pub use command::{ArchiveCommand, RestoreCommand, restore_exit_code};
 pub use gap::{GapReason, GapRecord};
 pub(crate) use objects::blocking_reader;
+pub(crate) use reach::{Reach, reach};
 pub(crate) use recoverable::{recoverable_windows, spans as base_backup_spans};
 pub use restore_point::RestorePoint;
 pub use windows::{BaseBackupSpan, RecoverableWindow, plan_windows};
