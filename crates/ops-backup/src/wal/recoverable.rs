@@ -8,7 +8,6 @@ use ops_pg_replication::SystemId;
 use super::{BaseBackupSpan, Coverage, RecoverableWindow, WalArchive, plan_windows};
 use crate::backup::Inner;
 use crate::error::Result;
-use crate::physical::PhysicalInfo;
 use crate::repository::{BackupId, CatalogueEntry, Manifest};
 
 /// The windows of all clusters that were backed up below the prefix.
@@ -46,7 +45,7 @@ pub(crate) fn spans(entries: &[CatalogueEntry]) -> BTreeMap<SystemId, Vec<BaseBa
     let mut spans: BTreeMap<SystemId, Vec<BaseBackupSpan>> = BTreeMap::new();
     for manifest in known.values() {
         if let Some(info) = &manifest.physical
-            && is_whole(info, &known)
+            && chain_of(manifest, &known).is_some()
         {
             let own = spans.entry(info.system_id).or_default();
             own.push(BaseBackupSpan::of(manifest, info));
@@ -58,20 +57,24 @@ pub(crate) fn spans(entries: &[CatalogueEntry]) -> BTreeMap<SystemId, Vec<BaseBa
     spans
 }
 
-/// Whether all that a backup builds upon is there.
-fn is_whole(info: &PhysicalInfo, known: &BTreeMap<&BackupId, &Manifest>) -> bool {
-    let mut info = info;
-    // A chain that bites its own tail leads to no full backup.
-    for _ in 0..=known.len() {
-        let Some(parent) = info.kind.parent() else {
-            return true;
-        };
-        match known.get(parent).and_then(|it| it.physical.as_ref()) {
-            Some(parent) => info = parent,
-            None => return false,
+/// A backup and all that it builds upon, down to the full one; `None` where some of it is
+/// not there.
+pub(crate) fn chain_of<'a>(
+    manifest: &'a Manifest,
+    known: &BTreeMap<&BackupId, &'a Manifest>,
+) -> Option<Vec<&'a Manifest>> {
+    let mut chain = vec![manifest];
+    let mut next = manifest.physical.as_ref()?;
+    while let Some(parent) = next.kind.parent() {
+        let parent = *known.get(parent)?;
+        // A chain that bites its own tail leads to no full backup.
+        if chain.len() > known.len() {
+            return None;
         }
+        chain.push(parent);
+        next = parent.physical.as_ref()?;
     }
-    false
+    Some(chain)
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ pub fn plan_windows(backups: &[BaseBackupSpan], coverage: &Coverage) -> Vec<Reco
     timelines.dedup();
     let histories: Vec<TimelineHistory> = timelines
         .into_iter()
-        .filter_map(|timeline| history_of(timeline, coverage))
+        .filter_map(|timeline| history_of(timeline, &coverage.histories))
         .collect();
     let all: Vec<_> = histories
         .iter()
@@ -143,11 +143,14 @@ pub fn plan_windows(backups: &[BaseBackupSpan], coverage: &Coverage) -> Vec<Reco
 }
 
 /// A timeline whose history is missing cannot be recovered along.
-fn history_of(timeline: Timeline, coverage: &Coverage) -> Option<TimelineHistory> {
+pub(crate) fn history_of(
+    timeline: Timeline,
+    histories: &[TimelineHistory],
+) -> Option<TimelineHistory> {
     if timeline == Timeline::FIRST {
         return Some(TimelineHistory::initial());
     }
-    let mut histories = coverage.histories.iter();
+    let mut histories = histories.iter();
     histories.find(|it| it.timeline() == timeline).cloned()
 }
 
