@@ -60,8 +60,9 @@ pub struct Status {
     /// The recovery time that the last of those drills measured that passed.
     #[serde(serialize_with = "optional_seconds")]
     pub last_rto: Option<Duration>,
-    /// When the next backup is due. Always `None`: the engine runs what it is told to, and
-    /// knows of no schedule.
+    /// When the next base backup is due, by the engine's clock, where a
+    /// [`Keeper`](crate::Keeper) runs in this process and archives; `None` where none does,
+    /// or while it takes one.
     pub next_run: Option<Timestamp>,
 }
 
@@ -203,7 +204,7 @@ async fn status(inner: &Inner) -> Result<Status> {
         last_rto: drills.iter().rev().find(|it| it.passed).map(|it| it.rto),
         last_drill: drills.last().cloned(),
         windows,
-        next_run: None,
+        next_run: inner.next_run.get(),
     })
 }
 
