@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 const SOON: Duration = Duration::from_secs(60);
 
-fn store(fake: &S3Fake) -> Arc<dyn ObjectStore> {
+async fn store(fake: &S3Fake) -> Arc<dyn ObjectStore> {
     let store = S3Store::builder("bucket")
         .endpoint(fake.endpoint())
         .allow_http(true)
@@ -24,7 +24,8 @@ fn store(fake: &S3Fake) -> Arc<dyn ObjectStore> {
         .credentials(S3Credentials::new(fake.access_key(), fake.secret_key()))
         .profile(StoreProfile::aws())
         .attempt_timeout(Duration::from_secs(3))
-        .build()
+        .open()
+        .await
         .unwrap();
     Arc::new(store)
 }
@@ -53,7 +54,7 @@ async fn wal_gets_into_a_store_that_speaks_s3_whole_whatever_the_store_does() {
     let Some(pg) = pg else { return };
     let fake = S3Fake::start_seeded(7).await;
     fake.create_bucket("bucket");
-    let store = store(&fake);
+    let store = store(&fake).await;
     let database = Postgres::builder(pg.connect_info("postgres")).build().unwrap();
     let backup = Backup::builder(Arc::new(database), Arc::clone(&store))
         .encryption(Encryption::none())
@@ -107,7 +108,7 @@ async fn wal_gets_into_a_store_that_speaks_s3_whole_whatever_the_store_does() {
     let mut compared = 0;
     let last = run.end.segment_number(size);
     for number in run.start.segment_number(size)..last {
-        let name = ops_backup::Lsn::new(number * size.bytes())
+        let name = Lsn::new(number * size.bytes())
             .segment(run.timeline, size)
             .file_name(size);
         let to = folder.path().join(&name);
