@@ -55,7 +55,9 @@ async fn wal_gets_into_a_store_that_speaks_s3_whole_whatever_the_store_does() {
     let fake = S3Fake::start_seeded(7).await;
     fake.create_bucket("bucket");
     let store = store(&fake).await;
-    let database = Postgres::builder(pg.connect_info("postgres")).build().unwrap();
+    let database = Postgres::builder(pg.connect_info("postgres"))
+        .build()
+        .unwrap();
     let backup = Backup::builder(Arc::new(database), Arc::clone(&store))
         .encryption(Encryption::none())
         .build()

@@ -176,12 +176,15 @@ impl Backup {
         options.check()?;
         let gap = Arc::new(Notify::new());
         let (told, hook) = (Arc::clone(&gap), options.archiver.on_gap.clone());
-        let archiver = options.archiver.clone().with_on_gap(Arc::new(move |record| {
-            if let Some(hook) = &hook {
-                hook(record);
-            }
-            told.notify_one();
-        }));
+        let archiver = options
+            .archiver
+            .clone()
+            .with_on_gap(Arc::new(move |record| {
+                if let Some(hook) = &hook {
+                    hook(record);
+                }
+                told.notify_one();
+            }));
         Ok(Keeper {
             backup: self.clone(),
             archiver: self.archiver(archiver)?,
@@ -224,11 +227,11 @@ impl Keeper {
     /// Dropping the future stops it at once, as dropping [`Archiver::run`] and a
     /// [`Job`](crate::Job) does.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<()> {
-        let archiving = self.archiver.run(shutdown.clone());
+        let archiving = Box::pin(self.archiver.run(shutdown.clone()));
         let next_run = &self.backup.inner().next_run;
         let outcome = tokio::select! {
             outcome = archiving => outcome,
-            () = self.take_backups() => Ok(()),
+            () = Box::pin(self.take_backups()) => Ok(()),
         };
         next_run.set(None);
         outcome
@@ -272,11 +275,7 @@ impl Keeper {
     }
 
     /// When the next base backup is due, and why.
-    async fn due(
-        &self,
-        now: Timestamp,
-        failures: &Failures,
-    ) -> Result<(DueReason, Timestamp)> {
+    async fn due(&self, now: Timestamp, failures: &Failures) -> Result<(DueReason, Timestamp)> {
         let (reason, at) = due::find(self.backup.inner(), self.options.every, now).await?;
         let pause = failures.pause(&self.options);
         let retry = failures.last.map(|at| at.saturating_add(pause));

@@ -78,10 +78,7 @@ async fn look(
 }
 
 /// The newest sound backup of the cluster, by position.
-fn newest(
-    entries: &[CatalogueEntry],
-    archive: &WalArchive,
-) -> Option<(BaseBackupSpan, Timestamp)> {
+fn newest(entries: &[CatalogueEntry], archive: &WalArchive) -> Option<(BaseBackupSpan, Timestamp)> {
     let spans = base_backup_spans(entries).remove(&archive.system_id())?;
     let entry = |span: &BaseBackupSpan| entries.iter().find(|it| it.manifest.id == span.id);
     spans.into_iter().rev().find_map(|span| {

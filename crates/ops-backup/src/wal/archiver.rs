@@ -87,7 +87,9 @@ impl Archiver {
         let first = Way {
             repository: inner.repository.clone(),
             options: Arc::new(options),
-            shared: Arc::new(Shared::beside(second.as_ref().map(|it| Arc::clone(&it.shared)))),
+            shared: Arc::new(Shared::beside(
+                second.as_ref().map(|it| Arc::clone(&it.shared)),
+            )),
         };
         inner.archiving.watch(&first.shared);
         Ok(Self {
@@ -147,7 +149,7 @@ impl Archiver {
             stop: stop.clone(),
             spool_lock: None,
         };
-        let outcome = engine.supervise(&stop).await;
+        let outcome = Box::pin(engine.supervise(&stop)).await;
         let fenced = engine.release_lease().await;
         let outcome = fenced.map_or(outcome, Err);
         match &outcome {

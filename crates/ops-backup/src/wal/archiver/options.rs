@@ -222,7 +222,7 @@ impl ArchiverOptions {
         let mut options = self.clone();
         options.slot = match &self.second_slot {
             Some(slot) => slot.clone(),
-            None => SlotName::new(&format!("{}_2", self.slot)).map_err(|source| {
+            None => SlotName::new(format!("{}_2", self.slot)).map_err(|source| {
                 let message = "the slot for the second store needs a name of its own";
                 Error::new(ErrorKind::InvalidConfig, OPERATION, message).with_source(source)
             })?,

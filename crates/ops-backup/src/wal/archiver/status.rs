@@ -95,7 +95,7 @@ pub struct ArchiverStatus {
     /// The last error, while it is not overcome.
     pub last_error: Option<String>,
     /// What it is doing for the second store, where there is one; all else is of the first.
-    pub second: Option<Box<ArchiverStatus>>,
+    pub second: Option<Box<Self>>,
 }
 
 impl ArchiverStatus {

@@ -168,23 +168,20 @@ fn reaches(
         left.retain(|(_, _, left)| left.is_none_or(|left| position / 4 < quarters(left) / 4));
         let (timeline, ..) = left[0];
         runs.iter().any(|run| {
-            run.timeline == timeline
-                && (quarters(run.start)..quarters(run.end)).contains(&position)
+            run.timeline == timeline && (quarters(run.start)..quarters(run.end)).contains(&position)
         })
     };
     backups.iter().any(|backup| {
         let (start, end) = (quarters(backup.start), quarters(backup.end));
         let last = end.div_ceil(4) * 4;
-        let ways = if !backup.includes_wal {
-            vec![start / 4 * 4..to.max(end)]
-        } else if to == end {
-            vec![0..0]
-        } else {
-            vec![last - 4..to, last..to.max(last + 1)]
+        // From the backup's first segment, from its last, or from the one after that.
+        let mut from = start / 4 * 4..to.max(end);
+        let (mut own, mut next) = (last - 4..to, last..to.max(last + 1));
+        let mut leads = || match backup.includes_wal {
+            false => from.all(is_there),
+            true => to == end || own.all(is_there) || next.all(is_there),
         };
-        history.continues(backup.timeline, backup.end)
-            && end <= to
-            && ways.into_iter().any(|mut way| way.all(is_there))
+        history.continues(backup.timeline, backup.end) && end <= to && leads()
     })
 }
 

@@ -205,17 +205,17 @@ impl Scene {
         self.remove_objects(id).await;
     }
 
-    fn begun(&self) -> BackupId {
+    fn begun() -> BackupId {
         "20260102T000000Z-00000001".parse().unwrap()
     }
 
     pub(super) async fn begin_backup(&self) {
-        let key = self.layout.lease(&self.begun()).unwrap();
+        let key = self.layout.lease(&Self::begun()).unwrap();
         self.put(&key, Bytes::from_static(b"{}")).await;
     }
 
     pub(super) async fn end_backup(&self) {
-        self.remove_objects(&self.begun()).await;
+        self.remove_objects(&Self::begun()).await;
     }
 
     pub(super) async fn expire(&self, retention: &WalRetention) -> WalExpiryReport {
