@@ -14,7 +14,7 @@ use ops_testkit::s3::{Fault, S3Fake};
 use ops_testkit::{Pg, wait_until};
 use tokio_util::sync::CancellationToken;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 async fn store(fake: &S3Fake) -> Arc<dyn ObjectStore> {
     let store = S3Store::builder("bucket")

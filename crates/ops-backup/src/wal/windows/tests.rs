@@ -177,9 +177,12 @@ fn reaches(
         // From the backup's first segment, from its last, or from the one after that.
         let mut from = start / 4 * 4..to.max(end);
         let (mut own, mut next) = (last - 4..to, last..to.max(last + 1));
-        let mut leads = || match backup.includes_wal {
-            false => from.all(is_there),
-            true => to == end || own.all(is_there) || next.all(is_there),
+        let mut leads = || {
+            if backup.includes_wal {
+                to == end || own.all(is_there) || next.all(is_there)
+            } else {
+                from.all(is_there)
+            }
         };
         history.continues(backup.timeline, backup.end) && end <= to && leads()
     })
