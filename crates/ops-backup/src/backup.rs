@@ -15,6 +15,7 @@ use crate::drill::{self, DrillOptions, DrillReport};
 use crate::dump;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Job;
+use crate::keeper::NextRun;
 use crate::keys::{Encryption, Unlock};
 use crate::physical::{
     self, BaseBackupReport, BaseBackupRequest, ClusterDrillOptions, ClusterDrillReport,
@@ -59,6 +60,8 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     /// The archiver that was made last.
     pub(crate) archiving: Archiving,
+    /// When a keeper will take the next base backup.
+    pub(crate) next_run: NextRun,
 }
 
 /// Backups of one PostgreSQL database in one object store.

@@ -9,6 +9,7 @@ mod error;
 mod event;
 mod fingerprint;
 mod job;
+mod keeper;
 mod keys;
 mod physical;
 mod pipeline;
@@ -26,6 +27,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Phase, Progress};
 pub use fingerprint::{Check, CheckOutcome, Difference};
 pub use job::Job;
+pub use keeper::{DueReason, Keeper, KeeperOptions, OnBackup};
 pub use keys::{Encryption, EncryptionInfo, Unlock};
 pub use ops_pg_replication::{Lsn, SystemId, Timeline, WalSegmentSize};
 pub use physical::{

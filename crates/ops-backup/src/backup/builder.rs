@@ -74,7 +74,8 @@ impl BackupBuilder {
     }
 
     /// A second store, in which each physical backup is stored too, from the one read of
-    /// the cluster. It uses the same prefix.
+    /// the cluster, and in which the WAL is archived too: see
+    /// [`Archiver`](crate::wal::Archiver). It uses the same prefix.
     pub fn second_store(mut self, store: Arc<dyn ObjectStore>) -> Self {
         self.second_store = Some(store);
         self
@@ -227,6 +228,7 @@ impl BackupBuilder {
             second,
             settings,
             archiving: crate::wal::Archiving::default(),
+            next_run: crate::keeper::NextRun::default(),
         })))
     }
 

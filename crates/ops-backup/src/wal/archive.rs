@@ -12,10 +12,9 @@ use std::sync::Arc;
 use futures_util::TryStreamExt;
 use ops_core::object_store::{GetOptions, ListOptions};
 use ops_core::{ErrorKind as CoreKind, ObjectKey, Timestamp};
-use ops_pg_replication::{SystemId, Timeline, TimelineHistory, WalSegmentSize};
+use ops_pg_replication::{SegmentName, SystemId, Timeline, TimelineHistory, WalSegmentSize};
 use tokio::sync::Mutex;
 
-use super::OPERATION;
 use super::gap::{self, GapRecord};
 use super::header::Header;
 use super::info::{ArchiveInfo, Lineage};
@@ -23,8 +22,10 @@ use super::layout::WalLayout;
 use super::objects::{Put, Store, blocking_reader, put_once, read_header, read_small};
 use super::restore_point::{self, RestorePoint};
 use super::seal::{self, EpochKey};
+use super::{OPERATION, expire};
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{BackupIdentity, Encryption, Unlock};
+use crate::physical::{PhysicalInfo, WalMethod, WalRange};
 
 pub(crate) use check::WalObject;
 pub use coverage::{Coverage, WalRun};
@@ -54,7 +55,7 @@ const MAX_HISTORY_BYTES: u64 = 16 << 20;
 /// - *Coverage* of a window needs the names in it, at 1000 names, that is 16 GB of WAL, per
 ///   request; retention keeps the window finite.
 #[derive(Clone)]
-pub struct WalArchive(Arc<Shared>);
+pub struct WalArchive(Arc<Shared>, Option<WalRange>);
 
 struct Shared {
     store: Store,
@@ -129,13 +130,32 @@ impl WalArchive {
     }
 
     fn from_parts(store: Store, layout: WalLayout, info: ArchiveInfo, unlock: Vec<Unlock>) -> Self {
-        Self(Arc::new(Shared {
+        let shared = Shared {
             store,
             layout: layout.with_encrypted(info.encrypted),
             info,
             unlock,
             identities: Mutex::default(),
-        }))
+        };
+        Self(Arc::new(shared), None)
+    }
+
+    /// The same archive for recovery of a backup that brings some WAL itself. What of that is
+    /// not archived is absent, and not lost.
+    pub(crate) fn beside(mut self, backup: &PhysicalInfo) -> Self {
+        let (timeline, start, end) = (backup.end_timeline, backup.start_lsn, backup.end_lsn);
+        let brings = backup.wal == WalMethod::Included;
+        self.1 = brings.then(|| WalRange::new(timeline, start, end));
+        self
+    }
+
+    /// Whether the backup that is recovered brings a segment itself.
+    fn is_brought(&self, name: SegmentName) -> bool {
+        let size = self.segment_size();
+        self.1.is_some_and(|own| {
+            let (start, end) = (name.start(size), name.end(size));
+            own.timeline == name.timeline() && start < own.end && own.start < end
+        })
     }
 
     /// Whose WAL it is.
@@ -167,6 +187,14 @@ impl WalArchive {
     /// Reading changes nothing.
     pub async fn gaps(&self) -> Result<Vec<GapRecord>> {
         gap::list(&*self.0.store, &self.0.layout).await
+    }
+
+    /// All holes that somebody wrote down: gaps, and WAL that was let go of.
+    pub(crate) async fn known_holes(&self) -> Result<Vec<GapRecord>> {
+        let mut holes = self.gaps().await?;
+        let marks = expire::marks(&*self.0.store, &self.0.layout).await?;
+        holes.extend(marks.iter().map(expire::record));
+        Ok(holes)
     }
 
     /// The named restore points that the archiver has seen, by timeline and position.

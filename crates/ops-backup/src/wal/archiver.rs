@@ -28,8 +28,9 @@ use super::{OPERATION, WalArchive};
 use crate::backup::Inner;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::BackupIdentity;
+use crate::repository::Repository;
 pub(crate) use backoff::Backoff;
-use lease::WalLease;
+pub(crate) use lease::WalLease;
 use session::End;
 pub(crate) use status::Archiving;
 use status::{Shared, is_fatal};
@@ -49,10 +50,25 @@ const SPOOL_PAUSE: Duration = Duration::from_millis(50);
 /// durable only what the store has acknowledged. Memory is bounded by
 /// [`ArchiverOptions::memory_bytes`], whatever the store does.
 ///
+/// Where the engine has a second store, the WAL goes there, too, by a stream of its own from
+/// a slot of its own ([`ArchiverOptions::second_slot`]), so that the stores depend on nothing
+/// of one another: the server keeps WAL until *both* have it durable, one that fails or is
+/// away is caught up with from the server when it is back, and the other goes on meanwhile.
+/// The price is that the server sends its WAL twice. A slot that is lost, or dropped by
+/// policy, makes a gap in its own store only.
+///
 /// Cheap to clone; clones are the same archiver.
 #[derive(Clone, Debug)]
 pub struct Archiver {
     inner: Arc<Inner>,
+    first: Way,
+    second: Option<Way>,
+}
+
+/// The way into one store.
+#[derive(Clone, Debug)]
+struct Way {
+    repository: Repository,
     options: Arc<ArchiverOptions>,
     shared: Arc<Shared>,
 }
@@ -60,19 +76,33 @@ pub struct Archiver {
 impl Archiver {
     pub(crate) fn new(inner: Arc<Inner>, options: ArchiverOptions) -> Result<Self> {
         options.check()?;
-        let shared = Arc::default();
-        inner.archiving.watch(&shared);
+        let second = match &inner.second {
+            Some(repository) => Some(Way {
+                repository: repository.clone(),
+                options: Arc::new(options.for_second()?),
+                shared: Arc::default(),
+            }),
+            None => None,
+        };
+        let first = Way {
+            repository: inner.repository.clone(),
+            options: Arc::new(options),
+            shared: Arc::new(Shared::beside(
+                second.as_ref().map(|it| Arc::clone(&it.shared)),
+            )),
+        };
+        inner.archiving.watch(&first.shared);
         Ok(Self {
             inner,
-            options: Arc::new(options),
-            shared,
+            first,
+            second,
         })
     }
 
     /// What it is doing.
     #[must_use]
     pub fn status(&self) -> ArchiverStatus {
-        self.shared.snapshot()
+        self.first.shared.snapshot()
     }
 
     /// Archives until it is told to stop, through restarts and failovers of the server and
@@ -80,6 +110,9 @@ impl Archiver {
     ///
     /// Told to stop, it stores what it has received, for at most
     /// [`ArchiverOptions::upload_timeout`].
+    ///
+    /// Where there are two stores, an error that ends the one does not end the other: it
+    /// stands in the status, and comes back from here when both have ended.
     ///
     /// # Errors
     /// What trying again does not help against: `InvalidConfig`, `WrongSystem` for another
@@ -91,11 +124,22 @@ impl Archiver {
     /// Dropping the future stops it at once. What the store had not acknowledged was not
     /// reported to the server, and is sent again.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<()> {
+        let first = self.archive(&self.first, &shutdown);
+        let Some(second) = &self.second else {
+            return first.await;
+        };
+        let (first, second) = tokio::join!(first, self.archive(second, &shutdown));
+        first.and(second)
+    }
+
+    /// Archives into one store.
+    async fn archive(&self, way: &Way, shutdown: &CancellationToken) -> Result<()> {
         let stop = shutdown.child_token();
         let mut engine = Engine {
             inner: Arc::clone(&self.inner),
-            options: Arc::clone(&self.options),
-            shared: Arc::clone(&self.shared),
+            repository: way.repository.clone(),
+            options: Arc::clone(&way.options),
+            shared: Arc::clone(&way.shared),
             archive: None,
             epoch: None,
             epoch_since: None,
@@ -105,16 +149,21 @@ impl Archiver {
             stop: stop.clone(),
             spool_lock: None,
         };
-        let outcome = engine.supervise(&stop).await;
+        let outcome = Box::pin(engine.supervise(&stop)).await;
         let fenced = engine.release_lease().await;
-        self.shared.set_state(ArchiverState::Idle);
-        fenced.map_or(outcome, Err)
+        let outcome = fenced.map_or(outcome, Err);
+        match &outcome {
+            Ok(()) => way.shared.set_state(ArchiverState::Idle),
+            Err(err) => way.shared.ended(err),
+        }
+        outcome
     }
 }
 
 /// One run of an archiver.
 pub(crate) struct Engine {
     inner: Arc<Inner>,
+    repository: Repository,
     options: Arc<ArchiverOptions>,
     shared: Arc<Shared>,
     archive: Option<WalArchive>,
@@ -180,7 +229,7 @@ impl Engine {
 
     async fn drop_slot(&mut self) {
         tracing::error!(slot = %self.options.slot, "the slot keeps too much WAL and is dropped");
-        match slot::drop(&*self.inner.database, &self.options).await {
+        match slot::drop(&*self.inner.replication, &self.options).await {
             Ok(()) => self.skip = Some(GapReason::DroppedByPolicy),
             // The guard finds it again.
             Err(err) => self.shared.failed(&err),

@@ -83,6 +83,11 @@ pub(crate) async fn put_once(
                 None => Err(Error::store(OPERATION, err)),
             }
         }
+        // Nothing is stored: the bytes were altered on their way, and can be sent again.
+        Err(err) if err.kind() == CoreKind::Integrity => {
+            let message = "the object store got other bytes than were sent";
+            Err(Error::new(ErrorKind::Store, OPERATION, message).with_source(err))
+        }
         Err(err) => Err(Error::store(OPERATION, err)),
     }
 }

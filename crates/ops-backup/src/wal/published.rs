@@ -182,6 +182,13 @@ fn the_names_of_the_page_are_those_of_the_layout() {
         wal.history(first).unwrap(),
         wal.gap(first, Lsn::new(1), Lsn::new(2)).unwrap(),
         wal.restore_point(first, Lsn::new(2)).unwrap(),
+        wal.expired_mark(crate::physical::WalRange::new(
+            first,
+            Lsn::new(1),
+            Lsn::new(2),
+        ))
+        .unwrap(),
+        wal.expire_lease().unwrap(),
     ];
     let replacements = [
         ("/77/", "/<system id>/"),

@@ -78,10 +78,18 @@ pub(crate) fn settings(
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.clone())),
     );
+    all.extend(read_ahead(aim, major).as_ref().map(own));
     all.push(own(&("restore_command", command)));
     // Where the target is reached the server waits, and is looked at.
     all.push(own(&("recovery_target_action", "pause")));
     all
+}
+
+/// Keeps the server from asking for WAL behind the target, where there may be a hole. Since
+/// 15 it reads ahead, and a file that is lost is fatal to it whether or not it comes to it.
+pub(crate) fn read_ahead(aim: &Aim, major: u32) -> Option<(&'static str, &'static str)> {
+    let reads_ahead = major >= 15 && aim.target != RestoreTarget::Latest;
+    reads_ahead.then_some(("recovery_prefetch", "off"))
 }
 
 /// Whether a major has a setting: the server does not start with one that it does not know.

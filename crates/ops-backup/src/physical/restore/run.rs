@@ -108,8 +108,8 @@ pub(crate) async fn prepare(
         source,
         choice,
         levels,
+        archive: archive.map(|archive| archive.beside(&info)),
         info,
-        archive,
         history,
         binaries,
     })
@@ -336,6 +336,8 @@ fn auto_conf(prepared: &Prepared, recovery: &Recovery) -> String {
         let mut settings = prepared.choice.aim.settings();
         settings.retain(|(_, value)| !value.is_empty());
         settings.push(("restore_command", restore_command.clone()));
+        let aim = &prepared.choice.aim;
+        text += &settings::lines(recover::read_ahead(aim, prepared.major()));
         text += &settings::lines(settings.iter().map(|(name, value)| (*name, value.as_str())));
     }
     text

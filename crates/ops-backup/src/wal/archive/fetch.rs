@@ -82,6 +82,8 @@ pub enum Absent {
     NoSuchTimeline,
     /// It is a kind of file that recovery does without.
     NotKept,
+    /// The backup that is recovered brings it.
+    Brought,
 }
 
 impl fmt::Display for Absent {
@@ -90,6 +92,7 @@ impl fmt::Display for Absent {
             Self::BeyondFrontier => "it is at or beyond the end of what is archived",
             Self::NoSuchTimeline => "nothing of its timeline is archived",
             Self::NotKept => "recovery does without it",
+            Self::Brought => "the backup brings it",
         })
     }
 }
@@ -171,6 +174,9 @@ impl WalArchive {
                 });
             }
             if parts.is_empty() || !self.ended_inside(name).await? {
+                if self.is_brought(name) {
+                    return Ok(Fetched::Absent(Absent::Brought));
+                }
                 return Err(missing(name, size, &after));
             }
         }

@@ -22,7 +22,8 @@ pub enum CommitMode {
     Asynchronous,
     /// A server whose `synchronous_standby_names` has the archiver's application name waits
     /// with each commit until it is durable in the store (`synchronous_commit = on`), or in
-    /// the spool folder, which is then needed (`remote_write`).
+    /// the spool folder, which is then needed (`remote_write`). For two stores name both:
+    /// `FIRST 2 (ops_backup, ops_backup_2)`.
     Synchronous,
 }
 
@@ -52,8 +53,11 @@ pub type OnGap = Arc<dyn Fn(&GapRecord) + Send + Sync>;
 pub struct ArchiverOptions {
     /// The replication slot. Defaults to `ops_backup`. It is made where it is missing.
     pub slot: SlotName,
+    /// The replication slot for the second store, where the engine has one. Defaults to the
+    /// name of the first with `_2` after it.
+    pub second_slot: Option<SlotName>,
     /// What the connection calls itself, for `synchronous_standby_names`. Defaults to
-    /// `ops_backup`.
+    /// `ops_backup`. That for the second store has `_2` after it.
     pub application_name: String,
     /// Whether commits wait for the archive. Defaults to no.
     pub commits: CommitMode,
@@ -62,7 +66,7 @@ pub struct ArchiverOptions {
     /// How much received WAL waits at most, in bytes. Defaults to 4 MiB.
     pub part_bytes: u64,
     /// How much memory data in flight may take, in bytes. Defaults to 64 MiB; needed are
-    /// twice the size of a segment, and 12 MiB.
+    /// twice the size of a segment, and 12 MiB. For each store.
     pub memory_bytes: u64,
     /// How many uploads may be under way at once. Defaults to 4.
     pub max_uploads: usize,
@@ -82,6 +86,9 @@ pub struct ArchiverOptions {
     pub guard_interval: Duration,
     /// How long a silent archiver keeps others waiting. Defaults to 60 s.
     pub lease_lifetime: Duration,
+    /// How long the server may send nothing, although it was asked to, before the connection
+    /// is given up and another one made. Defaults to 60 s.
+    pub silence_timeout: Duration,
     /// The longest pause before the next attempt to connect or to upload. Defaults to 30 s.
     pub max_backoff: Duration,
     /// Whether to archive from a standby. Defaults to no.
@@ -98,6 +105,7 @@ impl Default for ArchiverOptions {
         let slot = SlotName::new("ops_backup");
         Self {
             slot: slot.unwrap_or_else(|err| unreachable!("the name is fixed: {err}")),
+            second_slot: None,
             application_name: "ops_backup".to_owned(),
             commits: CommitMode::default(),
             part_interval: Duration::from_secs(10),
@@ -111,6 +119,7 @@ impl Default for ArchiverOptions {
             free_disk: None,
             guard_interval: Duration::from_secs(15),
             lease_lifetime: Duration::from_secs(60),
+            silence_timeout: Duration::from_secs(60),
             max_backoff: Duration::from_secs(30),
             from_standby: false,
             take_over: false,
@@ -179,6 +188,8 @@ setters! {
     with_guard_interval(guard_interval: Duration);
     /// Sets how long a silent archiver keeps others waiting.
     with_lease_lifetime(lease_lifetime: Duration);
+    /// Sets how long the server may be silent.
+    with_silence_timeout(silence_timeout: Duration);
     /// Sets the longest pause before the next attempt.
     with_max_backoff(max_backoff: Duration);
     /// Sets whether to archive from a standby.
@@ -197,6 +208,32 @@ impl ArchiverOptions {
         self.min_free_disk = Some(min_free_disk);
         self.free_disk = Some(free_disk);
         self
+    }
+
+    /// Sets the replication slot for the second store.
+    #[must_use]
+    pub fn with_second_slot(mut self, slot: SlotName) -> Self {
+        self.second_slot = Some(slot);
+        self
+    }
+
+    /// The same for the second store: nothing that only one can use is shared.
+    pub(crate) fn for_second(&self) -> Result<Self> {
+        let mut options = self.clone();
+        options.slot = match &self.second_slot {
+            Some(slot) => slot.clone(),
+            None => SlotName::new(format!("{}_2", self.slot)).map_err(|source| {
+                let message = "the slot for the second store needs a name of its own";
+                Error::new(ErrorKind::InvalidConfig, OPERATION, message).with_source(source)
+            })?,
+        };
+        if options.slot == self.slot {
+            let message = "each store needs a replication slot of its own";
+            return Err(Error::new(ErrorKind::InvalidConfig, OPERATION, message));
+        }
+        options.application_name.push_str("_2");
+        options.spool = self.spool.as_ref().map(|spool| spool.join("second"));
+        Ok(options)
     }
 
     pub(crate) fn check(&self) -> Result<()> {
@@ -221,6 +258,10 @@ impl ArchiverOptions {
         require(
             !self.upload_timeout.is_zero(),
             "upload_timeout must not be zero",
+        );
+        require(
+            !self.silence_timeout.is_zero(),
+            "silence_timeout must not be zero",
         );
         require(
             self.lease_lifetime >= Duration::from_millis(300),

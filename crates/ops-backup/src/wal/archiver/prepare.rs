@@ -31,7 +31,7 @@ impl Engine {
             return Ok(archive.clone());
         }
         self.options.upload_budget(size)?;
-        let (settings, repository) = (&self.inner.settings, &self.inner.repository);
+        let (settings, repository) = (&self.inner.settings, &self.repository);
         let archive = WalArchive::create(
             Arc::clone(&repository.store),
             repository.layout.prefix(),
@@ -175,18 +175,21 @@ impl Engine {
                 .update(|status| status.base_backup_needed = true);
             return Ok(from_slot());
         };
-        let Some(reason) = self.skip.take() else {
+        let Some(reason) = self.skip else {
             return Ok(point);
         };
         let now = self.inner.settings.clock.now();
         let next = from_slot();
         let gaps = gaps_between(history, point.position, next.position, reason, now);
         if gaps.is_empty() {
+            self.skip = None;
             return Ok(point);
         }
         for gap in gaps {
             self.record_gap(archive, gap).await?;
         }
+        // Not before: a gap that could not be written down is one with that reason next time.
+        self.skip = None;
         Ok(ResumePoint {
             newest_commit: point.newest_commit,
             ..next

@@ -32,7 +32,7 @@ pub(crate) enum End {
 impl Engine {
     /// Connects and streams until something ends it.
     pub(super) async fn session(&mut self, stop: &CancellationToken) -> Result<End> {
-        let database = Arc::clone(&self.inner.database);
+        let database = Arc::clone(&self.inner.replication);
         let mut client = slot::connect(&*database, &self.options, Mode::Physical).await?;
         let identity = client.identify_system().await.map_err(replication)?;
         let size = client.show("wal_segment_size").await.map_err(replication)?;

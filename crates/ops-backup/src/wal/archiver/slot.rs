@@ -38,7 +38,8 @@ pub(crate) async fn connect(
     let options = ReplicationOptions::default()
         .with_connect(connect)
         .with_mode(mode)
-        .with_command_timeout(COMMAND_TIMEOUT);
+        .with_command_timeout(COMMAND_TIMEOUT)
+        .with_silence_timeout(options.silence_timeout);
     ReplicationClient::connect(&info, &options)
         .await
         .map_err(replication)

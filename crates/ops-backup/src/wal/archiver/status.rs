@@ -30,6 +30,8 @@ pub enum ArchiverState {
     Streaming,
     /// Something failed; it will try again.
     Retrying,
+    /// It has ended with an error that trying again does not help against.
+    Failed,
 }
 
 /// What the server says of the slot.
@@ -92,6 +94,19 @@ pub struct ArchiverStatus {
     pub slot: Option<SlotHealth>,
     /// The last error, while it is not overcome.
     pub last_error: Option<String>,
+    /// What it is doing for the second store, where there is one; all else is of the first.
+    pub second: Option<Box<Self>>,
+}
+
+impl ArchiverStatus {
+    /// Up to where WAL is durable in all stores: what the server may let go of.
+    #[must_use]
+    pub fn durable_everywhere(&self) -> Option<Lsn> {
+        match &self.second {
+            Some(second) => Some(self.durable?.min(second.durable?)),
+            None => self.durable,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -103,11 +118,22 @@ struct State {
 
 /// The status while it changes.
 #[derive(Debug, Default)]
-pub(crate) struct Shared(Mutex<State>);
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    /// That of the second store.
+    second: Option<Arc<Self>>,
+}
 
 impl Shared {
+    pub(crate) fn beside(second: Option<Arc<Self>>) -> Self {
+        Self {
+            state: Mutex::default(),
+            second,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn update(&self, change: impl FnOnce(&mut ArchiverStatus)) {
@@ -123,6 +149,16 @@ impl Shared {
         tracing::warn!(error = %text, "the archiver tries again");
         self.update(|status| {
             status.state = ArchiverState::Retrying;
+            status.last_error = Some(text);
+        });
+    }
+
+    /// It will not try again.
+    pub(crate) fn ended(&self, error: &Error) {
+        let text = ops_core::Report(error).to_string();
+        tracing::error!(error = %text, "the archiver has ended");
+        self.update(|status| {
+            status.state = ArchiverState::Failed;
             status.last_error = Some(text);
         });
     }
@@ -193,6 +229,7 @@ impl Shared {
             (Some(server), Some(durable)) => server.saturating_distance_from(durable),
             _ => 0,
         };
+        status.second = self.second.as_ref().map(|it| Box::new(it.snapshot()));
         status
     }
 }

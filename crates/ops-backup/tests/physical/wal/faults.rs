@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ops_backup::wal::ArchiverState;
 use ops_core::ErrorKind as CoreKind;
 use ops_core::memory::{FaultyObjectStore, Operation};
 use ops_testkit::proxy::Backend;
@@ -156,4 +157,97 @@ async fn a_connection_that_is_cut_or_frozen_is_replaced() {
     running.stop().await;
     let archive = scene::open(&bench, Arc::clone(&bench.store)).await;
     assert_complete(&pg, &archive, end, bench.folder.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_falls_silent_is_noticed_by_a_deadline_and_nothing_is_lost() {
+    let builder = keeping()
+        .tcp(true)
+        .with(|server| server.wal_segment_size_mb(1));
+    let Some(pg) = builder.start().await else {
+        return;
+    };
+    let bench = Bench::new();
+    let direct = pg.connect_info("postgres");
+    let proxy = FaultProxy::start(Backend::of(&direct).await).await;
+    let backup = bench.backup(proxy.connect_info(&direct));
+    let silence = Duration::from_secs(2);
+    let running = Running::start(&backup, quick().with_silence_timeout(silence));
+    running.streaming().await;
+    scene::write(&pg, 1).await;
+    running.durable(scene::flushed(&pg).await).await;
+    let before = running.archiver.status().connections;
+
+    // Nothing is closed: no packet says that anything is wrong.
+    proxy.set_frozen(true);
+    let since = std::time::Instant::now();
+    scene::write(&pg, 3).await;
+    let end = scene::flushed(&pg).await;
+    ops_testkit::wait_until("the archiver to notice", scene::SOON, async || {
+        running.archiver.status().state != ArchiverState::Streaming
+    })
+    .await;
+    assert!(since.elapsed() < silence * 4, "{:?}", since.elapsed());
+    proxy.set_frozen(false);
+    proxy.reset_connections().await;
+    running.durable(end).await;
+    let status = running.archiver.status();
+    assert!(status.connections > before, "{status:?}");
+    assert_eq!(status.gaps, []);
+    running.stop().await;
+    let archive = scene::open(&bench, Arc::clone(&bench.store)).await;
+    assert_complete(&pg, &archive, end, bench.folder.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walsender_that_is_stopped_is_given_up_and_another_one_goes_on() {
+    let Some(pg) = keeping()
+        .with(|server| server.wal_segment_size_mb(1))
+        .start()
+        .await
+    else {
+        return;
+    };
+    let bench = Bench::new();
+    let backup = bench.backup(pg.connect_info("postgres"));
+    let options = quick().with_silence_timeout(Duration::from_secs(2));
+    let running = Running::start(&backup, options);
+    running.streaming().await;
+    let client = pg.client("postgres").await;
+    let sql = "SELECT active_pid FROM pg_replication_slots";
+    let pid: i32 = client.query_one(sql, &[]).await.unwrap().get(0);
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    scene::write(&pg, 2).await;
+    let end = scene::flushed(&pg).await;
+    ops_testkit::wait_until("the archiver to notice", scene::SOON, async || {
+        let status = running.archiver.status();
+        status.state != ArchiverState::Streaming || status.connections > 1
+    })
+    .await;
+    // It holds the slot until it is gone.
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    running.durable(end).await;
+    assert_eq!(running.archiver.status().gaps, []);
+    running.stop().await;
+    let archive = scene::open(&bench, Arc::clone(&bench.store)).await;
+    assert_complete(&pg, &archive, end, bench.folder.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_for_replication_is_the_one_that_archives() {
+    let Some(pg) = keeping().start().await else {
+        return;
+    };
+    let client = pg.client("postgres").await;
+    let sql = "CREATE ROLE replicator LOGIN REPLICATION; CREATE ROLE reader LOGIN";
+    client.batch_execute(sql).await.unwrap();
+    let bench = Bench::new();
+    let info = pg.connect_info("postgres");
+    let replicator = crate::shared::database(info.clone().with_user("replicator"));
+    let builder = bench.builder(info.with_user("reader"));
+    let backup = builder.replication(replicator).build().unwrap();
+    let running = Running::start(&backup, quick());
+    running.streaming().await;
+    running.stop().await;
 }

@@ -11,10 +11,10 @@ use ops_testkit::pg::PgBuilder;
 use ops_testkit::{Pg, wait_until};
 
 use super::scene::{self, Running, SOON, quick};
-use crate::shared::Bench;
+use crate::shared::{self, Bench};
 
 /// A server that keeps no more WAL than it must.
-fn forgetful() -> PgBuilder {
+pub(super) fn forgetful() -> PgBuilder {
     Pg::builder()
         .with(|server| server.wal_segment_size_mb(1))
         .setting("min_wal_size", "2MB")
@@ -32,7 +32,7 @@ fn told() -> (Arc<Mutex<Vec<GapRecord>>>, ArchiverOptions) {
     (told, options)
 }
 
-async fn forget(pg: &Pg) {
+pub(super) async fn forget(pg: &Pg) {
     let client = pg.client("postgres").await;
     for _ in 0..3 {
         scene::write(pg, 4).await;
@@ -255,4 +255,74 @@ async fn the_guard_tells_how_much_the_slot_keeps_and_asks_for_free_disk() {
     running.durable(scene::flushed(&pg).await).await;
     tokio::time::sleep(Duration::ZERO).await;
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_is_dropped_by_policy_leaves_a_gap_that_says_so() {
+    let Some(pg) = forgetful().start().await else {
+        return;
+    };
+    let bench = Bench::new();
+    let store = FaultyObjectStore::new(Arc::clone(&bench.store));
+    let backup = bench
+        .builder_in(Arc::new(store.clone()), pg.connect_info("postgres"))
+        .build()
+        .unwrap();
+    let (told, options) = told();
+    let options = options.with_slot_policy(SlotPolicy::DropAbove(6 << 20));
+    let running = Running::start(&backup, options);
+    running.streaming().await;
+    scene::write(&pg, 2).await;
+    running.durable(scene::flushed(&pg).await).await;
+    // The store is back when these are used up: after the slot was dropped, since the guard
+    // looks more often than uploads are tried again.
+    for nth in 1..=60 {
+        store.fail(Operation::Put, nth, CoreKind::Unavailable);
+    }
+    forget(&pg).await;
+    wait_until("the gap", SOON, async || {
+        !told.lock().unwrap().is_empty()
+            && running.archiver.status().state == ArchiverState::Streaming
+    })
+    .await;
+    scene::write(&pg, 2).await;
+    running.durable(scene::flushed(&pg).await).await;
+    running.stop().await;
+    assert_one_gap(&pg, &bench, &told, GapReason::DroppedByPolicy).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wal_that_the_server_removed_although_the_slot_is_there_is_a_gap() {
+    let Some(pg) = forgetful().start().await else {
+        return;
+    };
+    let bench = Bench::new();
+    let backup = bench.backup(pg.connect_info("postgres"));
+    let running = Running::start(&backup, quick());
+    running.streaming().await;
+    scene::write(&pg, 12).await;
+    running.durable(scene::flushed(&pg).await).await;
+    running.stop().await;
+    // The store is set back to an earlier state, and the slot is not.
+    let archive = scene::open(&bench, Arc::clone(&bench.store)).await;
+    let size = archive.segment_size();
+    let run = &archive.coverage(None).await.unwrap().runs[0];
+    let kept = run.start.saturating_add(3 * size.bytes());
+    for key in shared::keys(&*bench.store).await {
+        let name = key.rsplit('/').next().unwrap().split('.').next().unwrap();
+        let file = WalFile::parse(name, size);
+        let later = matches!(file, Ok(WalFile::Segment(it)) if it.start(size) >= kept);
+        if later || key.contains("/parts/") || key.ends_with("frontier.json") {
+            let key = ops_core::ObjectKey::new(key).unwrap();
+            bench.store.delete(&key).await.unwrap();
+        }
+    }
+    forget(&pg).await;
+    let (told, options) = told();
+    let running = Running::start(&backup, options);
+    running.streaming().await;
+    scene::write(&pg, 2).await;
+    running.durable(scene::flushed(&pg).await).await;
+    running.stop().await;
+    assert_one_gap(&pg, &bench, &told, GapReason::WalRemoved).await;
 }

@@ -72,6 +72,12 @@ impl Running {
         self.task.await.unwrap().unwrap();
     }
 
+    /// Stops it; gives what had ended a part of it before.
+    pub(crate) async fn stop_with_error(self) -> ops_backup::Error {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap_err()
+    }
+
     /// Stops it as if the process had been killed.
     pub(crate) async fn abort(self) {
         self.task.abort();

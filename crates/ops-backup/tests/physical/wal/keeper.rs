@@ -1,0 +1,155 @@
+//! Base backups that are taken when they are due.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ops_backup::{Backup, DueReason, Keeper, KeeperOptions, Result};
+use ops_testkit::{ManualClock, Pg, wait_until};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::gaps::{forget, forgetful};
+use super::scene::{self, SOON, quick};
+use crate::shared::Bench;
+
+type Taken = Arc<Mutex<Vec<(DueReason, bool)>>>;
+
+struct Kept {
+    keeper: Keeper,
+    taken: Taken,
+    stop: CancellationToken,
+    task: JoinHandle<Result<()>>,
+}
+
+impl Kept {
+    fn start(backup: &Backup, every: Duration) -> Self {
+        let taken: Taken = Arc::default();
+        let told = Arc::clone(&taken);
+        let options = KeeperOptions::new()
+            .with_archiver(quick())
+            .with_every(every)
+            .with_look_every(Duration::from_millis(300))
+            .with_on_backup(Arc::new(move |reason, outcome| {
+                told.lock().unwrap().push((reason, outcome.is_ok()));
+            }));
+        let keeper = backup.keeper(options).unwrap();
+        let stop = CancellationToken::new();
+        let (running, stopped) = (keeper.clone(), stop.clone());
+        let task = tokio::spawn(async move { running.run(stopped).await });
+        Self {
+            keeper,
+            taken,
+            stop,
+            task,
+        }
+    }
+
+    /// Waits until so many base backups were taken.
+    async fn took(&self, count: usize) {
+        wait_until("a base backup", SOON, async || {
+            assert!(!self.task.is_finished(), "{:?}", self.keeper.status());
+            self.taken.lock().unwrap().len() >= count
+        })
+        .await;
+    }
+
+    async fn durable(&self, pg: &Pg) {
+        let end = scene::flushed(pg).await;
+        wait_until("the WAL", SOON, async || {
+            self.keeper.status().durable.is_some_and(|it| it >= end)
+        })
+        .await;
+    }
+
+    async fn stop(self) -> Vec<(DueReason, bool)> {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+        self.taken.lock().unwrap().clone()
+    }
+}
+
+/// Sees to it that the newest WAL is in a window.
+async fn assert_recoverable(pg: &Pg, backup: &Backup, kept: &Kept) {
+    scene::write(pg, 1).await;
+    let end = scene::flushed(pg).await;
+    kept.durable(pg).await;
+    let windows = backup.recoverable_windows().await.unwrap();
+    assert!(windows.iter().any(|it| it.to >= end), "{end} {windows:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_base_backup_is_taken_where_there_is_none_and_again_after_a_gap() {
+    let Some(pg) = forgetful().start().await else {
+        return;
+    };
+    let bench = Bench::new();
+    let backup = bench.backup(pg.connect_info("postgres"));
+    assert_eq!(backup.status().await.unwrap().next_run, None);
+    let day = Duration::from_secs(24 * 60 * 60);
+    let kept = Kept::start(&backup, day);
+    kept.took(1).await;
+    wait_until("the next one to be known", SOON, async || {
+        backup.status().await.unwrap().next_run.is_some()
+    })
+    .await;
+    let newest = backup.latest().await.unwrap().unwrap().manifest;
+    let next = backup.status().await.unwrap().next_run.unwrap();
+    assert_eq!(next, newest.started_at.saturating_add(day));
+    assert_recoverable(&pg, &backup, &kept).await;
+    assert_eq!(kept.stop().await, [(DueReason::NoBackup, true)]);
+    assert_eq!(backup.status().await.unwrap().next_run, None);
+
+    // Started again, it has nothing to do; after a gap it has.
+    let kept = Kept::start(&backup, day);
+    wait_until("the next one to be known", SOON, async || {
+        backup.status().await.unwrap().next_run == Some(next)
+    })
+    .await;
+    assert_eq!(kept.stop().await, []);
+    let client = pg.client("postgres").await;
+    let drop_slot = "SELECT pg_drop_replication_slot('ops_backup')";
+    client.batch_execute(drop_slot).await.unwrap();
+    forget(&pg).await;
+    let kept = Kept::start(&backup, day);
+    kept.took(1).await;
+    assert_recoverable(&pg, &backup, &kept).await;
+    let status = backup.status().await.unwrap();
+    assert_eq!(status.gaps.len(), 1, "{status:?}");
+    assert_eq!(status.windows.len(), 2, "{status:?}");
+    assert_eq!(kept.stop().await, [(DueReason::Gap, true)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_base_backup_is_taken_when_the_newest_is_old_whatever_the_clock_does() {
+    let Some(pg) = scene::small().start().await else {
+        return;
+    };
+    let bench = Bench::new();
+    let clock = ManualClock::at("2026-11-20T12:00:00Z");
+    let builder = bench.builder(pg.connect_info("postgres"));
+    let backup = builder.clock(Arc::new(clock.clone())).build().unwrap();
+    let day = Duration::from_secs(24 * 60 * 60);
+    let kept = Kept::start(&backup, day);
+    kept.took(1).await;
+    clock.advance(day);
+    kept.took(2).await;
+    // Set back by a month: nothing is due, and nothing is put off for longer than a day.
+    clock.step_back(day * 30);
+    wait_until("the next one", SOON, async || {
+        let next = backup.status().await.unwrap().next_run;
+        next.is_some_and(|next| next <= "2026-10-23T12:00:00Z".parse().unwrap())
+    })
+    .await;
+    assert_recoverable(&pg, &backup, &kept).await;
+    let base = backup.base_backup(ops_backup::BaseBackupRequest::full());
+    let last = base.finish().await.unwrap();
+    // By position, which no clock moves.
+    let status = backup.status().await.unwrap();
+    assert_eq!(status.newest_full.unwrap().id, last.id);
+    let windows = backup.recoverable_windows().await.unwrap();
+    assert_eq!(windows.len(), 1, "{windows:?}");
+    assert_eq!(windows[0].backups.len(), 3);
+    assert_eq!(windows[0].backups.last(), Some(&last.id));
+    let taken = kept.stop().await;
+    assert_eq!(taken, [(DueReason::NoBackup, true), (DueReason::Age, true)]);
+}
