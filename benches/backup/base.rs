@@ -85,7 +85,8 @@ struct Contest<'a> {
     id: Option<BackupId>,
 }
 
-pub(crate) async fn run(cluster: &Cluster, rounds: usize) -> Result<Vec<Case>> {
+/// Runs the contenders whose name has one of `chosen` in it, all where none is.
+pub(crate) async fn run(cluster: &Cluster, rounds: usize, chosen: &[String]) -> Result<Vec<Case>> {
     let mut backrest = Vec::new();
     if let Some(version) = pgbackrest::version() {
         eprintln!("{version}");
@@ -106,6 +107,7 @@ pub(crate) async fn run(cluster: &Cluster, rounds: usize) -> Result<Vec<Case>> {
     if contest.s3.is_some() {
         names.push(OURS_S3);
     }
+    names.retain(|name| chosen.is_empty() || chosen.iter().any(|it| name.contains(it.as_str())));
     // One round to warm the caches, not counted.
     for round in 0..=rounds {
         for &name in &names {
@@ -192,8 +194,8 @@ impl Contest<'_> {
             self.book.note(OBJECTS, name, files as f64);
         }
         if let Some(answer) = ours {
-            if counted && name == OURS {
-                self.note_memory(ABOVE_IDLE, &answer);
+            if counted {
+                self.note_memory(ABOVE_IDLE, name, &answer);
             }
             if name == OURS {
                 self.id = answer.id;
@@ -202,9 +204,11 @@ impl Contest<'_> {
         Ok(cost)
     }
 
-    fn note_memory(&mut self, what: &'static str, answer: &Answer) {
+    fn note_memory(&mut self, what: &'static str, who: &'static str, answer: &Answer) {
         let above = answer.peak_bytes.saturating_sub(answer.idle_bytes);
-        self.book.note(what, OURS, megabytes(above) / 1.048_576);
+        let above = megabytes(above) / 1.048_576;
+        eprintln!("{who}: {above:.0} MiB above idle");
+        self.book.note(what, who, above);
         self.book.note(what, LIMIT, MEMORY);
     }
 
@@ -258,7 +262,7 @@ impl Contest<'_> {
         let (mut command, input) = Order::new(self.cluster, task, place).command()?;
         let (cost, output) = measure(None, &mut command, &input)?;
         if counted && !delta {
-            self.note_memory(RESTORE_ABOVE_IDLE, &serde_json::from_slice(&output)?);
+            self.note_memory(RESTORE_ABOVE_IDLE, OURS, &serde_json::from_slice(&output)?);
         }
         Ok(cost)
     }
