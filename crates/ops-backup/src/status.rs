@@ -176,8 +176,9 @@ async fn status(inner: &Inner) -> Result<Status> {
     let of_current = current.map_or(&[][..], |it| &it.windows);
     let newest_durable_commit = newest_durable(current, &entries);
     let newest = |kind: BackupKind| {
-        let mut newest = entries.iter().rev().filter(|entry| kind_of(entry) == kind);
-        newest.next().map(summary)
+        let of_kind = entries.iter().filter(|entry| kind_of(entry) == kind);
+        let newest = of_kind.max_by_key(|entry| order_of(entry, current));
+        newest.map(summary)
     };
     let degraded = entries.iter().filter(|entry| is_degraded(entry));
     Ok(Status {
@@ -277,6 +278,18 @@ fn kind_of(entry: &CatalogueEntry) -> BackupKind {
         Some(PhysicalKind::Full) => BackupKind::Full,
         Some(PhysicalKind::Incremental { .. }) => BackupKind::Incremental,
     }
+}
+
+/// What tells which of two backups is newer: positions where there are any, which a clock
+/// that was set back does not move.
+fn order_of(
+    entry: &CatalogueEntry,
+    current: Option<&Cluster>,
+) -> (bool, Option<(Timeline, Lsn)>, Timestamp) {
+    let physical = entry.manifest.physical.as_ref();
+    let physical = physical.filter(|it| current.is_some_and(|own| own.system_id == it.system_id));
+    let position = physical.map(|it| (it.end_timeline, it.end_lsn));
+    (position.is_some(), position, entry.manifest.started_at)
 }
 
 fn is_degraded(entry: &CatalogueEntry) -> bool {

@@ -8,9 +8,11 @@
 //! <prefix>wal/<system id>/parts/<timeline>/<name>/<from>-<to>.zst.age
 //! <prefix>wal/<system id>/history/<timeline>.zst.age          a history file, byte for byte
 //! <prefix>wal/<system id>/gaps/<timeline>/<from>-<to>.json    WAL that will never come
+//! <prefix>wal/<system id>/expired/<timeline>/<from>-<to>.json WAL that was let go of
 //! <prefix>wal/<system id>/restore-points/<timeline>/<end>.json
 //! <prefix>wal/<system id>/frontier.json                       a witness of how far it was
 //! <prefix>wal/<system id>/lease.json                          who archives now
+//! <prefix>wal/<system id>/expire-lease.json                   who lets go of WAL now
 //! ```
 //!
 //! Names of segments and timelines are PostgreSQL's own, so that they sort by position.
@@ -23,6 +25,7 @@ mod archive;
 mod archiver;
 mod command;
 mod epoch;
+mod expire;
 mod gap;
 mod header;
 mod hint;
@@ -31,6 +34,7 @@ mod layout;
 mod objects;
 #[cfg(test)]
 mod published;
+mod reach;
 mod recoverable;
 mod restore_point;
 mod scan;
@@ -48,10 +52,15 @@ pub use archiver::{
     SlotHealth, SlotPolicy,
 };
 pub use command::{ArchiveCommand, RestoreCommand, restore_exit_code};
+pub use expire::{
+    KeepReason, KeptWal, StoreExpiry, WalExpiryPlan, WalExpiryReport, WalRetention,
+};
 pub use gap::{GapReason, GapRecord};
 pub(crate) use objects::blocking_reader;
+pub(crate) use reach::{Reach, reach};
 pub(crate) use recoverable::{recoverable_windows, spans as base_backup_spans};
 pub use restore_point::RestorePoint;
+pub(crate) use windows::history_of;
 pub use windows::{BaseBackupSpan, RecoverableWindow, plan_windows};
 
 /// The operation that errors of this module name.

@@ -212,7 +212,11 @@ impl Run<'_> {
         uploaders: Uploaders,
     ) -> Result<(ServerInfo, Begun, Streamed)> {
         if self.request.wal == WalMethod::Archive {
-            wal::open(self.inner, &source.server).await?;
+            for (store, repository) in repositories.iter().enumerate() {
+                if let Err(err) = wal::open(repository, &source.server).await {
+                    uploaders.exclude(store, err)?;
+                }
+            }
         }
         self.phase(Phase::Checkpoint);
         let (server, mut begun) = self.begin(source, repositories).await?;
@@ -222,7 +226,7 @@ impl Run<'_> {
         })?;
         let expected = expected_bytes(repositories, &server, &begun.kind).await;
         self.phase(Phase::BaseBackup);
-        let settings = self.stream_settings(uploaders);
+        let settings = self.stream_settings(uploaders.clone());
         let stall = self.inner.settings.stall_timeout;
         let streamed = tokio::select! {
             streamed = stream::run(settings, &server, backup) => streamed?,
@@ -237,7 +241,18 @@ impl Run<'_> {
         self.judge_pages(&streamed.pages)?;
         if self.request.wal == WalMethod::Archive {
             self.phase(Phase::Wal);
-            wal::wait(self.inner, &server, &streamed.received.manifest.wal_ranges).await?;
+            let server = &server;
+            let needed = &streamed.received.manifest.wal_ranges;
+            let left = repositories.iter().enumerate();
+            let waits = left.filter(|(store, _)| uploaders.takes(*store));
+            let waits = waits.map(|(store, repository)| async move {
+                (store, wal::wait(repository, server, needed, stall).await)
+            });
+            for (store, outcome) in futures_util::future::join_all(waits).await {
+                if let Err(err) = outcome {
+                    uploaders.exclude(store, err)?;
+                }
+            }
         }
         Ok((server, begun, streamed))
     }

@@ -161,6 +161,12 @@ impl Uploaders {
         self.0.iter().map(|it| it.outcome.take()).collect()
     }
 
+    /// Whether a store still takes part.
+    pub(crate) fn takes(&self, store: usize) -> bool {
+        let uploader = self.0.get(store);
+        uploader.is_some_and(|it| !it.outcome.failed())
+    }
+
     /// Leaves a store out from now on; fails where it was the last.
     pub(crate) fn exclude(&self, store: usize, err: Error) -> Result<()> {
         if let Some(uploader) = self.0.get(store) {

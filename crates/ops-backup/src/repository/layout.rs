@@ -28,6 +28,25 @@ impl BackupId {
         Self(format!("{}-{random}", begun_at.strftime_utc(TIME)))
     }
 
+    /// When it was begun, to the second.
+    pub(crate) fn begun_at(&self) -> Timestamp {
+        let field = |from: usize, to: usize| {
+            let digits = self.0.get(from..to).unwrap_or_default();
+            digits.to_owned()
+        };
+        let text = format!(
+            "{}-{}-{}T{}:{}:{}Z",
+            field(0, 4),
+            field(4, 6),
+            field(6, 8),
+            field(9, 11),
+            field(11, 13),
+            field(13, 15)
+        );
+        // Digits that are no time are those of nobody's clock: as old as can be.
+        text.parse().unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -183,6 +202,7 @@ mod tests {
         assert!(early < late);
         assert!(early.as_str().starts_with("20010909T014640Z-"));
         assert_eq!(early.as_str().parse::<BackupId>().unwrap(), early);
+        assert_eq!(early.begun_at(), at(1_000_000_000));
         for bad in [
             "",
             "../etc",

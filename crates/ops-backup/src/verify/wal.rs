@@ -240,7 +240,7 @@ impl<'a> Holding<'a> {
         Ok(Self {
             archive,
             coverage: archive.coverage(None).await?,
-            gaps: archive.gaps().await?,
+            gaps: archive.known_holes().await?,
             witness: witness.map(|hint| (hint.timeline, hint.end)),
         })
     }

@@ -15,7 +15,7 @@ use ops_core::{ErrorKind as CoreKind, ObjectKey, Timestamp};
 use ops_pg_replication::{SystemId, Timeline, TimelineHistory, WalSegmentSize};
 use tokio::sync::Mutex;
 
-use super::OPERATION;
+use super::{OPERATION, expire};
 use super::gap::{self, GapRecord};
 use super::header::Header;
 use super::info::{ArchiveInfo, Lineage};
@@ -167,6 +167,14 @@ impl WalArchive {
     /// Reading changes nothing.
     pub async fn gaps(&self) -> Result<Vec<GapRecord>> {
         gap::list(&*self.0.store, &self.0.layout).await
+    }
+
+    /// All holes that somebody wrote down: gaps, and WAL that was let go of.
+    pub(crate) async fn known_holes(&self) -> Result<Vec<GapRecord>> {
+        let mut holes = self.gaps().await?;
+        let marks = expire::marks(&*self.0.store, &self.0.layout).await?;
+        holes.extend(marks.iter().map(expire::record));
+        Ok(holes)
     }
 
     /// The named restore points that the archiver has seen, by timeline and position.

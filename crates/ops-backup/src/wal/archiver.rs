@@ -29,7 +29,7 @@ use crate::backup::Inner;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::BackupIdentity;
 pub(crate) use backoff::Backoff;
-use lease::WalLease;
+pub(crate) use lease::WalLease;
 use session::End;
 pub(crate) use status::Archiving;
 use status::{Shared, is_fatal};

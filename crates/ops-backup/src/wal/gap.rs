@@ -25,6 +25,8 @@ pub enum GapReason {
     WalRemoved,
     /// The slot was dropped by policy, because the server was running out of room.
     DroppedByPolicy,
+    /// It was archived, and let go of since: see [`WalRetention`](super::WalRetention).
+    Expired,
 }
 
 /// WAL that the archive lacks and will never get. No restore can cross it: whatever comes

@@ -4,6 +4,7 @@ use ops_core::ObjectKey;
 use ops_pg_replication::{Lsn, SegmentName, SystemId, Timeline, WalSegmentSize};
 
 use super::OPERATION;
+use crate::physical::WalRange;
 use crate::error::{Error, Result};
 
 /// Where the WAL of one cluster lies.
@@ -178,6 +179,45 @@ impl WalLayout {
         ))
     }
 
+    pub(crate) fn expired(&self) -> String {
+        format!("{}expired/", self.folder)
+    }
+
+    pub(crate) fn expired_mark(&self, range: WalRange) -> Result<ObjectKey> {
+        key(format!(
+            "{}{}/{:016X}-{:016X}.json",
+            self.expired(),
+            range.timeline.hex8(),
+            range.start.as_u64(),
+            range.end.as_u64()
+        ))
+    }
+
+    /// The range that a mark is of.
+    pub(crate) fn expired_range(&self, key: &ObjectKey) -> Option<WalRange> {
+        let rest = key.as_str().strip_prefix(&self.expired())?;
+        let (timeline, range) = rest.strip_suffix(".json")?.split_once('/')?;
+        let (from, to) = range.split_once('-')?;
+        let position = |text: &str| u64::from_str_radix(text, 16).ok().map(Lsn::new);
+        let timeline = Timeline::from_hex8(timeline).ok()?;
+        Some(WalRange::new(timeline, position(from)?, position(to)?))
+    }
+
+    pub(crate) fn expire_lease(&self) -> Result<ObjectKey> {
+        key(format!("{}expire-lease.json", self.folder))
+    }
+
+    pub(crate) fn restore_points_of(&self, timeline: Timeline) -> String {
+        format!("{}{}/", self.restore_points(), timeline.hex8())
+    }
+
+    /// Where the restore point of a key ends.
+    pub(crate) fn restore_point_end(&self, key: &ObjectKey) -> Option<Lsn> {
+        let rest = key.as_str().strip_prefix(&self.restore_points())?;
+        let (_, end) = rest.strip_suffix(".json")?.split_once('/')?;
+        u64::from_str_radix(end, 16).ok().map(Lsn::new)
+    }
+
     pub(crate) fn restore_points(&self) -> String {
         format!("{}restore-points/", self.folder)
     }
@@ -217,6 +257,11 @@ mod tests {
             let history = layout.history(name.timeline()).unwrap();
             assert_eq!(layout.history_timeline(&history), Some(name.timeline()));
             assert_eq!(layout.epoch_number(&layout.epoch(12).unwrap()), Some(12));
+            let range = WalRange::new(name.timeline(), Lsn::new(0x10), Lsn::new(0xAB_CDEF));
+            let mark = layout.expired_mark(range).unwrap();
+            assert_eq!(layout.expired_range(&mark), Some(range));
+            let point = layout.restore_point(name.timeline(), range.end).unwrap();
+            assert_eq!(layout.restore_point_end(&point), Some(range.end));
             let other = layout.clone().with_encrypted(!encrypted);
             assert_eq!(other.segment_name(&segment, size), None);
         }

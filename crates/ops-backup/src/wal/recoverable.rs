@@ -1,6 +1,6 @@
 //! What can be recovered, by what the store has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ops_pg_replication::SystemId;
@@ -8,8 +8,7 @@ use ops_pg_replication::SystemId;
 use super::{BaseBackupSpan, Coverage, RecoverableWindow, WalArchive, plan_windows};
 use crate::backup::Inner;
 use crate::error::Result;
-use crate::physical::{PhysicalKind, WalMethod};
-use crate::repository::{BackupId, CatalogueEntry};
+use crate::repository::{BackupId, CatalogueEntry, Manifest};
 
 /// The windows of all clusters that were backed up below the prefix.
 pub(crate) async fn recoverable_windows(inner: &Inner) -> Result<Vec<RecoverableWindow>> {
@@ -37,35 +36,46 @@ pub(crate) async fn recoverable_windows(inner: &Inner) -> Result<Vec<Recoverable
 }
 
 /// The base backups of each cluster that can be restored: those whose parents are all there.
+/// By timeline and position, which no clock decides.
 pub(crate) fn spans(entries: &[CatalogueEntry]) -> BTreeMap<SystemId, Vec<BaseBackupSpan>> {
-    let mut whole: BTreeSet<&BackupId> = BTreeSet::new();
+    let known: BTreeMap<&BackupId, &Manifest> = entries
+        .iter()
+        .map(|entry| (&entry.manifest.id, &entry.manifest))
+        .collect();
     let mut spans: BTreeMap<SystemId, Vec<BaseBackupSpan>> = BTreeMap::new();
-    // The catalogue is in the order of time, and a parent is older than its children.
-    for entry in entries {
-        let manifest = &entry.manifest;
-        let Some(physical) = &manifest.physical else {
-            continue;
-        };
-        let has_parent = match &physical.kind {
-            PhysicalKind::Incremental { parent, .. } => whole.contains(parent),
-            _ => true,
-        };
-        if !has_parent {
-            continue;
+    for manifest in known.values() {
+        if let Some(info) = &manifest.physical
+            && chain_of(manifest, &known).is_some()
+        {
+            let own = spans.entry(info.system_id).or_default();
+            own.push(BaseBackupSpan::of(manifest, info));
         }
-        whole.insert(&manifest.id);
-        let span = BaseBackupSpan::new(
-            manifest.id.clone(),
-            physical.end_timeline,
-            physical.start_lsn,
-            physical.end_lsn,
-            manifest.completed_at,
-        );
-        let included = physical.wal == WalMethod::Included;
-        spans
-            .entry(physical.system_id)
-            .or_default()
-            .push(span.with_included_wal(included));
+    }
+    for own in spans.values_mut() {
+        own.sort_by_key(|span| (span.timeline, span.end, span.start));
     }
     spans
 }
+
+/// A backup and all that it builds upon, down to the full one; `None` where some of it is
+/// not there.
+pub(crate) fn chain_of<'a>(
+    manifest: &'a Manifest,
+    known: &BTreeMap<&BackupId, &'a Manifest>,
+) -> Option<Vec<&'a Manifest>> {
+    let mut chain = vec![manifest];
+    let mut next = manifest.physical.as_ref()?;
+    while let Some(parent) = next.kind.parent() {
+        let parent = *known.get(parent)?;
+        // A chain that bites its own tail leads to no full backup.
+        if chain.len() > known.len() {
+            return None;
+        }
+        chain.push(parent);
+        next = parent.physical.as_ref()?;
+    }
+    Some(chain)
+}
+
+#[cfg(test)]
+mod tests;

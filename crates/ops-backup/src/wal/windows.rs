@@ -1,10 +1,12 @@
 //! What can be recovered, worked out from what is stored.
 
 use ops_core::Timestamp;
-use ops_pg_replication::{Lsn, SystemId, Timeline, TimelineHistory};
+use ops_pg_replication::{Lsn, SystemId, Timeline, TimelineHistory, WalSegmentSize};
 
-use super::{Coverage, WalRun};
-use crate::repository::BackupId;
+use super::reach::{Reach, reach};
+use super::Coverage;
+use crate::physical::{PhysicalInfo, WalMethod};
+use crate::repository::{BackupId, Manifest};
 
 /// A base backup, as far as it matters for what can be recovered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +22,14 @@ pub struct BaseBackupSpan {
     pub end: Lsn,
     /// When that was.
     pub consistent_at: Timestamp,
-    /// Whether the backup brings the WAL from `start` to `end` itself.
+    /// Whether the backup brings the WAL from `start` to `end` itself, in whole segments.
     pub includes_wal: bool,
+    /// The size of the cluster's segments.
+    pub wal_segment_size: WalSegmentSize,
 }
 
 impl BaseBackupSpan {
-    /// A backup that brings no WAL.
+    /// A backup that brings no WAL, of a cluster with segments of 16 MiB.
     #[must_use]
     pub fn new(
         id: BackupId,
@@ -41,6 +45,7 @@ impl BaseBackupSpan {
             end,
             consistent_at,
             includes_wal: false,
+            wal_segment_size: WalSegmentSize::DEFAULT,
         }
     }
 
@@ -49,6 +54,34 @@ impl BaseBackupSpan {
     pub fn with_included_wal(mut self, includes_wal: bool) -> Self {
         self.includes_wal = includes_wal;
         self
+    }
+    /// Sets the size of the cluster's segments.
+    #[must_use]
+    pub fn with_wal_segment_size(mut self, size: WalSegmentSize) -> Self {
+        self.wal_segment_size = size;
+        self
+    }
+
+    pub(crate) fn of(manifest: &Manifest, info: &PhysicalInfo) -> Self {
+        Self {
+            id: manifest.id.clone(),
+            timeline: info.end_timeline,
+            start: info.start_lsn,
+            end: info.end_lsn,
+            consistent_at: manifest.completed_at,
+            includes_wal: info.wal == WalMethod::Included,
+            wal_segment_size: info.wal_segment_size,
+        }
+    }
+
+    /// The first position that archived WAL is needed from: the start of a segment.
+    pub(crate) fn first_needed(&self) -> Lsn {
+        let size = self.wal_segment_size;
+        if self.includes_wal {
+            self.end.segment_of_end(self.timeline, size).end(size)
+        } else {
+            self.start.segment_start(size)
+        }
     }
 }
 
@@ -77,7 +110,8 @@ pub struct RecoverableWindow {
 /// the same answer.
 ///
 /// A window belongs to the timeline that recovery goes along, which begins with what it
-/// shares with the timelines before it. It ends at the first byte that is missing. A window
+/// shares with the timelines before it. It ends where restoring ends: at the first byte that is
+/// missing, or at a segment whose file is. A window
 /// that lies within another one, which goes on along a later timeline, is left out: what it
 /// offers, the other one does too.
 #[must_use]
@@ -93,11 +127,11 @@ pub fn plan_windows(backups: &[BaseBackupSpan], coverage: &Coverage) -> Vec<Reco
     timelines.dedup();
     let histories: Vec<TimelineHistory> = timelines
         .into_iter()
-        .filter_map(|timeline| history_of(timeline, coverage))
+        .filter_map(|timeline| history_of(timeline, &coverage.histories))
         .collect();
     let all: Vec<_> = histories
         .iter()
-        .flat_map(|history| windows_along(history, backups, &coverage.runs))
+        .flat_map(|history| windows_along(history, backups, coverage))
         .collect();
     all.iter()
         .filter(|window| {
@@ -109,85 +143,40 @@ pub fn plan_windows(backups: &[BaseBackupSpan], coverage: &Coverage) -> Vec<Reco
 }
 
 /// A timeline whose history is missing cannot be recovered along.
-fn history_of(timeline: Timeline, coverage: &Coverage) -> Option<TimelineHistory> {
+pub(crate) fn history_of(
+    timeline: Timeline,
+    histories: &[TimelineHistory],
+) -> Option<TimelineHistory> {
     if timeline == Timeline::FIRST {
         return Some(TimelineHistory::initial());
     }
-    let mut histories = coverage.histories.iter();
+    let mut histories = histories.iter();
     histories.find(|it| it.timeline() == timeline).cloned()
-}
-
-/// Stretches that recovery along a history can read without a hole.
-fn stretches(history: &TimelineHistory, runs: &[WalRun]) -> Vec<WalRun> {
-    let mut pieces: Vec<WalRun> = Vec::new();
-    for (timeline, _, left) in history.ranges() {
-        for run in runs.iter().filter(|run| run.timeline == timeline) {
-            // A segment in which a timeline begins starts with a copy of what came before,
-            // so that a run counts from its own start, not from where the timeline begins.
-            let end = left.map_or(run.end, |left| run.end.min(left));
-            if run.start < end {
-                let mut piece = run.clone();
-                piece.end = end;
-                // The newest commit of a run that goes on past the switch is not on this way.
-                piece.newest_commit = run.newest_commit.filter(|_| end == run.end);
-                pieces.push(piece);
-            }
-        }
-    }
-    pieces.sort_by_key(|piece| piece.start);
-    let mut merged: Vec<WalRun> = Vec::new();
-    for piece in pieces {
-        match merged.last_mut() {
-            Some(last) if piece.start <= last.end => {
-                if piece.end >= last.end {
-                    last.newest_commit = piece.newest_commit.or(last.newest_commit);
-                }
-                last.end = last.end.max(piece.end);
-            }
-            _ => merged.push(piece),
-        }
-    }
-    merged
 }
 
 fn windows_along(
     history: &TimelineHistory,
     backups: &[BaseBackupSpan],
-    runs: &[WalRun],
+    coverage: &Coverage,
 ) -> Vec<RecoverableWindow> {
-    let stretches = stretches(history, runs);
-    let mut usable: Vec<&BaseBackupSpan> = backups
+    let mut usable: Vec<(&BaseBackupSpan, Reach)> = backups
         .iter()
-        .filter(|backup| history.continues(backup.timeline, backup.end))
+        .filter_map(|backup| Some((backup, reach(backup, coverage, history)?)))
         .collect();
-    usable.sort_by_key(|backup| (backup.end, backup.start));
+    usable.sort_by_key(|(backup, _)| (backup.end, backup.start));
     let mut windows: Vec<RecoverableWindow> = Vec::new();
-    for backup in usable {
-        let reach = stretches.iter().find(|run| {
-            let first = if backup.includes_wal {
-                backup.end
-            } else {
-                backup.start
-            };
-            run.start <= first && backup.end <= run.end
-        });
-        let (to, newest) = match reach {
-            Some(run) => (run.end, run.newest_commit),
-            None if backup.includes_wal => (backup.end, None),
-            None => continue,
-        };
-        if let Some(window) = windows
-            .iter_mut()
-            .find(|window| window.to == to && reach.is_some())
-        {
+    for (backup, reach) in usable {
+        let same = windows.iter_mut().find(|window| window.to == reach.end);
+        if let Some(window) = same {
             window.backups.push(backup.id.clone());
             continue;
         }
+        let newest = reach.newest_commit;
         windows.push(RecoverableWindow {
             system_id: None,
             timeline: history.timeline(),
             from: backup.end,
-            to,
+            to: reach.end,
             from_time: backup.consistent_at,
             to_time: newest.map_or(backup.consistent_at, |it| it.max(backup.consistent_at)),
             backups: vec![backup.id.clone()],

@@ -4,6 +4,7 @@ mod archive;
 mod failures;
 mod incremental;
 mod kill;
+mod late;
 mod shapes;
 mod standby;
 mod stores;

@@ -3,25 +3,17 @@
 use std::fmt::Write;
 
 use ops_core::Timestamp;
-use ops_pg_replication::{Lsn, SystemId, Timeline, TimelineHistory, WalSegmentSize};
+use ops_pg_replication::{SystemId, Timeline, TimelineHistory};
 
 use super::target::{Aim, RestoreTarget};
 use crate::error::{Error, ErrorKind, Result};
-use crate::physical::format::{PhysicalInfo, WalMethod};
+use crate::physical::format::PhysicalInfo;
 use crate::repository::{BackupId, Manifest};
-use crate::wal::{Coverage, RestorePoint};
+pub(crate) use crate::wal::Reach;
+use crate::wal::{BaseBackupSpan, Coverage, RestorePoint, reach};
 
 /// How many windows an error shows.
 const SHOWN: usize = 5;
-
-/// How far recovery of a backup leads along a line of timelines.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reach {
-    /// The position after the last byte of WAL that there is.
-    pub(crate) end: Lsn,
-    /// The newest commit before it, where one is known.
-    pub(crate) newest_commit: Option<Timestamp>,
-}
 
 /// What was chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -218,7 +210,8 @@ impl Stock<'_> {
             .filter_map(|manifest| {
                 let info = manifest.physical.as_ref()?;
                 let ours = named.is_some() || Some(info.system_id) == system_id;
-                let reach = reach(info, self.coverage, history)?;
+                let span = BaseBackupSpan::of(manifest, info);
+                let reach = reach(&span, self.coverage, history)?;
                 ours.then_some(Candidate {
                     manifest,
                     info,
@@ -295,61 +288,6 @@ impl Stock<'_> {
         }
         Error::new(ErrorKind::NotRecoverable, "restore", text)
             .with_left_behind("nothing was written")
-    }
-}
-
-/// How far WAL without a hole leads from a backup along a line. `None` where the backup is
-/// not on it, or lacks WAL that it needs to be consistent.
-fn reach(info: &PhysicalInfo, coverage: &Coverage, history: &TimelineHistory) -> Option<Reach> {
-    if !history.continues(info.end_timeline, info.end_lsn) {
-        return None;
-    }
-    let size = info.wal_segment_size;
-    let mut reach = Reach {
-        end: Lsn::INVALID,
-        newest_commit: None,
-    };
-    let mut position = if info.wal == WalMethod::Archive {
-        info.start_lsn.segment_start(size)
-    } else {
-        reach.end = info.end_lsn;
-        let last = info.end_lsn.segment_of_end(info.end_timeline, size);
-        last.end(size)
-    };
-    // The archive may have the last segment of the backup, which says more of its commits.
-    if let Some(before) = position.checked_sub(size.bytes())
-        && run_of(coverage, history, before, size).is_some()
-    {
-        position = before;
-    }
-    while let Some((end, newest)) = run_of(coverage, history, position, size) {
-        reach.newest_commit = newest.or(reach.newest_commit);
-        reach.end = reach.end.max(end);
-        if end <= position {
-            break;
-        }
-        position = end;
-    }
-    (reach.end >= info.end_lsn).then_some(reach)
-}
-
-/// Up to where the WAL goes on from the start of a segment, in one run and on one timeline
-/// of the line; and the newest commit in it.
-fn run_of(
-    coverage: &Coverage,
-    history: &TimelineHistory,
-    position: Lsn,
-    size: WalSegmentSize,
-) -> Option<(Lsn, Option<Timestamp>)> {
-    let name = history.segment(position.segment_number(size), size);
-    let run = coverage.runs.iter().find(|run| {
-        run.timeline == name.timeline() && run.start <= position && position < run.end
-    })?;
-    // From the segment in which the line leaves this timeline on, files are of the next one.
-    let left = history.switch_point(name.timeline());
-    match left.map(|switch| switch.segment_start(size)) {
-        Some(left) if left < run.end => Some((left, None)),
-        _ => Some((run.end, run.newest_commit)),
     }
 }
 

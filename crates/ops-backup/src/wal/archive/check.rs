@@ -70,7 +70,7 @@ impl WalArchive {
     }
 
     /// What an object is, by its key. `None` for a key that nothing of the archive has.
-    fn object_of(&self, key: &ObjectKey) -> Option<WalObject> {
+    pub(crate) fn object_of(&self, key: &ObjectKey) -> Option<WalObject> {
         let (layout, size) = (self.layout(), self.segment_size());
         let part = || {
             let (name, from, to) = layout.part_range(key, size)?;

@@ -5,12 +5,14 @@ use ops_core::Timestamp;
 use ops_core::object_store::ListOptions;
 use ops_pg_replication::{Lsn, SegmentName, Timeline, TimelineHistory};
 
-use super::super::OPERATION;
+use super::super::{OPERATION, expire};
 use super::super::objects::read_header;
 use super::super::search::first;
 use super::WalArchive;
 use super::frontier::chain;
 use crate::error::{Error, Result};
+use crate::physical::WalRange;
+use super::super::expire::Mark;
 
 /// WAL of one timeline without a hole in it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -68,13 +70,31 @@ impl WalArchive {
     /// Reading changes nothing.
     pub async fn coverage(&self, from: Option<Lsn>) -> Result<Coverage> {
         let histories = self.histories().await?;
+        // Read before the names: what is marked later is there for another while.
+        let marked = expire::marks(&**self.store(), self.layout()).await?;
         let mut runs = Vec::new();
         for timeline in self.timelines().await? {
             let mut of_timeline = self.runs(timeline, from).await?;
+            for run in &mut of_timeline {
+                run.newest_commit = self.newest_commit_before(timeline, run.end).await?;
+            }
+            self.add_parts(timeline, &mut of_timeline).await?;
+            let left = of_timeline.iter().flat_map(|run| unmarked(run, &marked));
+            runs.extend(left);
+        }
+        Ok(Coverage { runs, histories })
+    }
+
+    /// The runs that there are by the names of objects, also where they are not to be relied
+    /// upon any more; without commits.
+    pub(crate) async fn named_runs(&self) -> Result<Vec<WalRun>> {
+        let mut runs = Vec::new();
+        for timeline in self.timelines().await? {
+            let mut of_timeline = self.runs(timeline, None).await?;
             self.add_parts(timeline, &mut of_timeline).await?;
             runs.append(&mut of_timeline);
         }
-        Ok(Coverage { runs, histories })
+        Ok(runs)
     }
 
     /// The timelines that any WAL is archived of: one request for each, and one more.
@@ -127,9 +147,6 @@ impl WalArchive {
                 _ => runs.push(WalRun::new(timeline, name.start(size), name.end(size))),
             }
         }
-        for run in &mut runs {
-            run.newest_commit = self.newest_commit_before(timeline, run.end).await?;
-        }
         Ok(runs)
     }
 
@@ -176,4 +193,17 @@ impl WalArchive {
         runs.sort_by_key(|run| run.start);
         Ok(())
     }
+}
+
+/// What of a run is not marked as let go of.
+fn unmarked(run: &WalRun, marked: &[Mark]) -> Vec<WalRun> {
+    let whole = WalRange::new(run.timeline, run.start, run.end);
+    let marked: Vec<WalRange> = marked.iter().map(|mark| mark.range).collect();
+    let pieces = expire::without(whole, &marked).into_iter();
+    let piece = |range: WalRange| {
+        let mut piece = WalRun::new(range.timeline, range.start, range.end);
+        piece.newest_commit = run.newest_commit.filter(|_| range.end == run.end);
+        piece
+    };
+    pieces.map(piece).collect()
 }

@@ -55,7 +55,7 @@ impl WalArchive {
             return Ok(None);
         };
         // After a gap there may be parts and no whole segment yet.
-        let gaps = self.gaps().await?;
+        let gaps = self.known_holes().await?;
         loop {
             let (end, last) = self.parts_end(whole.segment(timeline, size)).await?;
             let gap = gaps.iter().find(|gap| {
@@ -108,15 +108,23 @@ impl WalArchive {
             .windows(2)
             .any(|pair| matches!(pair, [a, b] if a + 1 != *b));
         let gaps = if has_hole {
-            self.gaps().await?
+            self.known_holes().await?
         } else {
             Vec::new()
         };
         let explained = |from: Lsn, to: Lsn| {
+            let mut at = from;
             // A gap may begin inside a segment whose parts are there.
-            gaps.iter().any(|gap| {
-                gap.timeline == timeline && gap.from.segment_start(size) <= from && gap.to >= to
-            })
+            let next = |at: Lsn| {
+                let here = gaps.iter().filter(|gap| {
+                    gap.timeline == timeline && gap.from.segment_start(size) <= at
+                });
+                here.map(|gap| gap.to).filter(|to| *to > at).max()
+            };
+            while let Some(end) = next(at).filter(|_| at < to) {
+                at = end;
+            }
+            at >= to
         };
         let mut end = None;
         for number in numbers {

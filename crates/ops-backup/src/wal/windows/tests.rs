@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::wal::WalRun;
 
 fn timeline(number: u32) -> Timeline {
     Timeline::new(number).unwrap()
@@ -14,20 +15,31 @@ fn id(number: u8) -> BackupId {
         .unwrap()
 }
 
-fn backup(number: u8, on: u32, start: u64, end: u64) -> BaseBackupSpan {
-    let at = Timestamp::from_unix_seconds(i64::try_from(end).unwrap()).unwrap();
-    BaseBackupSpan::new(id(number), timeline(on), Lsn::new(start), Lsn::new(end), at)
+/// Positions here are in quarters of a segment.
+fn lsn(quarters: u64) -> Lsn {
+    Lsn::new(quarters << 18)
 }
 
+fn quarters(lsn: Lsn) -> u64 {
+    lsn.as_u64() >> 18
+}
+
+fn backup(number: u8, on: u32, start: u64, end: u64) -> BaseBackupSpan {
+    let at = Timestamp::from_unix_seconds(i64::try_from(end).unwrap()).unwrap();
+    BaseBackupSpan::new(id(number), timeline(on), lsn(start), lsn(end), at)
+        .with_wal_segment_size(WalSegmentSize::new(1 << 20).unwrap())
+}
+
+/// Archived WAL begins with a segment.
 fn run(on: u32, start: u64, end: u64) -> WalRun {
-    WalRun::new(timeline(on), Lsn::new(start), Lsn::new(end))
+    WalRun::new(timeline(on), lsn(start / 4 * 4), lsn(end))
 }
 
 /// The history of a timeline that left others where told.
 fn history(of: u32, left: &[(u32, u64)]) -> TimelineHistory {
     let lines: Vec<String> = left
         .iter()
-        .map(|(timeline, at)| format!("{timeline}\t{}\twhy\n", Lsn::new(*at)))
+        .map(|(timeline, at)| format!("{timeline}\t{}\twhy\n", lsn(*at)))
         .collect();
     TimelineHistory::parse(timeline(of), lines.concat().into()).unwrap()
 }
@@ -40,7 +52,7 @@ fn plan(
     plan_windows(backups, &Coverage::new(runs, histories))
         .into_iter()
         .map(|it| {
-            let (from, to) = (it.from.as_u64(), it.to.as_u64());
+            let (from, to) = (quarters(it.from), quarters(it.to));
             (it.timeline.get(), from, to, it.backups.len())
         })
         .collect()
@@ -86,6 +98,50 @@ fn a_promotion_is_followed_and_what_the_old_primary_wrote_afterwards_is_a_window
 }
 
 #[test]
+fn what_a_timeline_wrote_in_the_segment_in_which_it_was_left_is_not_promised_on_the_next_one() {
+    let backups = [backup(1, 1, 10, 20)];
+    let left = vec![history(2, &[(1, 39)])];
+    // Recovery along timeline 2 asks for its file of that segment, which is not there.
+    assert_eq!(
+        plan(&backups, vec![run(1, 0, 39)], left),
+        [(1, 20, 39, 1), (2, 20, 36, 1)]
+    );
+}
+
+#[test]
+fn a_window_goes_on_where_the_archive_begins_with_the_segment_after_the_backups_last() {
+    let backups = [backup(1, 1, 10, 21).with_included_wal(true)];
+    let next = vec![run(1, 24, 50)];
+    assert_eq!(plan(&backups, next, vec![]), [(1, 21, 50, 1)]);
+    let later = vec![run(1, 28, 50)];
+    assert_eq!(plan(&backups, later, vec![]), [(1, 21, 21, 1)]);
+    // A backup that ends with a segment needs nothing of the next one.
+    let backups = [backup(1, 1, 10, 20).with_included_wal(true)];
+    let next = vec![run(1, 20, 50)];
+    assert_eq!(plan(&backups, next, vec![]), [(1, 20, 50, 1)]);
+    // The archive has a part of the backup's last segment, and nothing of what follows.
+    let backups = [backup(1, 1, 10, 21).with_included_wal(true)];
+    let part = vec![run(1, 20, 23)];
+    assert_eq!(plan(&backups, part, vec![]), [(1, 21, 23, 1)]);
+}
+
+#[test]
+fn backups_are_told_of_by_position_in_whatever_order_they_come() {
+    let mut backups = [
+        backup(9, 1, 10, 20),
+        backup(1, 1, 30, 40),
+        backup(5, 1, 22, 25),
+    ];
+    for _ in 0..3 {
+        backups.rotate_left(1);
+        let coverage = Coverage::new(vec![run(1, 0, 50)], vec![]);
+        let windows = plan_windows(&backups, &coverage);
+        assert_eq!(windows[0].backups, [id(9), id(5), id(1)]);
+        assert_eq!(windows[0].from, lsn(20));
+    }
+}
+
+#[test]
 fn a_backup_of_an_abandoned_end_is_of_no_use_on_the_timeline_that_left_before() {
     let backups = [backup(1, 1, 40, 50)];
     let runs = vec![run(1, 0, 60), run(2, 32, 90)];
@@ -99,7 +155,8 @@ fn a_timeline_whose_history_is_missing_is_not_promised() {
     assert_eq!(plan(&backups, vec![run(2, 0, 90)], vec![]), []);
 }
 
-/// Whether recovery along a history reaches a position, byte by byte.
+/// Whether recovery along a history reaches a position, quarter by quarter: each must be in
+/// an archived file of the timeline that the history has for its segment.
 fn reaches(
     history: &TimelineHistory,
     backups: &[BaseBackupSpan],
@@ -107,23 +164,27 @@ fn reaches(
     to: u64,
 ) -> bool {
     let is_there = |position: u64| {
-        history.ranges().any(|(timeline, _, left)| {
-            let left = left.map_or(u64::MAX, Lsn::as_u64);
-            runs.iter().any(|run| {
-                run.timeline == timeline
-                    && (run.start.as_u64()..run.end.as_u64().min(left)).contains(&position)
-            })
+        let mut left: Vec<_> = history.ranges().collect();
+        left.retain(|(_, _, left)| left.is_none_or(|left| position / 4 < quarters(left) / 4));
+        let (timeline, ..) = left[0];
+        runs.iter().any(|run| {
+            run.timeline == timeline
+                && (quarters(run.start)..quarters(run.end)).contains(&position)
         })
     };
     backups.iter().any(|backup| {
-        let first = if backup.includes_wal {
-            backup.end
+        let (start, end) = (quarters(backup.start), quarters(backup.end));
+        let last = end.div_ceil(4) * 4;
+        let ways = if !backup.includes_wal {
+            vec![start / 4 * 4..to.max(end)]
+        } else if to == end {
+            vec![0..0]
         } else {
-            backup.start
+            vec![last - 4..to, last..to.max(last + 1)]
         };
         history.continues(backup.timeline, backup.end)
-            && backup.end.as_u64() <= to
-            && (first.as_u64()..to).all(is_there)
+            && end <= to
+            && ways.into_iter().any(|mut way| way.all(is_there))
     })
 }
 
@@ -161,7 +222,7 @@ proptest! {
         let windows = plan_windows(&backups, &coverage);
         for window in &windows {
             let history = &histories[window.timeline.get() as usize - 1];
-            for to in window.from.as_u64()..=window.to.as_u64() {
+            for to in quarters(window.from)..=quarters(window.to) {
                 prop_assert!(reaches(history, &backups, &runs, to), "{window:?} at {to}");
             }
         }
@@ -169,8 +230,8 @@ proptest! {
             for to in 0..100 {
                 let promised = windows.iter().any(|window| {
                     let way = &histories[window.timeline.get() as usize - 1];
-                    way.continues(history.timeline(), Lsn::new(to))
-                        && (window.from.as_u64()..=window.to.as_u64()).contains(&to)
+                    way.continues(history.timeline(), lsn(to))
+                        && (quarters(window.from)..=quarters(window.to)).contains(&to)
                 });
                 if reaches(history, &backups, &runs, to) {
                     prop_assert!(promised, "timeline {} at {to}", history.timeline());

@@ -139,7 +139,8 @@ async fn failover(major: u32) {
     assert_eq!(history.raw(), &own[..]);
     let coverage = archive.coverage(None).await.unwrap();
     let id = "20260101T000000Z-00000000".parse().unwrap();
-    let backup = BaseBackupSpan::new(id, Timeline::FIRST, begin, begin, Timestamp::UNIX_EPOCH);
+    let backup = BaseBackupSpan::new(id, Timeline::FIRST, begin, begin, Timestamp::UNIX_EPOCH)
+        .with_wal_segment_size(archive.segment_size());
     let windows = plan_windows(&[backup], &coverage);
     assert_eq!(windows.len(), 1, "{windows:?} {coverage:?}");
     assert_eq!((windows[0].timeline, windows[0].from), (second(), begin));
@@ -214,7 +215,8 @@ async fn several_promotions_while_nobody_archived_are_made_up_for() {
     let coverage = archive.coverage(None).await.unwrap();
     let begin = coverage.runs[0].start;
     let id = "20260101T000000Z-00000000".parse().unwrap();
-    let backup = BaseBackupSpan::new(id, Timeline::FIRST, begin, begin, Timestamp::UNIX_EPOCH);
+    let backup = BaseBackupSpan::new(id, Timeline::FIRST, begin, begin, Timestamp::UNIX_EPOCH)
+        .with_wal_segment_size(archive.segment_size());
     let windows = plan_windows(&[backup], &coverage);
     assert_eq!(windows.len(), 1, "{windows:?}");
     assert!(

@@ -1,8 +1,10 @@
 //! Choosing by hand-made catalogues.
 
 use ops_core::Timestamp;
+use ops_pg_replication::{Lsn, WalSegmentSize};
 
 use super::*;
+use crate::physical::format::WalMethod;
 use crate::wal::WalRun;
 
 const SEGMENT: u64 = 16 << 20;
