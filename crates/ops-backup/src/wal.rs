@@ -52,9 +52,7 @@ pub use archiver::{
     SlotHealth, SlotPolicy,
 };
 pub use command::{ArchiveCommand, RestoreCommand, restore_exit_code};
-pub use expire::{
-    KeepReason, KeptWal, StoreExpiry, WalExpiryPlan, WalExpiryReport, WalRetention,
-};
+pub use expire::{KeepReason, KeptWal, StoreExpiry, WalExpiryPlan, WalExpiryReport, WalRetention};
 pub use gap::{GapReason, GapRecord};
 pub(crate) use objects::blocking_reader;
 pub(crate) use reach::{Reach, reach};

@@ -15,7 +15,6 @@ use ops_core::{ErrorKind as CoreKind, ObjectKey, Timestamp};
 use ops_pg_replication::{SystemId, Timeline, TimelineHistory, WalSegmentSize};
 use tokio::sync::Mutex;
 
-use super::{OPERATION, expire};
 use super::gap::{self, GapRecord};
 use super::header::Header;
 use super::info::{ArchiveInfo, Lineage};
@@ -23,6 +22,7 @@ use super::layout::WalLayout;
 use super::objects::{Put, Store, blocking_reader, put_once, read_header, read_small};
 use super::restore_point::{self, RestorePoint};
 use super::seal::{self, EpochKey};
+use super::{OPERATION, expire};
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{BackupIdentity, Encryption, Unlock};
 

@@ -4,8 +4,8 @@ use ops_core::ObjectKey;
 use ops_pg_replication::{Lsn, SegmentName, SystemId, Timeline, WalSegmentSize};
 
 use super::OPERATION;
-use crate::physical::WalRange;
 use crate::error::{Error, Result};
+use crate::physical::WalRange;
 
 /// Where the WAL of one cluster lies.
 #[derive(Clone, Debug)]

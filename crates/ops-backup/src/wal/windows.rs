@@ -3,8 +3,8 @@
 use ops_core::Timestamp;
 use ops_pg_replication::{Lsn, SystemId, Timeline, TimelineHistory, WalSegmentSize};
 
-use super::reach::{Reach, reach};
 use super::Coverage;
+use super::reach::{Reach, reach};
 use crate::physical::{PhysicalInfo, WalMethod};
 use crate::repository::{BackupId, Manifest};
 

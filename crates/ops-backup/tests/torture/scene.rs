@@ -13,6 +13,7 @@ use ops_testkit::{FaultProxy, FaultStore, Pg, fixture};
 use tokio_util::sync::CancellationToken;
 
 use crate::child::{Order, Task};
+use crate::expire::Aged;
 use crate::plan::{Extent, Trap};
 use crate::{Error, Result};
 
@@ -31,7 +32,7 @@ CHECKPOINT;
 pub(crate) struct Scene {
     pub(crate) pg: Pg,
     pub(crate) backend: Backend,
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
     recipient: String,
     identity: String,
     /// The backup that every store has.
@@ -39,6 +40,8 @@ pub(crate) struct Scene {
     pub(crate) backup: Extent,
     pub(crate) restore: Extent,
     pub(crate) sweep: Extent,
+    pub(crate) expire: Extent,
+    pub(crate) aged: Aged,
 }
 
 impl Scene {
@@ -69,8 +72,11 @@ impl Scene {
             backup: Extent::default(),
             restore: Extent::default(),
             sweep: Extent::default(),
+            expire: Extent::default(),
+            aged: Aged::default(),
         };
         scene.measure().await?;
+        scene.age().await?;
         Ok(Some(scene))
     }
 
@@ -110,6 +116,11 @@ impl Scene {
     /// A store with one backup, and with what two that were killed have left.
     pub(crate) fn littered_store(&self, to: &Path) -> Result {
         copy(&self.littered(), to)
+    }
+
+    /// A store with two backups, and the WAL before, between and after them.
+    pub(crate) fn aged_store(&self, to: &Path) -> Result {
+        copy(&self.folder.path().join("aged"), to)
     }
 
     async fn measure(&mut self) -> Result {
@@ -169,7 +180,7 @@ impl Scene {
     }
 }
 
-async fn undisturbed(order: &Order) -> Result<(String, Extent)> {
+pub(crate) async fn undisturbed(order: &Order) -> Result<(String, Extent)> {
     let store = Arc::new(FaultStore::new(order.local()?));
     let begun = Instant::now();
     let counted = Arc::clone(&store);

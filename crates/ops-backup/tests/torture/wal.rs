@@ -1,5 +1,6 @@
 //! Archivers that are disturbed.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -185,7 +186,7 @@ async fn examine(scene: &Scene, plan: &Plan, order: &Order, slot: &str, folder: 
     Ok(())
 }
 
-async fn open(order: &Order) -> Result<Option<WalArchive>> {
+pub(crate) async fn open(order: &Order) -> Result<Option<WalArchive>> {
     let key = Unlock::identity(order.identity.as_str());
     Ok(WalArchive::open(order.local()?, "", None, vec![key]).await?)
 }
@@ -199,7 +200,7 @@ async fn acknowledged(scene: &Scene, slot: &str) -> Result<Option<Lsn>> {
     Ok(text.map(|text| text.parse()).transpose()?)
 }
 
-async fn flushed(scene: &Scene) -> Result<Lsn> {
+pub(crate) async fn flushed(scene: &Scene) -> Result<Lsn> {
     let client = scene.pg.client("postgres").await;
     let row = client
         .query_one("SELECT pg_current_wal_flush_lsn()::text", &[])
@@ -218,23 +219,32 @@ async fn complete(scene: &Scene, order: &Order, end: Lsn, folder: &Path) -> Resu
     if run.end < end || !gaps.is_empty() {
         return Err(format!("archived up to {} instead of {end}, gaps {gaps:?}", run.end).into());
     }
+    fetches(scene, &archive, run.start..run.end, &folder.join("segment")).await
+}
+
+/// Every segment within a range is the server's own.
+pub(crate) async fn fetches(
+    scene: &Scene,
+    archive: &WalArchive,
+    range: Range<Lsn>,
+    to: &Path,
+) -> Result {
     let size = archive.segment_size();
-    let to = folder.join("segment");
     for entry in std::fs::read_dir(scene.pg.data_dir().join("pg_wal"))? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let Ok(file @ WalFile::Segment(segment)) = WalFile::parse(&name, size) else {
             continue;
         };
-        if segment.start(size) < run.start || segment.end(size) > run.end {
+        if segment.start(size) < range.start || segment.end(size) > range.end {
             continue;
         }
         let own = std::fs::read(entry.path())?;
-        let got = archive.fetch(&file, &to, FetchOptions::default()).await?;
-        if !matches!(got, Fetched::Found { .. }) || std::fs::read(&to)? != own {
+        let got = archive.fetch(&file, to, FetchOptions::default()).await?;
+        if !matches!(got, Fetched::Found { .. }) || std::fs::read(to)? != own {
             return Err(format!("segment {name} is not the server's own: {got:?}").into());
         }
-        std::fs::remove_file(&to)?;
+        std::fs::remove_file(to)?;
     }
     Ok(())
 }

@@ -109,7 +109,10 @@ impl Known {
             runs.any(|run| run.timeline == timeline && run.start <= at && at < run.end)
         };
         let in_gap = |range: &WalRange| {
-            let here = self.gaps.iter().filter(|gap| gap.timeline == range.timeline);
+            let here = self
+                .gaps
+                .iter()
+                .filter(|gap| gap.timeline == range.timeline);
             let cut = here.filter(|gap| gap.from < range.end && range.start < gap.to);
             cut.map(|gap| gap.from.max(range.start)).min()
         };

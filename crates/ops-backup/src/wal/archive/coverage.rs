@@ -5,14 +5,14 @@ use ops_core::Timestamp;
 use ops_core::object_store::ListOptions;
 use ops_pg_replication::{Lsn, SegmentName, Timeline, TimelineHistory};
 
-use super::super::{OPERATION, expire};
+use super::super::expire::Mark;
 use super::super::objects::read_header;
 use super::super::search::first;
+use super::super::{OPERATION, expire};
 use super::WalArchive;
 use super::frontier::chain;
 use crate::error::{Error, Result};
 use crate::physical::WalRange;
-use super::super::expire::Mark;
 
 /// WAL of one timeline without a hole in it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -116,9 +116,9 @@ impl WalArchive {
             let mut at = from;
             // A gap may begin inside a segment whose parts are there.
             let next = |at: Lsn| {
-                let here = gaps.iter().filter(|gap| {
-                    gap.timeline == timeline && gap.from.segment_start(size) <= at
-                });
+                let here = gaps
+                    .iter()
+                    .filter(|gap| gap.timeline == timeline && gap.from.segment_start(size) <= at);
                 here.map(|gap| gap.to).filter(|to| *to > at).max()
             };
             while let Some(end) = next(at).filter(|_| at < to) {

@@ -88,9 +88,8 @@ impl Stock<'_> {
     /// The backup that recovery along a line to any moment of the window can begin from: the
     /// newest that is old enough, else the oldest.
     fn anchor(&self, line: &TimelineHistory) -> Result<&KeptBase, KeepReason> {
-        let on_line = |base: &&KeptBase| {
-            base.sound && line.continues(base.span.timeline, base.span.end)
-        };
+        let on_line =
+            |base: &&KeptBase| base.sound && line.continues(base.span.timeline, base.span.end);
         let mut bases: Vec<&KeptBase> = self.bases.iter().filter(on_line).collect();
         bases.sort_by_key(|base| (base.span.end, base.span.start));
         if bases.is_empty() {

@@ -294,13 +294,13 @@ async fn has_wal_before(archive: &WalArchive, range: &WalRange) -> Result<bool> 
     let (layout, size) = (archive.layout(), archive.segment_size());
     let folder = layout.segments_of(range.timeline);
     let first = super::super::search::first(&**archive.store(), ListOptions::prefix(folder));
-    let name = first
-        .await?
-        .and_then(|key| layout.segment_name(&key, size));
+    let name = first.await?.and_then(|key| layout.segment_name(&key, size));
     Ok(name.is_some_and(|name| name.start(size) < range.start))
 }
 
 async fn delete(archive: &WalArchive, key: ObjectKey) -> Result<()> {
     let deleted = archive.store().delete(&key).await;
-    deleted.map(drop).map_err(|err| Error::store(OPERATION, err))
+    deleted
+        .map(drop)
+        .map_err(|err| Error::store(OPERATION, err))
 }

@@ -36,7 +36,10 @@ async fn wal_before_the_newest_backup_that_is_older_than_the_window_is_marked_an
     assert!(
         report.plan.keep.iter().any(|kept| {
             scene::segments(&[kept.range]) == [(1, 5, 10)]
-                && kept.reason == KeepReason::Window { backup: backup.clone() }
+                && kept.reason
+                    == KeepReason::Window {
+                        backup: backup.clone(),
+                    }
         }),
         "{:?}",
         report.plan.keep
@@ -94,7 +97,13 @@ async fn without_a_sound_backup_nothing_is_let_go_of() {
     scene.clock.advance(DAY * 30);
     let report = scene.expire(&retention(0)).await;
     assert_eq!(report.marked, []);
-    assert!(report.plan.keep.iter().any(|it| it.reason == KeepReason::NoBackup));
+    assert!(
+        report
+            .plan
+            .keep
+            .iter()
+            .any(|it| it.reason == KeepReason::NoBackup)
+    );
 }
 
 #[tokio::test]
@@ -246,7 +255,11 @@ async fn a_run_waits_for_another_and_goes_on_where_that_one_died() {
     let lease = ops_core::ObjectKey::new(format!("{}expire-lease.json", scene.folder())).unwrap();
     let body = "{\"holder\":\"a\",\"instance\":\"a\",\"renewals\":0,\"ttl_ms\":300}";
     let options = ops_core::object_store::PutOptions::default();
-    scene.store().put(&lease, body.into(), options).await.unwrap();
+    scene
+        .store()
+        .put(&lease, body.into(), options)
+        .await
+        .unwrap();
     let since = std::time::Instant::now();
     scene.expire(&retention(3)).await;
     assert!(since.elapsed() >= Duration::from_millis(300));

@@ -8,7 +8,11 @@ use crate::physical::PhysicalKind;
 
 /// An entry that began at a second, whatever its position.
 fn entry(number: u8, second: i64, on: u32, end: u64, parent: Option<u8>) -> CatalogueEntry {
-    let id = |number: u8| format!("20260101T000000Z-000000{number:02x}").parse().unwrap();
+    let id = |number: u8| {
+        format!("20260101T000000Z-000000{number:02x}")
+            .parse()
+            .unwrap()
+    };
     let text = include_str!("../../physical/format/physical.json");
     let mut manifest: Manifest = serde_json::from_str(text).unwrap();
     manifest.id = id(number);

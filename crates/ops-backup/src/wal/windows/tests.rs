@@ -168,8 +168,7 @@ fn reaches(
         left.retain(|(_, _, left)| left.is_none_or(|left| position / 4 < quarters(left) / 4));
         let (timeline, ..) = left[0];
         runs.iter().any(|run| {
-            run.timeline == timeline
-                && (quarters(run.start)..quarters(run.end)).contains(&position)
+            run.timeline == timeline && (quarters(run.start)..quarters(run.end)).contains(&position)
         })
     };
     backups.iter().any(|backup| {
