@@ -39,7 +39,7 @@ pub(crate) struct Order {
 pub(crate) enum Task {
     Backup,
     Sweep,
-    /// Lets go of all WAL that no backup needs, marking and removing.
+    /// Marks all WAL that no backup needs, and removes what is marked.
     Expire,
     Restore {
         id: BackupId,
@@ -104,11 +104,8 @@ impl Order {
                 let now = WalRetention::new()
                     .with_window(Duration::ZERO)
                     .with_grace(Duration::ZERO);
-                // What is marked by the first is removed by the second.
-                for _ in 0..2 {
-                    for store in backup.expire_wal(&now).await {
-                        store.outcome?;
-                    }
+                for store in backup.expire_wal(&now).await {
+                    store.outcome?;
                 }
                 Ok(String::new())
             }

@@ -76,10 +76,13 @@ impl Scene {
         aged.end = Some(end);
         aged.wal = wal_objects(&order).await?;
 
+        let marked = self.folder.path().join("marked");
+        self.aged_store(false, &marked)?;
+        let marking = undisturbed(&self.order(Task::Expire, &marked)).await?.1;
         let expired = self.folder.path().join("expired");
-        self.aged_store(&expired)?;
+        self.aged_store(true, &expired)?;
         let order = self.order(Task::Expire, &expired);
-        self.expire = undisturbed(&order).await?.1;
+        self.expire = [marking, undisturbed(&order).await?.1];
         aged.goes = &aged.wal - &wal_objects(&order).await?;
         if aged.goes.len() < SEGMENTS || aged.goes.len() + SEGMENTS > aged.wal.len() {
             return Err(format!("{} of {} go", aged.goes.len(), aged.wal.len()).into());
@@ -126,24 +129,33 @@ fn is_of_expiry(key: &ObjectKey) -> bool {
 
 pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result {
     let store = folder.join("store");
-    scene.aged_store(&store)?;
+    let marked = (plan.seed / 2).is_multiple_of(2);
+    scene.aged_store(marked, &store)?;
+    let [marking, removing] = &scene.expire;
+    let extent = if marked { removing } else { marking };
     let mut order = scene.order(Task::Expire, &store);
-    let done = disturbed(scene, plan, &mut order, &scene.expire).await?;
+    let done = disturbed(scene, plan, &mut order, extent).await?;
     let left = wal_objects(&order).await?;
     let gone = &scene.aged.wal - &left;
     if !gone.is_subset(&scene.aged.goes) {
         let lost: Vec<_> = gone.difference(&scene.aged.goes).collect();
         return Err(format!("WAL that is needed is gone: {lost:?}").into());
     }
-    if done.is_some() && gone != scene.aged.goes {
+    if !marked && !gone.is_empty() {
+        return Err(format!("WAL is gone that was not marked before: {gone:?}").into());
+    }
+    if marked && done.is_some() && gone != scene.aged.goes {
         return Err("it was acknowledged, and not everything is gone".into());
     }
     recoverable(scene, plan, &order, folder).await?;
     forget_the_dead(plan, &order).await?;
-    let again = order
-        .perform(order.local()?, CancellationToken::new())
-        .await;
-    again.map_err(|err| failed("expiry after what was left", &err))?;
+    // What the first marks is removed by the second.
+    for _ in 0..2 {
+        let again = order.perform(order.local()?, CancellationToken::new());
+        again
+            .await
+            .map_err(|err| failed("expiry after what was left", &err))?;
+    }
     let left = wal_objects(&order).await?;
     if &scene.aged.wal - &left != scene.aged.goes {
         return Err(format!("the next run leaves {left:?}").into());

@@ -40,7 +40,8 @@ pub(crate) struct Scene {
     pub(crate) backup: Extent,
     pub(crate) restore: Extent,
     pub(crate) sweep: Extent,
-    pub(crate) expire: Extent,
+    /// Of marking, and of removing.
+    pub(crate) expire: [Extent; 2],
     pub(crate) aged: Aged,
 }
 
@@ -72,7 +73,7 @@ impl Scene {
             backup: Extent::default(),
             restore: Extent::default(),
             sweep: Extent::default(),
-            expire: Extent::default(),
+            expire: Default::default(),
             aged: Aged::default(),
         };
         scene.measure().await?;
@@ -118,9 +119,11 @@ impl Scene {
         copy(&self.littered(), to)
     }
 
-    /// A store with two backups, and the WAL before, between and after them.
-    pub(crate) fn aged_store(&self, to: &Path) -> Result {
-        copy(&self.folder.path().join("aged"), to)
+    /// A store with two backups, and the WAL before, between and after them; what is to go of
+    /// that may be marked already.
+    pub(crate) fn aged_store(&self, marked: bool, to: &Path) -> Result {
+        let name = if marked { "marked" } else { "aged" };
+        copy(&self.folder.path().join(name), to)
     }
 
     async fn measure(&mut self) -> Result {
