@@ -1,11 +1,13 @@
 //! Expiry of WAL that is disturbed.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use ops_backup::{BackupId, BaseBackupRequest, ClusterRestoreOptions, Lsn, RestoreTarget};
+use ops_backup::{
+    BackupId, BaseBackupRequest, ClusterRestoreOptions, Lsn, RestoreTarget, Timeline,
+};
 use ops_core::object_store::ListOptions;
 use ops_core::{ObjectKey, ObjectStore};
 use ops_pg_replication::SlotName;
@@ -74,6 +76,7 @@ impl Scene {
             .execute("SELECT pg_drop_replication_slot($1)", &[&SLOT])
             .await?;
         aged.end = Some(end);
+        self.keep_own_segments()?;
         aged.wal = wal_objects(&order).await?;
 
         let marked = self.folder.path().join("marked");
@@ -95,6 +98,22 @@ impl Scene {
         );
         self.aged = aged;
         Ok(())
+    }
+
+    /// Copies the server's segments, which it recycles.
+    fn keep_own_segments(&self) -> Result {
+        std::fs::create_dir(self.own_segments())?;
+        for entry in std::fs::read_dir(self.pg.data_dir().join("pg_wal"))? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                std::fs::copy(entry.path(), self.own_segments().join(entry.file_name()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn own_segments(&self) -> PathBuf {
+        self.folder.path().join("segments")
     }
 
     async fn write_segments(&self) -> Result {
@@ -206,7 +225,12 @@ async fn recoverable(scene: &Scene, plan: &Plan, order: &Order, folder: &Path) -
         return Err(format!("what is recoverable does not reach {end}: {windows:?}").into());
     }
     let archive = open(order).await?.ok_or("there is no archive")?;
-    fetches(scene, &archive, since..end, &folder.join("segment")).await?;
+    // From the segment on that the last backup begins in.
+    let since = since
+        .segment(Timeline::FIRST, archive.segment_size())
+        .start(archive.segment_size());
+    let to = folder.join("segment");
+    fetches(&scene.own_segments(), &archive, since..end, &to).await?;
     if plan.boot {
         let place = tempfile::tempdir_in(folder)?;
         open_to_all(place.path())?;

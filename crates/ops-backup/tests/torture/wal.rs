@@ -55,6 +55,8 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
     order.url = scene.pg.url("postgres");
     let outcome = examine(scene, plan, &order, &slot, folder).await;
     let client = scene.pg.client("postgres").await;
+    // However many seeds there are, the cluster stays small.
+    client.batch_execute("TRUNCATE filler").await?;
     let dropped = client
         .execute(
             "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
@@ -219,18 +221,20 @@ async fn complete(scene: &Scene, order: &Order, end: Lsn, folder: &Path) -> Resu
     if run.end < end || !gaps.is_empty() {
         return Err(format!("archived up to {} instead of {end}, gaps {gaps:?}", run.end).into());
     }
-    fetches(scene, &archive, run.start..run.end, &folder.join("segment")).await
+    let own = scene.pg.data_dir().join("pg_wal");
+    let to = folder.join("segment");
+    fetches(&own, &archive, run.start..run.end, &to).await
 }
 
-/// Every segment within a range is the server's own.
+/// Every segment within a range that is in a folder is the same in the archive.
 pub(crate) async fn fetches(
-    scene: &Scene,
+    own: &Path,
     archive: &WalArchive,
     range: Range<Lsn>,
     to: &Path,
 ) -> Result {
     let size = archive.segment_size();
-    for entry in std::fs::read_dir(scene.pg.data_dir().join("pg_wal"))? {
+    for entry in std::fs::read_dir(own)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let Ok(file @ WalFile::Segment(segment)) = WalFile::parse(&name, size) else {
