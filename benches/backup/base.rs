@@ -48,11 +48,17 @@ impl Book {
         self.note(memory, who, cost.peak_mib);
     }
 
-    fn case(&self, name: &'static str, unit: &'static str, goals: &[(&'static str, f64)]) -> Case {
-        let samples = self.0.get(name).cloned().unwrap_or_default();
+    /// `None` where nothing was measured.
+    fn case(
+        &self,
+        name: &'static str,
+        unit: &'static str,
+        goals: &[(&'static str, f64)],
+    ) -> Option<Case> {
+        let samples = self.0.get(name)?.clone();
         let there = |goal: &&(&'static str, f64)| samples.contains_key(goal.0);
         let goals: Vec<_> = goals.iter().filter(there).copied().collect();
-        Case::new(name, unit, &samples, &goals)
+        Some(Case::new(name, unit, &samples, &goals))
     }
 }
 
@@ -64,6 +70,7 @@ const BACKUP: [&str; 3] = [
 const STORED: &str = "base backup: stored";
 const OBJECTS: &str = "base backup: files or objects";
 const ABOVE_IDLE: &str = "base backup: memory above idle";
+const S3_ABOVE_IDLE: &str = "base backup to S3: memory above idle";
 const RESTORE: [&str; 3] = [
     "restore: wall",
     "restore: CPU",
@@ -195,7 +202,12 @@ impl Contest<'_> {
         }
         if let Some(answer) = ours {
             if counted {
-                self.note_memory(ABOVE_IDLE, name, &answer);
+                let what = if name == OURS {
+                    ABOVE_IDLE
+                } else {
+                    S3_ABOVE_IDLE
+                };
+                self.note_memory(what, &answer);
             }
             if name == OURS {
                 self.id = answer.id;
@@ -204,11 +216,11 @@ impl Contest<'_> {
         Ok(cost)
     }
 
-    fn note_memory(&mut self, what: &'static str, who: &'static str, answer: &Answer) {
+    fn note_memory(&mut self, what: &'static str, answer: &Answer) {
         let above = answer.peak_bytes.saturating_sub(answer.idle_bytes);
         let above = megabytes(above) / 1.048_576;
-        eprintln!("{who}: {above:.0} MiB above idle");
-        self.book.note(what, who, above);
+        eprintln!("{what}: {above:.0} MiB");
+        self.book.note(what, OURS, above);
         self.book.note(what, LIMIT, MEMORY);
     }
 
@@ -262,7 +274,7 @@ impl Contest<'_> {
         let (mut command, input) = Order::new(self.cluster, task, place).command()?;
         let (cost, output) = measure(None, &mut command, &input)?;
         if counted && !delta {
-            self.note_memory(RESTORE_ABOVE_IDLE, OURS, &serde_json::from_slice(&output)?);
+            self.note_memory(RESTORE_ABOVE_IDLE, &serde_json::from_slice(&output)?);
         }
         Ok(cost)
     }
@@ -273,13 +285,14 @@ impl Contest<'_> {
         let [delta, delta_cpu, delta_memory] = DELTA;
         let book = &self.book;
         let walls = [(BACKREST, 0.4), (BACKREST_FAST, 0.75), (SERVER_ZSTD, 1.15)];
-        vec![
+        let cases = [
             book.case(wall, "s", &walls),
             book.case(cpu, "s", &[(BACKREST_FAST, 0.8)]),
             book.case(memory, "MiB", &[]),
             book.case(STORED, "MB", &[(BACKREST_FAST, 1.0)]),
             book.case(OBJECTS, "files", &[]),
             book.case(ABOVE_IDLE, "MiB", &[(LIMIT, 1.0)]),
+            book.case(S3_ABOVE_IDLE, "MiB", &[(LIMIT, 1.0)]),
             book.case(restore, "s", &[(BACKREST, 0.7), (BACKREST_FAST, 0.7)]),
             book.case(restore_cpu, "s", &[]),
             book.case(restore_memory, "MiB", &[]),
@@ -287,7 +300,8 @@ impl Contest<'_> {
             book.case(delta, "s", &[(BACKREST, 0.7), (BACKREST_FAST, 0.7)]),
             book.case(delta_cpu, "s", &[]),
             book.case(delta_memory, "MiB", &[]),
-        ]
+        ];
+        cases.into_iter().flatten().collect()
     }
 }
 
