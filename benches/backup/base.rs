@@ -48,11 +48,17 @@ impl Book {
         self.note(memory, who, cost.peak_mib);
     }
 
-    fn case(&self, name: &'static str, unit: &'static str, goals: &[(&'static str, f64)]) -> Case {
-        let samples = self.0.get(name).cloned().unwrap_or_default();
+    /// `None` where nothing was measured.
+    fn case(
+        &self,
+        name: &'static str,
+        unit: &'static str,
+        goals: &[(&'static str, f64)],
+    ) -> Option<Case> {
+        let samples = self.0.get(name)?.clone();
         let there = |goal: &&(&'static str, f64)| samples.contains_key(goal.0);
         let goals: Vec<_> = goals.iter().filter(there).copied().collect();
-        Case::new(name, unit, &samples, &goals)
+        Some(Case::new(name, unit, &samples, &goals))
     }
 }
 
@@ -64,6 +70,7 @@ const BACKUP: [&str; 3] = [
 const STORED: &str = "base backup: stored";
 const OBJECTS: &str = "base backup: files or objects";
 const ABOVE_IDLE: &str = "base backup: memory above idle";
+const S3_ABOVE_IDLE: &str = "base backup to S3: memory above idle";
 const RESTORE: [&str; 3] = [
     "restore: wall",
     "restore: CPU",
@@ -85,7 +92,8 @@ struct Contest<'a> {
     id: Option<BackupId>,
 }
 
-pub(crate) async fn run(cluster: &Cluster, rounds: usize) -> Result<Vec<Case>> {
+/// Runs the contenders whose name has one of `chosen` in it, all where none is.
+pub(crate) async fn run(cluster: &Cluster, rounds: usize, chosen: &[String]) -> Result<Vec<Case>> {
     let mut backrest = Vec::new();
     if let Some(version) = pgbackrest::version() {
         eprintln!("{version}");
@@ -106,6 +114,7 @@ pub(crate) async fn run(cluster: &Cluster, rounds: usize) -> Result<Vec<Case>> {
     if contest.s3.is_some() {
         names.push(OURS_S3);
     }
+    names.retain(|name| chosen.is_empty() || chosen.iter().any(|it| name.contains(it.as_str())));
     // One round to warm the caches, not counted.
     for round in 0..=rounds {
         for &name in &names {
@@ -182,8 +191,13 @@ impl Contest<'_> {
             self.book.note(OBJECTS, name, files as f64);
         }
         if let Some(answer) = ours {
-            if counted && name == OURS {
-                self.note_memory(ABOVE_IDLE, &answer);
+            if counted {
+                let what = if name == OURS {
+                    ABOVE_IDLE
+                } else {
+                    S3_ABOVE_IDLE
+                };
+                self.note_memory(what, &answer);
             }
             if name == OURS {
                 self.id = answer.id;
@@ -193,7 +207,9 @@ impl Contest<'_> {
     }
 
     fn note_memory(&mut self, what: &'static str, answer: &Answer) {
-        self.book.note(what, OURS, answer.above_idle_mib());
+        let above = answer.above_idle_mib();
+        eprintln!("{what}: {above:.0} MiB");
+        self.book.note(what, OURS, above);
         self.book.note(what, LIMIT, MEMORY);
     }
 
@@ -258,13 +274,14 @@ impl Contest<'_> {
         let [delta, delta_cpu, delta_memory] = DELTA;
         let book = &self.book;
         let walls = [(BACKREST, 0.4), (BACKREST_FAST, 0.75), (SERVER_ZSTD, 1.15)];
-        vec![
+        let cases = [
             book.case(wall, "s", &walls),
             book.case(cpu, "s", &[(BACKREST_FAST, 0.8)]),
             book.case(memory, "MiB", &[]),
             book.case(STORED, "MB", &[(BACKREST_FAST, 1.0)]),
             book.case(OBJECTS, "files", &[]),
             book.case(ABOVE_IDLE, "MiB", &[(LIMIT, 1.0)]),
+            book.case(S3_ABOVE_IDLE, "MiB", &[(LIMIT, 1.0)]),
             book.case(restore, "s", &[(BACKREST, 0.7), (BACKREST_FAST, 0.7)]),
             book.case(restore_cpu, "s", &[]),
             book.case(restore_memory, "MiB", &[]),
@@ -272,7 +289,8 @@ impl Contest<'_> {
             book.case(delta, "s", &[(BACKREST, 0.7), (BACKREST_FAST, 0.7)]),
             book.case(delta_cpu, "s", &[]),
             book.case(delta_memory, "MiB", &[]),
-        ]
+        ];
+        cases.into_iter().flatten().collect()
     }
 }
 

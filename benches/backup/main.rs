@@ -1,7 +1,8 @@
 //! Backups beside the tools that people use: dumps, base backups, restores, and WAL.
 //!
 //! `--quick`: 300 MB and 1 round (dumps: 3) instead of 2.8 GB and 5. `--size BYTES`,
-//! `--rounds N`, `--only dump|base|wal|curve` (may be repeated).
+//! `--rounds N`, `--only dump|base|wal|curve` (may be repeated), `--contender PART` of a name:
+//! of base backups, those alone (may be repeated).
 //!
 //! All contenders read the same server in turn, in an order that is reversed from round to
 //! round, and write to the same disk, the final fsync included. Ours also encrypts and
@@ -57,7 +58,7 @@ async fn main() -> Result<()> {
             cases.extend(dump::run(&cluster, options.rounds.max(3)).await?);
         }
         if options.runs("base") {
-            cases.extend(base::run(&cluster, options.rounds).await?);
+            cases.extend(base::run(&cluster, options.rounds, &options.contenders).await?);
         }
         if options.runs("wal") {
             cases.extend(wal::run(&cluster, options.quick, options.rounds).await?);
@@ -82,6 +83,7 @@ struct Options {
     rounds: usize,
     quick: bool,
     only: Vec<String>,
+    contenders: Vec<String>,
 }
 
 impl Options {
@@ -91,6 +93,7 @@ impl Options {
             rounds: 5,
             quick: false,
             only: Vec::new(),
+            contenders: Vec::new(),
         };
         while let Some(name) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{name} needs a value"));
@@ -103,6 +106,7 @@ impl Options {
                 "--size" => options.size_bytes = value()?.parse()?,
                 "--rounds" => options.rounds = value()?.parse::<usize>()?.max(1),
                 "--only" => options.only.push(value()?),
+                "--contender" => options.contenders.push(value()?),
                 // What cargo bench adds.
                 "--bench" => {}
                 _ => return Err(format!("{name} is not known").into()),

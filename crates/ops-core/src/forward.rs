@@ -117,6 +117,7 @@ forward!(ObjectStore {
     fn provider(&self) -> ProviderId;
     fn limits(&self) -> ObjectStoreLimits;
     fn list(&self, options: ListOptions) -> ItemStream<ObjectMeta>;
+    fn bounded(&self, memory_bytes: u64) -> Option<Arc<dyn ObjectStore>>;
     async {
         fn put(&self, key: &ObjectKey, data: Bytes, options: PutOptions) -> Result<ObjectMeta>;
         fn put_stream(&self, key: &ObjectKey, data: ByteStream, options: PutOptions) -> Result<ObjectMeta>;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -173,6 +174,17 @@ pub trait ObjectStore: fmt::Debug + Send + Sync + 'static {
         to: &ObjectKey,
         condition: PutCondition,
     ) -> Result<ObjectMeta>;
+
+    /// The same store, of which all transfers through this handle together hold at most about
+    /// so many bytes in memory: that, and one part of each transfer. `None` where a store
+    /// holds next to nothing, or cannot be told; it is then used as it is.
+    ///
+    /// The bound of the store itself is not raised by it. Smaller parts make the largest
+    /// object smaller: see the [`limits`](Self::limits) of the handle.
+    fn bounded(&self, memory_bytes: u64) -> Option<Arc<dyn ObjectStore>> {
+        let _ = memory_bytes;
+        None
+    }
 
     /// Signed URLs, where the store has them.
     #[expect(

@@ -40,6 +40,11 @@ impl Budget {
         }
     }
 
+    /// How many bytes there are in all.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::from(self.total) * UNIT
+    }
+
     /// Waits for a share. One that is larger than the whole budget takes all of it.
     pub(crate) async fn share(&self, bytes: u64) -> Result<Share> {
         let units = units(bytes).min(self.total);

@@ -39,6 +39,9 @@ use crate::{copy, delete, get, list, put, upload};
 #[derive(Clone)]
 pub struct S3Store(pub(crate) Arc<Shared>);
 
+/// How many parts under way fit the memory that a store is bounded to.
+const PARTS_OF_BOUND: u64 = 3;
+
 /// What the SDK answers.
 type Sent<T, E> = Result<T, SdkError<E, HttpResponse>>;
 
@@ -53,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) provider: ProviderId,
     pub(crate) profile: StoreProfile,
     pub(crate) plan: Plan,
+    /// The largest object, where the builder was told.
+    bound: Option<u64>,
     pub(crate) budget: Budget,
     pub(crate) concurrency: usize,
     pub(crate) sign_payload: bool,
@@ -82,6 +87,7 @@ impl Shared {
             region: builder.region.clone(),
             provider: builder.provider.clone(),
             plan: Plan::new(&profile, builder.part_bytes, builder.byte_budget, None),
+            bound: builder.max_object_bytes,
             profile: profile.clone(),
             budget: Budget::new(builder.byte_budget),
             concurrency: builder.concurrency,
@@ -96,14 +102,29 @@ impl Shared {
     }
 
     fn set_profile(&mut self, builder: &S3StoreBuilder, profile: StoreProfile) {
-        let bound = builder.max_object_bytes;
-        self.plan = Plan::new(&profile, builder.part_bytes, builder.byte_budget, bound);
+        self.profile = profile;
+        self.cut(builder.part_bytes, builder.byte_budget);
+    }
+
+    /// The same store with a budget of its own, and with parts of which several fit in.
+    fn bounded(&self, memory_bytes: u64) -> Self {
+        let mut bounded = self.clone();
+        let bytes = memory_bytes.min(self.budget.bytes());
+        let part = self.plan.part_bytes(0).unwrap_or(bytes);
+        bounded.budget = Budget::new(bytes);
+        bounded.cut(part.min(bytes / PARTS_OF_BOUND), bytes);
+        bounded
+    }
+
+    /// Sets how objects are cut into parts.
+    fn cut(&mut self, part_bytes: u64, byte_budget: u64) {
+        let profile = &self.profile;
+        self.plan = Plan::new(profile, part_bytes, byte_budget, self.bound);
         self.limits = ObjectStoreLimits::default()
             .with_max_object_bytes(profile.max_object_bytes.min(self.plan.max_bytes()))
             .with_max_parts(profile.max_parts)
             .with_min_part_bytes(profile.min_part_bytes)
             .with_max_delete_keys(profile.max_delete_keys);
-        self.profile = profile;
     }
 
     /// The key as it stands in the bucket.
@@ -261,6 +282,15 @@ impl S3Store {
         self.0.report.as_ref()
     }
 
+    /// The same store, with a budget of its own for what its transfers hold in memory
+    /// together besides one part of each: so many bytes, and at most what the store has.
+    /// Parts are smaller where that is needed to have three of them under way, but not
+    /// smaller than the store takes them.
+    #[must_use]
+    pub fn bounded_by(&self, memory_bytes: u64) -> Self {
+        Self(Arc::new(self.0.bounded(memory_bytes)))
+    }
+
     /// Abandons the uploads below the prefix that began before so long a time, and says how
     /// many.
     ///
@@ -374,6 +404,10 @@ impl ObjectStore for S3Store {
         copy.instrument(operation.span())
             .await
             .map_err(|err| operation.decorate(err))
+    }
+
+    fn bounded(&self, memory_bytes: u64) -> Option<Arc<dyn ObjectStore>> {
+        Some(Arc::new(self.bounded_by(memory_bytes)))
     }
 
     fn as_presign(&self) -> Option<&dyn Presign> {

@@ -39,6 +39,8 @@ pub(crate) async fn run(
     };
     let sent = sending.all(&mut feed).await;
     let sent = sent.and_then(|()| feed.verify(options).map_err(Failure::Store));
+    // A store may take long to put the parts together: their buffers are not needed for that.
+    drop(feed);
     let (session, tasks, done) = sending.into_parts();
     let Some(session) = session else {
         return Err(Failure::Store(ended_early()));

@@ -126,8 +126,10 @@ impl BackupBuilder {
         self
     }
 
-    /// How much memory a job may take for data in flight. Defaults to 64 MiB. Client
-    /// programs and the provider of the store come on top.
+    /// How much memory a job may take for data in flight. Defaults to 64 MiB. Up to a quarter
+    /// of it is what the stores may hold together: each is
+    /// [bounded](ObjectStore::bounded), where it can be, to its part of that and one of its
+    /// own parts for each transfer. Client programs come on top.
     pub fn memory_bytes(mut self, bytes: usize) -> Self {
         self.memory_bytes = bytes;
         self
@@ -196,8 +198,10 @@ impl BackupBuilder {
                 problems.join("; "),
             ));
         };
-        let buffers = buffers(self.memory_bytes, self.workers, self.frame_bytes);
-        let queue_depth = queue_depth(self.memory_bytes, self.workers, self.frame_bytes);
+        let for_stores = for_stores(self.memory_bytes, self.workers, self.frame_bytes);
+        let for_frames = self.memory_bytes - for_stores;
+        let buffers = buffers(for_frames, self.workers, self.frame_bytes);
+        let queue_depth = queue_depth(for_frames, self.workers, self.frame_bytes);
         let settings = Settings {
             encryption,
             unlock: self.unlock,
@@ -217,9 +221,12 @@ impl BackupBuilder {
             clock: self.clock,
         };
         let layout = Layout::new(&self.prefix);
+        let stores = 1 + usize::from(self.second_store.is_some());
+        let for_each = (for_stores / stores) as u64;
+        let bounded = |store: Arc<dyn ObjectStore>| store.bounded(for_each).unwrap_or(store);
         let second = self.second_store;
-        let second = second.map(|store| Repository::new(store, layout.clone()));
-        let repository = Repository::new(self.store, layout);
+        let second = second.map(|store| Repository::new(bounded(store), layout.clone()));
+        let repository = Repository::new(bounded(self.store), layout);
         let replication = self.replication;
         Ok(Backup(Arc::new(Inner {
             replication: replication.unwrap_or_else(|| Arc::clone(&self.database)),
@@ -283,6 +290,12 @@ impl BackupBuilder {
 fn needed_bytes(workers: usize, frame_bytes: usize, depth: usize) -> usize {
     let frames = 2 + workers.saturating_mul(2 * depth + 2);
     frames.saturating_mul(frame_bytes).saturating_add(4 * MIB)
+}
+
+/// How much of a job's memory the stores may have.
+fn for_stores(memory_bytes: usize, workers: usize, frame_bytes: usize) -> usize {
+    let needed = needed_bytes(workers, frame_bytes, 1);
+    (memory_bytes / 4).min(memory_bytes.saturating_sub(needed))
 }
 
 /// The deepest queues that fit, at most 4.

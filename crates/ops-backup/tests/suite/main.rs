@@ -14,6 +14,7 @@ mod failures;
 mod kill;
 mod lease;
 mod majors;
+mod memory;
 mod processes;
 mod recorder;
 mod round_trip;

@@ -1,6 +1,6 @@
 //! Stores that behave oddly.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -26,6 +26,8 @@ pub(crate) enum Oddity {
     Mute,
     /// A manifest is under way until it is told to go on, whether anybody waits for it or not.
     Late(Arc<Late>),
+    /// It can be bounded, and notes to what it was.
+    Bounded(Arc<Mutex<Vec<u64>>>),
 }
 
 /// A manifest that is under way.
@@ -134,6 +136,14 @@ impl ObjectStore for Odd {
 
     fn list(&self, options: ListOptions) -> ItemStream<ObjectMeta> {
         self.store.list(options)
+    }
+
+    fn bounded(&self, memory_bytes: u64) -> Option<Arc<dyn ObjectStore>> {
+        let Oddity::Bounded(bounds) = &self.oddity else {
+            return None;
+        };
+        bounds.lock().unwrap().push(memory_bytes);
+        Some(Arc::clone(&self.store))
     }
 
     async fn delete(&self, key: &ObjectKey) -> Result<DeleteOutcome> {

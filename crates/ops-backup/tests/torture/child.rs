@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_backup::wal::{ArchiverOptions, CommitMode};
+use ops_backup::wal::{ArchiverOptions, CommitMode, WalRetention};
 use ops_backup::{
     Backup, BackupBuilder, BackupId, BaseBackupRequest, ClusterRestoreOptions, Encryption,
     Recovery, RestoreTarget, Unlock,
@@ -39,6 +39,8 @@ pub(crate) struct Order {
 pub(crate) enum Task {
     Backup,
     Sweep,
+    /// Marks all WAL that no backup needs, and removes what is marked.
+    Expire,
     Restore {
         id: BackupId,
         folder: PathBuf,
@@ -96,6 +98,15 @@ impl Order {
             }
             Task::Sweep => {
                 backup.sweep().await?;
+                Ok(String::new())
+            }
+            Task::Expire => {
+                let now = WalRetention::new()
+                    .with_window(Duration::ZERO)
+                    .with_grace(Duration::ZERO);
+                for store in backup.expire_wal(&now).await {
+                    store.outcome?;
+                }
                 Ok(String::new())
             }
             Task::Restore { id, folder, delta } => {

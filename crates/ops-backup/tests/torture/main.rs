@@ -1,4 +1,4 @@
-//! Backups, WAL archives, restores and sweeps that are killed, or whose store and server
+//! Backups, WAL archives, restores, sweeps and expiry that are killed, or whose store and server
 //! fail, at points that a seed chooses: `torture [--seeds N] [--seed FIRST] [--lanes N]`.
 //!
 //! `cargo xtask torture backup` runs it. Everything happens on one throwaway server with a
@@ -12,6 +12,7 @@
 
 mod check;
 mod child;
+mod expire;
 mod plan;
 mod restore;
 mod scene;
@@ -20,6 +21,7 @@ mod wal;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -156,17 +158,23 @@ async fn run(scene: &Arc<Scene>, options: &Options) -> u64 {
     failures
 }
 
+/// The server's user runs what is restored.
+fn open_to_all(folder: &Path) -> Result {
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
+
 /// One seed; a panic is a failure like any other.
 async fn one(scene: &Arc<Scene>, plan: &Plan) -> Result {
     let folder = tempfile::tempdir_in(fixture::folder())?;
-    // The server's user runs what is restored.
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
+    open_to_all(folder.path())?;
     let (scene, plan, path) = (Arc::clone(scene), plan.clone(), folder.path().to_owned());
     let task = tokio::spawn(async move {
         match plan.work {
             Work::Backup | Work::Sweep => store::torture(&scene, &plan, &path).await,
             Work::Restore => restore::torture(&scene, &plan, &path).await,
             Work::Wal => wal::torture(&scene, &plan, &path).await,
+            Work::Expire => expire::torture(&scene, &plan, &path).await,
         }
     });
     let abort = task.abort_handle();

@@ -13,6 +13,7 @@ pub(crate) enum Work {
     Wal,
     Restore,
     Sweep,
+    Expire,
 }
 
 /// How it is disturbed. Points are parts of 65536 of what an undisturbed run comes to.
@@ -96,7 +97,8 @@ impl Plan {
             0..=3 => Work::Backup,
             4..=5 => Work::Wal,
             6..=7 => Work::Restore,
-            _ => Work::Sweep,
+            8 => Work::Sweep,
+            _ => Work::Expire,
         };
         let harm = match random.below(20) {
             0..=7 => {
@@ -145,6 +147,8 @@ impl Plan {
             (Work::Restore, false) => "restore, fault",
             (Work::Sweep, true) => "sweep, kill",
             (Work::Sweep, false) => "sweep, fault",
+            (Work::Expire, true) => "expire, kill",
+            (Work::Expire, false) => "expire, fault",
         }
     }
 

@@ -13,6 +13,7 @@ use ops_testkit::{FaultProxy, FaultStore, Pg, fixture};
 use tokio_util::sync::CancellationToken;
 
 use crate::child::{Order, Task};
+use crate::expire::Aged;
 use crate::plan::{Extent, Trap};
 use crate::{Error, Result};
 
@@ -31,7 +32,7 @@ CHECKPOINT;
 pub(crate) struct Scene {
     pub(crate) pg: Pg,
     pub(crate) backend: Backend,
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
     recipient: String,
     identity: String,
     /// The backup that every store has.
@@ -39,6 +40,9 @@ pub(crate) struct Scene {
     pub(crate) backup: Extent,
     pub(crate) restore: Extent,
     pub(crate) sweep: Extent,
+    /// Of marking, and of removing.
+    pub(crate) expire: [Extent; 2],
+    pub(crate) aged: Aged,
 }
 
 impl Scene {
@@ -69,8 +73,11 @@ impl Scene {
             backup: Extent::default(),
             restore: Extent::default(),
             sweep: Extent::default(),
+            expire: Default::default(),
+            aged: Aged::default(),
         };
         scene.measure().await?;
+        scene.age().await?;
         Ok(Some(scene))
     }
 
@@ -110,6 +117,13 @@ impl Scene {
     /// A store with one backup, and with what two that were killed have left.
     pub(crate) fn littered_store(&self, to: &Path) -> Result {
         copy(&self.littered(), to)
+    }
+
+    /// A store with two backups, and the WAL before, between and after them; what is to go of
+    /// that may be marked already.
+    pub(crate) fn aged_store(&self, marked: bool, to: &Path) -> Result {
+        let name = if marked { "marked" } else { "aged" };
+        copy(&self.folder.path().join(name), to)
     }
 
     async fn measure(&mut self) -> Result {
@@ -169,7 +183,7 @@ impl Scene {
     }
 }
 
-async fn undisturbed(order: &Order) -> Result<(String, Extent)> {
+pub(crate) async fn undisturbed(order: &Order) -> Result<(String, Extent)> {
     let store = Arc::new(FaultStore::new(order.local()?));
     let begun = Instant::now();
     let counted = Arc::clone(&store);

@@ -1,5 +1,6 @@
 //! Archivers that are disturbed.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,6 +55,8 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
     order.url = scene.pg.url("postgres");
     let outcome = examine(scene, plan, &order, &slot, folder).await;
     let client = scene.pg.client("postgres").await;
+    // However many seeds there are, the cluster stays small.
+    client.batch_execute("TRUNCATE filler").await?;
     let dropped = client
         .execute(
             "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
@@ -185,7 +188,7 @@ async fn examine(scene: &Scene, plan: &Plan, order: &Order, slot: &str, folder: 
     Ok(())
 }
 
-async fn open(order: &Order) -> Result<Option<WalArchive>> {
+pub(crate) async fn open(order: &Order) -> Result<Option<WalArchive>> {
     let key = Unlock::identity(order.identity.as_str());
     Ok(WalArchive::open(order.local()?, "", None, vec![key]).await?)
 }
@@ -199,7 +202,7 @@ async fn acknowledged(scene: &Scene, slot: &str) -> Result<Option<Lsn>> {
     Ok(text.map(|text| text.parse()).transpose()?)
 }
 
-async fn flushed(scene: &Scene) -> Result<Lsn> {
+pub(crate) async fn flushed(scene: &Scene) -> Result<Lsn> {
     let client = scene.pg.client("postgres").await;
     let row = client
         .query_one("SELECT pg_current_wal_flush_lsn()::text", &[])
@@ -218,23 +221,34 @@ async fn complete(scene: &Scene, order: &Order, end: Lsn, folder: &Path) -> Resu
     if run.end < end || !gaps.is_empty() {
         return Err(format!("archived up to {} instead of {end}, gaps {gaps:?}", run.end).into());
     }
-    let size = archive.segment_size();
+    let own = scene.pg.data_dir().join("pg_wal");
     let to = folder.join("segment");
-    for entry in std::fs::read_dir(scene.pg.data_dir().join("pg_wal"))? {
+    fetches(&own, &archive, run.start..run.end, &to).await
+}
+
+/// Every segment within a range that is in a folder is the same in the archive.
+pub(crate) async fn fetches(
+    own: &Path,
+    archive: &WalArchive,
+    range: Range<Lsn>,
+    to: &Path,
+) -> Result {
+    let size = archive.segment_size();
+    for entry in std::fs::read_dir(own)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let Ok(file @ WalFile::Segment(segment)) = WalFile::parse(&name, size) else {
             continue;
         };
-        if segment.start(size) < run.start || segment.end(size) > run.end {
+        if segment.start(size) < range.start || segment.end(size) > range.end {
             continue;
         }
         let own = std::fs::read(entry.path())?;
-        let got = archive.fetch(&file, &to, FetchOptions::default()).await?;
-        if !matches!(got, Fetched::Found { .. }) || std::fs::read(&to)? != own {
+        let got = archive.fetch(&file, to, FetchOptions::default()).await?;
+        if !matches!(got, Fetched::Found { .. }) || std::fs::read(to)? != own {
             return Err(format!("segment {name} is not the server's own: {got:?}").into());
         }
-        std::fs::remove_file(&to)?;
+        std::fs::remove_file(to)?;
     }
     Ok(())
 }

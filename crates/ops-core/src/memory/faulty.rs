@@ -302,6 +302,11 @@ impl ObjectStore for FaultyObjectStore {
             .await
     }
 
+    /// Another handle would not share what is injected here.
+    fn bounded(&self, _: u64) -> Option<Arc<dyn ObjectStore>> {
+        None
+    }
+
     fn as_presign(&self) -> Option<&dyn Presign> {
         self.inner.as_presign().map(|_| self as &dyn Presign)
     }

@@ -1,15 +1,17 @@
 //! Objects of many parts.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use ops_core::object_store::{
     ByteRange, Checksum, GetOptions, ListOptions, PutCondition, PutOptions,
 };
 use ops_core::{ErrorKind, ObjectStore};
 use ops_s3::StoreProfile;
 
-use crate::support::{Server, key, noise, pieces, put, read, read_with};
+use crate::support::{Fault, Server, key, noise, pieces, put, read, read_with};
 
 const MIB: usize = 1024 * 1024;
 
@@ -135,11 +137,36 @@ async fn a_store_with_md5_alone_verifies_all_the_same() {
         .unwrap();
     assert!(read(&store, "a").await.unwrap() == data);
     put(&store, "b", "content").await;
-    server.fault(1, "GET /bucket/b", crate::support::Fault::Flip);
+    server.fault(1, "GET /bucket/b", Fault::Flip);
     assert_eq!(
         read(&store, "b").await.unwrap_err().kind(),
         ErrorKind::Integrity
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bounded_handle_reads_no_further_ahead_than_its_memory() {
+    let server = Server::start().await;
+    let whole = server.store().await;
+    let store = whole.bounded(16 * MIB as u64).unwrap();
+    assert!(store.limits().max_object_bytes < whole.limits().max_object_bytes);
+    let data = pieces(noise(64 * MIB), MIB);
+    let read_bytes = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&read_bytes);
+    let data = data.inspect_ok(move |piece| {
+        counted.fetch_add(piece.len(), Ordering::Relaxed);
+    });
+    // No part is ever answered, so none makes room.
+    server.fault(usize::MAX, "partNumber", Fault::Silence);
+    let name = key("a");
+    tokio::select! {
+        put = store.put_stream(&name, data.boxed(), PutOptions::default()) => {
+            panic!("it ended: {put:?}")
+        }
+        () = server.wait_for("partNumber=3") => {}
+    }
+    let read_bytes = read_bytes.load(Ordering::Relaxed);
+    assert!(read_bytes <= 17 * MIB, "{read_bytes}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,9 @@ use ops_testkit::wait_until;
 
 use crate::kit::{ok, refusal, refused, request, send};
 
+const ROUNDS: usize = 20;
+const RACERS: usize = 16;
+
 /// What every server must do: objects, signatures in URLs, conditions.
 async fn serves(s3: &S3Server) {
     let client = s3.client();
@@ -49,6 +52,21 @@ async fn s3s_fs_serves_and_verifies_signatures_in_headers() {
     let wrong = S3Client::new(s3.endpoint(), s3.region(), s3.access_key(), "wrong");
     let refusal_of = send(&wrong, "GET /", &[], "").await;
     assert_eq!(refusal(&refusal_of), refused(403, "SignatureDoesNotMatch"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_many_who_write_where_nothing_is_wins_at_s3s_fs() {
+    let Some(s3) = S3Server::s3s_fs().await else {
+        return;
+    };
+    let (client, bucket) = (s3.client(), s3.create_bucket().await);
+    for round in 0..ROUNDS {
+        let put = format!("PUT /{bucket}/{round}");
+        let racing = (0..RACERS).map(|_| send(&client, &put, &[("if-none-match", "*")], "x"));
+        let answers = futures_util::future::join_all(racing).await;
+        let won = answers.iter().filter(|it| it.status == 200);
+        assert_eq!(won.count(), 1, "in round {round}");
+    }
 }
 
 #[tokio::test]

@@ -1,20 +1,24 @@
 //! What goes wrong around a base backup: each has a typed error, and nothing is listed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ops_backup::{
     Backup, BaseBackupReport, BaseBackupRequest, Encryption, Error, ErrorKind, Event, Job, Phase,
-    WalMethod,
+    VerifyOptions, WalMethod,
 };
 use ops_core::database::ConnectInfo;
+use ops_core::{Clock, SystemClock};
 use ops_local::Local;
 use ops_pg::server::Shutdown;
 use ops_pg_replication::{Mode, ReplicationClient, ReplicationOptions};
 use ops_testkit::proxy::{Backend, Close, Cut, Direction};
-use ops_testkit::{FaultProxy, Pg, wait_until};
+use ops_testkit::{FaultProxy, ManualClock, Pg, wait_until};
 
 use super::quiet;
 use crate::shared::{self, Bench, Tmpfs};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Sees to it that a backup failed, and that nothing is left of it.
 pub(super) async fn assert_failed(
@@ -199,6 +203,37 @@ async fn a_server_that_is_restarted_or_killed_in_the_middle_is_lost() {
         .unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_jumps_in_the_middle_neither_ends_a_backup_nor_gets_it_swept() {
+    let Some(pg) = Pg::start().await else { return };
+    let bench = Bench::new();
+    let clock = ManualClock::new(SystemClock.now());
+    let builder = bench.builder(pg.connect_info("postgres"));
+    let backup = builder.clock(Arc::new(clock.clone())).build().unwrap();
+    for ahead in [true, false] {
+        let request = BaseBackupRequest::full().with_max_bytes_per_second(16 << 20);
+        let mut job = backup.base_backup(request);
+        reach_the_middle(&mut job).await;
+        if ahead {
+            clock.advance(DAY);
+        } else {
+            clock.step_back(DAY);
+        }
+        // Whoever sweeps has the same wrong clock.
+        let swept = backup.sweep().await.unwrap();
+        let report = job.finish().await.unwrap();
+        assert_eq!(
+            (swept.removed, swept.in_progress),
+            (vec![], vec![report.id.clone()])
+        );
+        assert!(report.duration < DAY, "{:?}", report.duration);
+        let latest = backup.latest().await.unwrap().unwrap();
+        assert_eq!(latest.manifest.id, report.id);
+    }
+    let verified = backup.verify(VerifyOptions::new()).finish().await.unwrap();
+    assert!(verified.passed, "{verified:?}");
+}
+
 /// A server, and a way to it that can be troubled.
 async fn through_a_proxy() -> Option<(Pg, FaultProxy, ConnectInfo)> {
     let pg = Pg::builder().tcp(true).start().await?;
@@ -273,7 +308,7 @@ async fn a_store_that_fills_up_is_said_and_left_clean() {
         .create(true)
         .build();
     let mut bench = Bench::new();
-    bench.store = std::sync::Arc::new(store.unwrap());
+    bench.store = Arc::new(store.unwrap());
     let err = fails(&bench.backup(pg.connect_info("postgres")), &bench).await;
     assert_eq!(err.kind(), ErrorKind::StoreFull, "{err:?}");
     assert!(

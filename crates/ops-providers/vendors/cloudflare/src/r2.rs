@@ -24,6 +24,7 @@
 //! Not supported: versions, and locks of single objects.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -115,6 +116,13 @@ impl ObjectStore for R2 {
         condition: PutCondition,
     ) -> Result<ObjectMeta> {
         self.store.copy(from, to, condition).await
+    }
+
+    fn bounded(&self, memory_bytes: u64) -> Option<Arc<dyn ObjectStore>> {
+        Some(Arc::new(Self {
+            store: self.store.bounded_by(memory_bytes),
+            ..self.clone()
+        }))
     }
 
     fn as_presign(&self) -> Option<&dyn Presign> {
