@@ -2,17 +2,27 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::routing::any;
+use axum::serve::ListenerExt;
 use http::header::CONNECTION;
 use http::{HeaderValue, Version};
 use tokio::net::TcpListener;
 
 use crate::health::Health;
+
+mod closing;
+
+use closing::Closing;
+
+/// How long those who have just connected get to send their request before connections
+/// without one are closed.
+const FIRST_REQUEST: Duration = Duration::from_millis(100);
 
 impl Health {
     /// The health routes, to be merged outside of authentication, rate limits and
@@ -80,8 +90,12 @@ impl Health {
     }
 
     /// Serves a router until the service has drained: from the beginning of the drain on
-    /// every answer asks for its connection to be closed, then comes a graceful shutdown,
-    /// and an end of what is still open by the drain plan's cap. Then [`Health::finish`].
+    /// every answer asks for its connection to be closed. After the drain plan's delay
+    /// nobody can connect any more, and whoever had connected by then is answered: up to
+    /// the plan's cap, when what is still open ends. Then [`Health::finish`].
+    ///
+    /// A connection that was kept without a request through the whole delay is closed 100 ms
+    /// after it, or after a tenth of the cap where that is less.
     ///
     /// The routes of [`Health::router`] are to be merged into it before. Something must
     /// begin the drain: [`Health::drain`] at SIGTERM.
@@ -106,7 +120,15 @@ impl Health {
             }
         }));
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(listener, app).with_graceful_shutdown(self.shutdown_requested());
+        let listener = Closing::new(listener, self.0.shutdown.clone())?
+            // Only of listeners within this one does axum tell handlers the peer's address.
+            .tap_io(|_| {});
+        let grace = FIRST_REQUEST.min(self.0.settings.drain.cap / 10);
+        let requested = self.shutdown_requested();
+        let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+            requested.await;
+            tokio::time::sleep(grace).await;
+        });
         let result = tokio::select! {
             ended = server.into_future() => ended,
             () = self.stopped() => Ok(()),

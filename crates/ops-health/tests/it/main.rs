@@ -8,8 +8,11 @@ mod bucket;
 mod builder;
 #[cfg(any(feature = "http", feature = "redis", feature = "tls"))]
 mod certificates;
+mod details;
 #[cfg(feature = "axum")]
 mod drain;
+#[cfg(feature = "axum")]
+mod drain_under_load;
 #[cfg(feature = "grpc")]
 mod grpc;
 #[cfg(all(feature = "axum", feature = "http"))]

@@ -1,0 +1,143 @@
+//! Clients that ask on and on while the service leaves.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use http::Request;
+use http_body_util::BodyExt;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use ops_health::{DrainPlan, Health, Lifecycle};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::support::{Scripted, service};
+
+const BODY: &str = "all of the answer";
+
+/// A service that leaves by that plan, whose answers take a while.
+async fn serve(plan: DrainPlan) -> (Health, SocketAddr, JoinHandle<()>) {
+    let health = service()
+        .check(Scripted::healthy("db"))
+        .drain_plan(plan)
+        .build()
+        .unwrap();
+    let takes = |millis| {
+        get(move || async move {
+            sleep(Duration::from_millis(millis)).await;
+            BODY
+        })
+    };
+    let app = Router::new()
+        .route("/quick", takes(5))
+        .route("/slow", takes(400))
+        .merge(health.router());
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = health.clone();
+    let server = tokio::spawn(async move {
+        let _scheduler = serving.start().unwrap();
+        serving.serve(listener, app).await.unwrap();
+    });
+    (health, address, server)
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    /// Whole answers.
+    answered: u32,
+    /// Those among them on a connection that had answered before.
+    on_kept: u32,
+    /// Those among them that came after the drain had begun.
+    late: u32,
+    failed: Vec<String>,
+}
+
+/// Asks one time after the other on a connection that it keeps for as long as the server
+/// does, until nobody listens any more.
+async fn requests(address: SocketAddr, path: &'static str, drain: Health) -> Tally {
+    let mut tally = Tally::default();
+    while let Ok(stream) = TcpStream::connect(address).await {
+        let (mut client, connection) = handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        for nth in 0_u32.. {
+            match ask(&mut client, path).await {
+                Ok(close) => {
+                    tally.answered += 1;
+                    tally.on_kept += u32::from(nth > 0);
+                    tally.late += u32::from(drain.is_leaving());
+                    if close {
+                        break;
+                    }
+                }
+                Err(err) => {
+                    tally.failed.push(format!("request {nth}: {err:?}"));
+                    break;
+                }
+            }
+        }
+    }
+    tally
+}
+
+/// Whether the server wants the connection closed.
+async fn ask(client: &mut SendRequest<Body>, path: &str) -> Result<bool, hyper::Error> {
+    client.ready().await?;
+    let request = Request::get(path).header("host", "test");
+    let response = client
+        .send_request(request.body(Body::empty()).unwrap())
+        .await?;
+    let close = response
+        .headers()
+        .get("connection")
+        .is_some_and(|it| it == "close");
+    let body = response.into_body().collect().await?.to_bytes();
+    if path.starts_with("/health") {
+        assert!(body.ends_with(b"}"), "{body:?}");
+    } else {
+        assert_eq!(body, BODY);
+    }
+    Ok(close)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_asks_through_a_drain_gets_every_answer() {
+    let plan = DrainPlan::new(Duration::from_millis(700), Duration::from_secs(10));
+    let (health, address, server) = serve(plan).await;
+    let paths = [
+        "/quick",
+        "/quick",
+        "/quick",
+        "/slow",
+        "/slow",
+        "/health",
+        "/health/ready",
+    ];
+    let clients = paths.map(|path| (path, tokio::spawn(requests(address, path, health.clone()))));
+    sleep(Duration::from_millis(500)).await;
+    let begun = Instant::now();
+    health.drain().await;
+    let (mut answered, mut late) = (0, 0);
+    for (path, client) in clients {
+        let tally = timeout(Duration::from_secs(15), client)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(tally.failed.is_empty(), "{path}: {tally:?}");
+        assert!(tally.on_kept > 0 && tally.late > 0, "{path}: {tally:?}");
+        answered += tally.answered;
+        late += tally.late;
+    }
+    timeout(Duration::from_secs(15), server)
+        .await
+        .unwrap()
+        .unwrap();
+    let took = begun.elapsed();
+    println!("{answered} answers, {late} of them in the drain, no failure; it took {took:?}");
+    assert!(took < plan.delay + plan.cap, "the cap ended it: {took:?}");
+    assert_eq!(health.lifecycle(), Lifecycle::Stopped);
+}
