@@ -66,7 +66,7 @@ async fn requests(address: SocketAddr, path: &'static str, drain: Health) -> Tal
         tokio::spawn(connection);
         for nth in 0_u32.. {
             match ask(&mut client, path).await {
-                Ok(close) => {
+                Asked::Answered { close } => {
                     tally.answered += 1;
                     tally.on_kept += u32::from(nth > 0);
                     tally.late += u32::from(drain.is_leaving());
@@ -74,7 +74,8 @@ async fn requests(address: SocketAddr, path: &'static str, drain: Health) -> Tal
                         break;
                     }
                 }
-                Err(err) => {
+                Asked::Unsent => break,
+                Asked::Failed(err) => {
                     tally.failed.push(format!("request {nth}: {err:?}"));
                     break;
                 }
@@ -84,24 +85,38 @@ async fn requests(address: SocketAddr, path: &'static str, drain: Health) -> Tal
     tally
 }
 
-/// Whether the server wants the connection closed.
-async fn ask(client: &mut SendRequest<Body>, path: &str) -> Result<bool, hyper::Error> {
-    client.ready().await?;
+enum Asked {
+    Answered {
+        close: bool,
+    },
+    /// The connection had ended before the client could send anything.
+    Unsent,
+    Failed(hyper::Error),
+}
+
+async fn ask(client: &mut SendRequest<Body>, path: &str) -> Asked {
+    if client.ready().await.is_err() {
+        return Asked::Unsent;
+    }
     let request = Request::get(path).header("host", "test");
-    let response = client
-        .send_request(request.body(Body::empty()).unwrap())
-        .await?;
-    let close = response
-        .headers()
-        .get("connection")
-        .is_some_and(|it| it == "close");
-    let body = response.into_body().collect().await?.to_bytes();
+    let request = request.body(Body::empty()).unwrap();
+    let response = match client.try_send_request(request).await {
+        Ok(response) => response,
+        Err(err) if err.message().is_some() => return Asked::Unsent,
+        Err(err) => return Asked::Failed(err.into_error()),
+    };
+    let close = response.headers().get("connection");
+    let close = close.is_some_and(|it| it == "close");
+    let body = match response.into_body().collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(err) => return Asked::Failed(err),
+    };
     if path.starts_with("/health") {
         assert!(body.ends_with(b"}"), "{body:?}");
     } else {
         assert_eq!(body, BODY);
     }
-    Ok(close)
+    Asked::Answered { close }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
