@@ -22,7 +22,7 @@ use closing::Closing;
 
 /// How long those who have just connected get to send their request before connections
 /// without one are closed.
-const FIRST_REQUEST: Duration = Duration::from_millis(100);
+const FIRST_REQUEST: Duration = Duration::from_millis(500);
 
 impl Health {
     /// The health routes, to be merged outside of authentication, rate limits and
@@ -94,8 +94,8 @@ impl Health {
     /// nobody can connect any more, and whoever had connected by then is answered: up to
     /// the plan's cap, when what is still open ends. Then [`Health::finish`].
     ///
-    /// A connection that was kept without a request through the whole delay is closed 100 ms
-    /// after it, or after a tenth of the cap where that is less.
+    /// A connection that was kept without a request through the whole delay is closed half a
+    /// second after it, or after a tenth of the cap where that is less.
     ///
     /// The routes of [`Health::router`] are to be merged into it before. Something must
     /// begin the drain: [`Health::drain`] at SIGTERM.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ops_health::{Code, Health, Outcome, Scheduler};
 use ops_testkit::ManualClock;
-use tokio::time::{advance, sleep};
+use tokio::time::{Instant, advance, sleep};
 
 use crate::support::{Scripted, get, get_authorized, seconds, service, settle};
 
@@ -69,6 +69,29 @@ async fn details_show_a_result_as_soon_as_it_is_there() {
     settle().await;
     let detail = &body(&it.health)["checks"]["database"]["detail"];
     assert_eq!(detail, "reached by another way");
+}
+
+#[tokio::test(start_paused = true)]
+async fn details_show_a_gate_that_opens_in_the_same_moment() {
+    let (open, opened) = tokio::sync::oneshot::channel::<()>();
+    let health = service()
+        .clock(Arc::new(ManualClock::default()))
+        .startup_gate("migrations", async {
+            let _ = opened.await;
+            Ok(())
+        })
+        .startup_gate("never", std::future::pending())
+        .build()
+        .unwrap();
+    let _scheduler = health.start().unwrap();
+    let begun = Instant::now();
+    assert_eq!(body(&health)["gates"]["migrations"], "unknown");
+    open.send(()).unwrap();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(body(&health)["gates"]["migrations"], "healthy");
+    assert_eq!(begun.elapsed(), Duration::ZERO, "a moment has passed");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,8 @@
 //! Clients that ask on and on while the service leaves.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -11,6 +13,7 @@ use http_body_util::BodyExt;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use ops_health::{DrainPlan, Health, Lifecycle};
+use ops_testkit::wait_until;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -50,8 +53,8 @@ async fn serve(plan: DrainPlan) -> (Health, SocketAddr, JoinHandle<()>) {
 struct Tally {
     /// Whole answers.
     answered: u32,
-    /// Those among them on a connection that had answered before.
-    on_kept: u32,
+    /// Connections with more than one answer.
+    kept: u32,
     /// Those among them that came after the drain had begun.
     late: u32,
     failed: Vec<String>,
@@ -59,24 +62,37 @@ struct Tally {
 
 /// Asks one time after the other on a connection that it keeps for as long as the server
 /// does, until nobody listens any more.
-async fn requests(address: SocketAddr, path: &'static str, drain: Health) -> Tally {
+async fn requests(
+    address: SocketAddr,
+    path: &'static str,
+    health: Health,
+    keeping: Arc<AtomicUsize>,
+) -> Tally {
     let mut tally = Tally::default();
     while let Ok(stream) = TcpStream::connect(address).await {
+        let connected = Instant::now();
         let (mut client, connection) = handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         for nth in 0_u32.. {
             match ask(&mut client, path).await {
                 Asked::Answered { close } => {
                     tally.answered += 1;
-                    tally.on_kept += u32::from(nth > 0);
-                    tally.late += u32::from(drain.is_leaving());
+                    tally.late += u32::from(health.is_leaving());
+                    if nth == 1 {
+                        tally.kept += 1;
+                    }
+                    if nth == 1 && tally.kept == 1 {
+                        keeping.fetch_add(1, Ordering::SeqCst);
+                    }
                     if close {
                         break;
                     }
                 }
                 Asked::Unsent => break,
                 Asked::Failed(err) => {
-                    tally.failed.push(format!("request {nth}: {err:?}"));
+                    let after = connected.elapsed();
+                    let failed = format!("request {nth}, {after:?} after connecting: {err:?}");
+                    tally.failed.push(failed);
                     break;
                 }
             }
@@ -132,8 +148,17 @@ async fn a_client_that_asks_through_a_drain_gets_every_answer() {
         "/health",
         "/health/ready",
     ];
-    let clients = paths.map(|path| (path, tokio::spawn(requests(address, path, health.clone()))));
-    sleep(Duration::from_millis(500)).await;
+    let keeping = Arc::new(AtomicUsize::new(0));
+    let clients = paths.map(|path| {
+        let client = requests(address, path, health.clone(), Arc::clone(&keeping));
+        (path, tokio::spawn(client))
+    });
+    wait_until(
+        "connections are kept",
+        Duration::from_secs(20),
+        async || keeping.load(Ordering::SeqCst) == paths.len(),
+    )
+    .await;
     let begun = Instant::now();
     health.drain().await;
     let (mut answered, mut late) = (0, 0);
@@ -143,7 +168,7 @@ async fn a_client_that_asks_through_a_drain_gets_every_answer() {
             .unwrap()
             .unwrap();
         assert!(tally.failed.is_empty(), "{path}: {tally:?}");
-        assert!(tally.on_kept > 0 && tally.late > 0, "{path}: {tally:?}");
+        assert!(tally.kept > 0 && tally.late > 0, "{path}: {tally:?}");
         answered += tally.answered;
         late += tally.late;
     }
