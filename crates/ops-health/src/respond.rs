@@ -263,8 +263,7 @@ impl Probe<'_> {
 
     fn details(&self, shape: Shape, verdict: Verdict, proof: &Authorized) -> Bytes {
         let inner = self.inner;
-        // What is left out, and what readers have asked for, is no part of a snapshot.
-        if inner.has_on_demand || self.query.has_exclusions() {
+        if self.query.has_exclusions() {
             return shape.authorized(&self.full(verdict), proof);
         }
         let key = DetailKey {

@@ -14,6 +14,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use ops_health::{DrainPlan, Health, Lifecycle};
 use ops_testkit::wait_until;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -180,4 +181,28 @@ async fn a_client_that_asks_through_a_drain_gets_every_answer() {
     println!("{answered} answers, {late} of them in the drain, no failure; it took {took:?}");
     assert!(took < plan.delay + plan.cap, "the cap ended it: {took:?}");
     assert_eq!(health.lifecycle(), Lifecycle::Stopped);
+}
+
+#[tokio::test]
+async fn who_has_just_connected_when_the_service_closes_gets_to_ask() {
+    let plan = DrainPlan::new(Duration::ZERO, Duration::from_secs(10));
+    let (health, address, server) = serve(plan).await;
+    let mut client = TcpStream::connect(address).await.unwrap();
+    health.drain().await;
+    wait_until("nobody can connect", Duration::from_secs(5), async || {
+        TcpStream::connect(address).await.is_err()
+    })
+    .await;
+    // Long enough for whoever would close it at once, and short beside the half second.
+    sleep(Duration::from_millis(20)).await;
+    let request = b"GET /quick HTTP/1.1\r\nhost: test\r\n\r\n";
+    client.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+    assert!(answer.ends_with(BODY), "{answer:?}");
+    timeout(Duration::from_secs(15), server)
+        .await
+        .unwrap()
+        .unwrap();
 }
