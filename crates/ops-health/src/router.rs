@@ -4,21 +4,24 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
 use axum::routing::any;
 use axum::serve::ListenerExt;
-use http::header::CONNECTION;
-use http::{HeaderValue, Version};
+use axum::{Router, ServiceExt};
+use bytes::Bytes;
+use http::Response;
+use http::request::Parts;
 use tokio::net::TcpListener;
 
+use crate::check::BoxFuture;
 use crate::health::Health;
 
 mod closing;
+mod leaving;
 
 use closing::Closing;
+use leaving::Leaving;
 
 /// How long those who have just connected get to send their request before connections
 /// without one are closed.
@@ -74,19 +77,33 @@ impl Health {
             .fold(Router::new(), |router, path| {
                 let health = self.clone();
                 let answer = move |request: Request| {
-                    let health = health.clone();
+                    let (parts, _) = request.into_parts();
+                    // What is seldom waited for takes no place in every request's future.
+                    let answered = health
+                        .at_once(&parts, details)
+                        .ok_or_else(|| health.in_time(parts, details));
                     async move {
-                        let (parts, _) = request.into_parts();
-                        let response = if details {
-                            health.handle_with_details(&parts).await
-                        } else {
-                            health.handle(&parts).await
-                        };
-                        response.map(Body::from)
+                        match answered {
+                            Ok(response) => response,
+                            Err(later) => later.await,
+                        }
+                        .map(Body::from)
                     }
                 };
                 router.route(path, any(answer))
             })
+    }
+
+    /// The answer after checks that run on demand.
+    fn in_time(&self, parts: Parts, details: bool) -> BoxFuture<'static, Response<Bytes>> {
+        let health = self.clone();
+        Box::pin(async move {
+            if details {
+                health.handle_with_details(&parts).await
+            } else {
+                health.handle(&parts).await
+            }
+        })
     }
 
     /// Serves a router until the service has drained: from the beginning of the drain on
@@ -106,20 +123,8 @@ impl Health {
     /// # Cancel safety
     /// Dropping the future drops all connections.
     pub async fn serve(&self, listener: TcpListener, app: Router) -> io::Result<()> {
-        let leaving = self.clone();
-        let app = app.layer(from_fn(move |request: Request, next: Next| {
-            let health = leaving.clone();
-            async move {
-                let version = request.version();
-                let mut response = next.run(request).await;
-                if version <= Version::HTTP_11 && health.is_leaving() {
-                    let close = HeaderValue::from_static("close");
-                    response.headers_mut().insert(CONNECTION, close);
-                }
-                response
-            }
-        }));
-        let app = app.into_make_service_with_connect_info::<SocketAddr>();
+        let app = Leaving::new(app, self.clone());
+        let app = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(app);
         let listener = Closing::new(listener, self.0.shutdown.clone())?
             // Only of listeners within this one does axum tell handlers the peer's address.
             .tap_io(|_| {});
