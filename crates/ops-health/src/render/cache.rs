@@ -49,10 +49,12 @@ impl BodyCache {
     }
 }
 
-/// How long a body with details is good for: as long as its time stamp can tell.
-const RESOLUTION: Duration = Duration::from_millis(1);
+/// How long a body with details is kept: making one takes as long as several answers.
+const KEPT_FOR: Duration = Duration::from_millis(KEPT_MILLIS.unsigned_abs());
+const KEPT_MILLIS: i64 = 10;
 
-/// Keeps one body with details. What it says was so within the millisecond that it names.
+/// Keeps one body with details. A new result or signal shows at once; only the time stamp,
+/// and what time alone makes of a check, may be 10 ms old. The verdict never is.
 #[derive(Default)]
 pub(crate) struct DetailCache(ArcSwapOption<KeptDetails>);
 
@@ -87,8 +89,9 @@ impl DetailCache {
     ) -> Bytes {
         if let Some(kept) = &*self.0.load()
             && Arc::ptr_eq(&kept.snapshot, key.snapshot)
-            && (kept.shape, kept.verdict, kept.millis) == (key.shape, key.verdict, key.millis)
-            && key.now.saturating_duration_since(kept.at) < RESOLUTION
+            && (kept.shape, kept.verdict) == (key.shape, key.verdict)
+            && key.now.saturating_duration_since(kept.at) < KEPT_FOR
+            && (kept.millis..kept.millis + KEPT_MILLIS).contains(&key.millis)
             && key.signals.clone().eq(kept.signals.iter().copied())
         {
             return kept.body.clone();

@@ -121,10 +121,10 @@ async fn details_show_the_age_of_results_though_the_wall_clock_stands_still() {
 async fn details_show_the_time_though_the_clock_of_timers_stands_still() {
     let it = example().await;
     assert_eq!(body(&it.health)["timestamp"], "2026-01-01T00:00:00Z");
-    it.clock.advance(Duration::from_millis(1));
-    assert_eq!(body(&it.health)["timestamp"], "2026-01-01T00:00:00.001Z");
-    it.clock.step_back(seconds(1));
-    assert_eq!(body(&it.health)["timestamp"], "2025-12-31T23:59:59.001Z");
+    it.clock.advance(Duration::from_millis(10));
+    assert_eq!(body(&it.health)["timestamp"], "2026-01-01T00:00:00.01Z");
+    it.clock.step_back(Duration::from_millis(1));
+    assert_eq!(body(&it.health)["timestamp"], "2026-01-01T00:00:00.009Z");
 }
 
 #[tokio::test(start_paused = true)]
