@@ -13,7 +13,7 @@ use crate::support::{Scripted, get, get_authorized, seconds, service, settle};
 
 struct Service {
     health: Health,
-    _scheduler: Scheduler,
+    scheduler: Scheduler,
     clock: ManualClock,
     database: Scripted,
     /// Of the second of two signals. The first never holds.
@@ -40,7 +40,7 @@ async fn example() -> Service {
     settle().await;
     Service {
         health,
-        _scheduler: scheduler,
+        scheduler,
         clock,
         database,
         signal,
@@ -105,9 +105,9 @@ async fn details_show_a_signal_that_changes_no_verdict() {
 #[tokio::test(start_paused = true)]
 async fn details_show_the_age_of_results_though_the_wall_clock_stands_still() {
     let Service {
-        health, _scheduler, ..
+        health, scheduler, ..
     } = example().await;
-    drop(_scheduler);
+    drop(scheduler);
     assert_eq!(body(&health)["checks"]["cache"]["status"], "healthy");
     advance(seconds(33)).await;
     let cache = &body(&health)["checks"]["cache"];
