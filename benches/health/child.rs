@@ -94,7 +94,7 @@ impl Server {
         };
         let begun = Instant::now();
         let mut connection = Connection::open(address).await?;
-        let health = Load::request("/health", None);
+        let health = Load::request("/health", false);
         loop {
             let answer = connection.ask(&health).await?;
             if answer.status == 200 {

@@ -13,13 +13,15 @@ use tokio::net::TcpStream;
 use tokio::time::MissedTickBehavior;
 
 use crate::Result;
+use crate::site::TOKEN;
 
 /// What clients are to ask.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
     pub(crate) path: String,
-    pub(crate) token: Option<String>,
+    /// With the token that shows details.
+    pub(crate) authorized: bool,
     pub(crate) connections: u32,
     /// How long; none is until the end of the input.
     pub(crate) span: Option<Duration>,
@@ -29,8 +31,8 @@ pub(crate) struct Load {
 
 impl Load {
     /// The bytes of a request.
-    pub(crate) fn request(path: &str, token: Option<&str>) -> Vec<u8> {
-        let token = token.map(|it| format!("authorization: Bearer {it}\r\n"));
+    pub(crate) fn request(path: &str, authorized: bool) -> Vec<u8> {
+        let token = authorized.then(|| format!("authorization: Bearer {TOKEN}\r\n"));
         let token = token.unwrap_or_default();
         format!("GET {path} HTTP/1.1\r\nhost: bench\r\naccept: */*\r\n{token}\r\n").into_bytes()
     }
@@ -195,7 +197,7 @@ async fn client(
     load: Load,
     over: Arc<AtomicBool>,
 ) -> Result<Seen> {
-    let request = Load::request(&load.path, load.token.as_deref());
+    let request = Load::request(&load.path, load.authorized);
     let mut seen = Seen::default();
     let mut pace = load.pace.map(|pace| {
         // Not all at the same moment.

@@ -76,7 +76,7 @@ async fn turn(
     let load = Load {
         address: server.address,
         path: "/health".to_owned(),
-        token: None,
+        authorized: false,
         connections: CONNECTIONS,
         span: Some(span),
         pace: None,

@@ -13,7 +13,7 @@ use crate::load::{Connection, Load, Loaded};
 use crate::measure::{Entry, interleave};
 use crate::options::Options;
 use crate::report::{Gate, Table};
-use crate::site::{CHECKS, Site, TOKEN};
+use crate::site::{CHECKS, Site};
 
 pub(crate) const NAME: &str = "routes";
 
@@ -41,7 +41,7 @@ const CPU: usize = 3;
 struct Question {
     title: &'static str,
     path: &'static str,
-    token: Option<&'static str>,
+    authorized: bool,
     on_static: &'static str,
 }
 
@@ -49,26 +49,26 @@ const QUESTIONS: [Question; 4] = [
     Question {
         title: "/health, anonymous",
         path: "/health",
-        token: None,
+        authorized: false,
         on_static: "/health",
     },
     Question {
         title: "/health, authorized",
         path: "/health",
-        token: Some(TOKEN),
+        authorized: true,
         // So long as the other: the request has the same size.
         on_static: "/detail",
     },
     Question {
         title: "/health/ready",
         path: "/health/ready",
-        token: None,
+        authorized: false,
         on_static: "/health/ready",
     },
     Question {
         title: "/health/live",
         path: "/health/live",
-        token: None,
+        authorized: false,
         on_static: "/health/live",
     },
 ];
@@ -87,7 +87,7 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Table>> {
     let served = Arc::new(start(Site::Ours { whole, slowest }).await?);
     let mut bodies = Vec::new();
     for it in QUESTIONS {
-        let (_, body) = look(&ours, it.path, it.token).await?;
+        let (_, body) = look(&ours, it.path, it.authorized).await?;
         bodies.push((it.on_static.to_owned(), body));
     }
     let fixed = Arc::new(start(Site::Static(bodies)).await?);
@@ -95,9 +95,15 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Table>> {
     for question in QUESTIONS {
         let size = compare(&ours, &fixed, question).await?;
         let entries = [
-            entry(options, STATIC, &fixed, question.on_static, question.token),
-            entry(options, OURS, &ours, question.path, question.token),
-            entry(options, SERVED, &served, question.path, question.token),
+            entry(
+                options,
+                STATIC,
+                &fixed,
+                question.on_static,
+                question.authorized,
+            ),
+            entry(options, OURS, &ours, question.path, question.authorized),
+            entry(options, SERVED, &served, question.path, question.authorized),
         ];
         // Not counted: the first requests of all find caches empty.
         for Entry { turn, .. } in &entries {
@@ -125,19 +131,22 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Table>> {
 }
 
 /// The header fields of an answer but for the date, and its body.
-async fn look(server: &Server, path: &str, token: Option<&str>) -> Result<(Vec<String>, String)> {
+async fn look(server: &Server, path: &str, authorized: bool) -> Result<(Vec<String>, String)> {
     let mut connection = Connection::open(server.address).await?;
-    let answer = connection.ask(&Load::request(path, token)).await?;
+    let answer = connection.ask(&Load::request(path, authorized)).await?;
     connection.parts(answer)
 }
 
 /// Makes sure that both send the same header fields, and gives the size of the body.
 async fn compare(ours: &Server, fixed: &Server, question: Question) -> Result<usize> {
     let Question {
-        title, path, token, ..
+        title,
+        path,
+        authorized,
+        ..
     } = question;
-    let (fields, body) = look(ours, path, token).await?;
-    let (expected, other) = look(fixed, question.on_static, token).await?;
+    let (fields, body) = look(ours, path, authorized).await?;
+    let (expected, other) = look(fixed, question.on_static, authorized).await?;
     // Numbers in a body have more or fewer digits from time to time.
     let alike = |fields: &[String]| -> Vec<String> {
         let kept = fields.iter().filter(|it| !it.starts_with("content-length"));
@@ -154,12 +163,12 @@ fn entry(
     name: &'static str,
     server: &Arc<Server>,
     path: &str,
-    token: Option<&str>,
+    authorized: bool,
 ) -> Entry<Turn> {
     let load = Load {
         address: server.address,
         path: path.to_owned(),
-        token: token.map(str::to_owned),
+        authorized,
         connections: CONNECTIONS,
         span: Some(options.scaled(SPAN)),
         pace: None,

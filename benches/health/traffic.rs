@@ -117,7 +117,7 @@ fn load(server: &Server, pace: Option<Duration>) -> Load {
     Load {
         address: server.address,
         path: "/health".to_owned(),
-        token: None,
+        authorized: false,
         connections: PROBERS,
         span: None,
         pace,
