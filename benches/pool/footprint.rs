@@ -12,7 +12,7 @@ use tokio::process::Command;
 use tokio_postgres::NoTls;
 
 use crate::Result;
-use crate::measure::Samples;
+use crate::measure::{Samples, resident};
 use crate::on_postgres;
 use crate::options::Options;
 use crate::peer::{Pool, warm};
@@ -150,18 +150,4 @@ async fn driver(server: SocketAddr) -> Result<f64> {
 /// Lets everything come to rest that was set in motion.
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(300)).await;
-}
-
-/// Memory of this process that no file backs, in bytes.
-fn resident() -> Result<f64> {
-    let text = std::fs::read_to_string("/proc/self/smaps_rollup")?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("Anonymous:"));
-    let kilobytes = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
-    let kilobytes: f64 = kilobytes
-        .ok_or("no Anonymous in smaps_rollup")?
-        .trim()
-        .parse()?;
-    Ok(kilobytes * 1024.0)
 }

@@ -68,7 +68,10 @@ async fn run(options: Options) -> Result<()> {
         return Err("no PostgreSQL: run cargo xtask setup".into());
     };
     let info = pg.connect_info("postgres");
-    let mut report = Report::new(Machine::now(&options, &pg.client("postgres").await).await?);
+    let mut report = Report::new(
+        "pool",
+        Machine::now(&options, &pg.client("postgres").await).await?,
+    );
     let Scenarios { wanted } = &options.scenarios;
     for name in wanted {
         eprintln!("{name} ...");

@@ -178,3 +178,17 @@ pub(crate) fn nanos(duration: Duration) -> f64 {
 pub(crate) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
+
+/// Memory of this process that no file backs, in bytes.
+pub(crate) fn resident() -> Result<f64> {
+    let text = std::fs::read_to_string("/proc/self/smaps_rollup")?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Anonymous:"));
+    let kilobytes = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
+    let kilobytes: f64 = kilobytes
+        .ok_or("no Anonymous in smaps_rollup")?
+        .trim()
+        .parse()?;
+    Ok(kilobytes * 1024.0)
+}

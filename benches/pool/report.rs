@@ -9,7 +9,7 @@ use crate::Result;
 use crate::measure::{Machine, Samples, load};
 use crate::plot;
 
-/// What is written to `target/bench/pool.json`.
+/// What is written to `target/bench/<name>.json`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     name: &'static str,
@@ -152,15 +152,15 @@ pub(crate) fn shown(figure: f64) -> String {
 }
 
 impl Report {
-    pub(crate) fn new(machine: Machine) -> Self {
+    pub(crate) fn new(name: &'static str, machine: Machine) -> Self {
         Self {
-            name: "pool",
+            name,
             machine,
             tables: Vec::new(),
         }
     }
 
-    /// Sums up, and writes `target/bench/pool.json` and `.svg`.
+    /// Sums up, and writes `target/bench/<name>.json` and `.svg`.
     pub(crate) fn publish(mut self) -> Result<()> {
         self.machine.load_after = load();
         let gates = || self.tables.iter().flat_map(|table| &table.gates);
@@ -181,8 +181,9 @@ impl Report {
         );
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
         std::fs::create_dir_all(&folder)?;
-        std::fs::write(folder.join("pool.json"), serde_json::to_vec_pretty(&self)?)?;
-        std::fs::write(folder.join("pool.svg"), plot::svg(&self.tables))?;
+        let path = |ending| folder.join(self.name).with_extension(ending);
+        std::fs::write(path("json"), serde_json::to_vec_pretty(&self)?)?;
+        std::fs::write(path("svg"), plot::svg(&self.tables))?;
         Ok(())
     }
 }

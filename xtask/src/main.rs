@@ -32,7 +32,8 @@ usage: cargo xtask <command>
   setup [--print] [--majors 16,18]   find or install what tests and the demo need
   test [--quick] [FILTER..]          every test, with every real server it needs
   demo [ARG..]                       the main job on a throwaway PostgreSQL
-  bench [NAME] [--quick]             benchmarks beside peers
+  bench [NAME] [--quick] [-- OPTIONS]
+                                     benchmarks beside peers
   torture backup [--seeds N] [--seed S]
                                      kills and faults at points that seeds choose
   ci [STEP..]                        format, lints, docs, features, dependency policy

@@ -32,9 +32,10 @@ pub(crate) fn demo(args: &[String]) -> Result {
         .run()
 }
 
-/// Runs one benchmark, or all of them.
+/// Runs one benchmark, or all of them. What comes after `--` is for the benchmark itself.
 pub(crate) fn bench(args: &[String]) -> Result {
     let known = benches()?;
+    let (args, options) = split(args);
     let (names, quick) = chosen(args, &known)?;
     setup::ensure()?;
     if names.contains(&OBJECT_STORE) {
@@ -51,12 +52,25 @@ pub(crate) fn bench(args: &[String]) -> Result {
     for name in names {
         let mut cmd = setup::with_s3(setup::with_majors(Cmd::cargo()))
             .args(["bench", "-p", BENCHES, "--bench", name]);
-        if quick {
-            cmd = cmd.args(["--", "--quick"]);
+        let options = options.iter().map(String::as_str);
+        let options: Vec<_> = quick
+            .then_some("--quick")
+            .into_iter()
+            .chain(options)
+            .collect();
+        if !options.is_empty() {
+            cmd = cmd.arg("--").args(options);
         }
         cmd.folder(workspace::root()).run()?;
     }
     Ok(())
+}
+
+/// What comes before `--`, and what comes after it.
+fn split(args: &[String]) -> (&[String], &[String]) {
+    let at = args.iter().position(|arg| arg == "--");
+    at.and_then(|at| Some((args.get(..at)?, args.get(at + 1..)?)))
+        .unwrap_or((args, &[]))
 }
 
 fn benches() -> Result<Vec<String>> {
@@ -106,6 +120,14 @@ mod tests {
     fn a_name_and_a_flag_come_in_any_order() {
         let args = ["--quick".to_owned(), "pool".to_owned()];
         assert_eq!(chosen(&args, &known()).unwrap(), (vec!["pool"], true));
+    }
+
+    #[test]
+    fn what_comes_after_two_dashes_is_for_the_benchmark() {
+        let args = ["pool", "--", "--rounds", "9"].map(str::to_owned);
+        assert_eq!(split(&args), (&args[..1], &args[2..]));
+        assert_eq!(split(&args[..1]), (&args[..1], &[][..]));
+        assert_eq!(split(&args[..2]), (&args[..1], &[][..]));
     }
 
     #[test]

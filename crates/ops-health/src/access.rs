@@ -1,5 +1,6 @@
 //! Who may see details.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -84,11 +85,11 @@ impl Access {
         let Some(value) = request.headers.get(AUTHORIZATION) else {
             return false;
         };
-        let given = bearer(value.as_bytes()).map(<[u8]>::to_vec);
+        let given = bearer(value.as_bytes()).map(Cow::Borrowed);
         // What a browser sends.
         #[cfg(feature = "ui")]
-        let given = given.or_else(|| crate::ui::basic_password(value.as_bytes()));
-        let Some(given) = given else {
+        let given = given.or_else(|| crate::ui::basic_password(value.as_bytes()).map(Cow::Owned));
+        let Some::<Cow<'_, [u8]>>(given) = given else {
             return false;
         };
         // Every token is compared, in a time that does not depend on what is equal.

@@ -21,7 +21,7 @@ use crate::liveness::NamedSignal;
 use crate::maintenance::MaintenanceWindow;
 use crate::metrics;
 use crate::outcome::Outcome;
-use crate::render::{BodyCache, Shape};
+use crate::render::{BodyCache, DetailCache, Shape};
 use crate::scheduler::Scheduler;
 use crate::snapshot::{CheckReport, GateState, Registration, Snapshot};
 use crate::state::{CheckState, Event, Moment};
@@ -79,6 +79,7 @@ pub(crate) struct Inner {
     pub(crate) started_at: Instant,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) bodies: BodyCache,
+    pub(crate) details: DetailCache,
     /// Fired when connections should end.
     pub(crate) shutdown: CancellationToken,
     /// Fired when the time for that is over.
@@ -171,6 +172,7 @@ impl Health {
             started_at,
             snapshot: ArcSwap::from_pointee(core.publish()),
             bodies: BodyCache::default(),
+            details: DetailCache::default(),
             shutdown: CancellationToken::new(),
             stopped: CancellationToken::new(),
             core: Mutex::new(core),

@@ -23,7 +23,7 @@ use crate::private::{Authorized, scrub};
 use crate::snapshot::CheckReport;
 use crate::status::Status;
 
-pub(crate) use cache::BodyCache;
+pub(crate) use cache::{BodyCache, DetailCache, DetailKey};
 pub(crate) use kube::{anonymous as kube_anonymous, authorized as kube_authorized};
 pub(crate) use native::one_check;
 

@@ -1,5 +1,6 @@
 //! Answers to probes, without a web framework.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,8 +15,11 @@ use tokio::time::Instant;
 use crate::aggregate::{Question, Verdict};
 use crate::health::{Health, Inner, Settings};
 use crate::lifecycle::Lifecycle;
+use crate::liveness::NamedSignal;
 use crate::private::Authorized;
-use crate::render::{FullReport, PublicReport, Shape, kube_anonymous, kube_authorized, one_check};
+use crate::render::{
+    DetailKey, FullReport, PublicReport, Shape, kube_anonymous, kube_authorized, one_check,
+};
 use crate::snapshot::{Registration, Snapshot};
 use crate::status::Status;
 
@@ -170,7 +174,7 @@ impl Health {
 /// One request, with everything that its answer depends on.
 struct Probe<'a> {
     inner: &'a Inner,
-    snapshot: &'a Snapshot,
+    snapshot: &'a Arc<Snapshot>,
     request: &'a Parts,
     query: Query<'a>,
     proof: Option<Authorized>,
@@ -251,10 +255,26 @@ impl Probe<'_> {
             .or_else(|| prefers_draft(self.request.headers.get(ACCEPT)).then_some(Shape::Draft))
             .unwrap_or(self.inner.settings.shape);
         let body = match &self.proof {
-            Some(proof) => shape.authorized(&self.full(verdict), proof),
+            Some(proof) => self.details(shape, verdict, proof),
             None => self.inner.bodies.anonymous(shape, &self.public(verdict)),
         };
         (shape.content_type(), body)
+    }
+
+    fn details(&self, shape: Shape, verdict: Verdict, proof: &Authorized) -> Bytes {
+        let inner = self.inner;
+        if self.query.has_exclusions() {
+            return shape.authorized(&self.full(verdict), proof);
+        }
+        let key = DetailKey {
+            snapshot: self.snapshot,
+            signals: inner.signals.iter().map(NamedSignal::is_alive),
+            shape,
+            verdict,
+            millis: inner.settings.clock.now().unix_millis(),
+            now: self.now,
+        };
+        inner.details.authorized(key, proof, || self.full(verdict))
     }
 
     fn kube(&self, route: &str, verdict: Verdict) -> Bytes {

@@ -2,17 +2,30 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
 use axum::routing::any;
-use http::header::CONNECTION;
-use http::{HeaderValue, Version};
+use axum::serve::ListenerExt;
+use axum::{Router, ServiceExt};
+use bytes::Bytes;
+use http::Response;
+use http::request::Parts;
 use tokio::net::TcpListener;
 
+use crate::check::BoxFuture;
 use crate::health::Health;
+
+mod closing;
+mod leaving;
+
+use closing::Closing;
+use leaving::Leaving;
+
+/// How long those who have just connected get to send their request before connections
+/// without one are closed.
+const FIRST_REQUEST: Duration = Duration::from_millis(500);
 
 impl Health {
     /// The health routes, to be merged outside of authentication, rate limits and
@@ -64,24 +77,42 @@ impl Health {
             .fold(Router::new(), |router, path| {
                 let health = self.clone();
                 let answer = move |request: Request| {
-                    let health = health.clone();
+                    let (parts, _) = request.into_parts();
+                    // What is seldom waited for takes no place in every request's future.
+                    let answered = health
+                        .at_once(&parts, details)
+                        .ok_or_else(|| health.in_time(parts, details));
                     async move {
-                        let (parts, _) = request.into_parts();
-                        let response = if details {
-                            health.handle_with_details(&parts).await
-                        } else {
-                            health.handle(&parts).await
-                        };
-                        response.map(Body::from)
+                        match answered {
+                            Ok(response) => response,
+                            Err(later) => later.await,
+                        }
+                        .map(Body::from)
                     }
                 };
                 router.route(path, any(answer))
             })
     }
 
+    /// The answer after checks that run on demand.
+    fn in_time(&self, parts: Parts, details: bool) -> BoxFuture<'static, Response<Bytes>> {
+        let health = self.clone();
+        Box::pin(async move {
+            if details {
+                health.handle_with_details(&parts).await
+            } else {
+                health.handle(&parts).await
+            }
+        })
+    }
+
     /// Serves a router until the service has drained: from the beginning of the drain on
-    /// every answer asks for its connection to be closed, then comes a graceful shutdown,
-    /// and an end of what is still open by the drain plan's cap. Then [`Health::finish`].
+    /// every answer asks for its connection to be closed. After the drain plan's delay
+    /// nobody can connect any more, and whoever had connected by then is answered: up to
+    /// the plan's cap, when what is still open ends. Then [`Health::finish`].
+    ///
+    /// A connection that was kept without a request through the whole delay is closed half a
+    /// second after it, or after a tenth of the cap where that is less.
     ///
     /// The routes of [`Health::router`] are to be merged into it before. Something must
     /// begin the drain: [`Health::drain`] at SIGTERM.
@@ -92,21 +123,17 @@ impl Health {
     /// # Cancel safety
     /// Dropping the future drops all connections.
     pub async fn serve(&self, listener: TcpListener, app: Router) -> io::Result<()> {
-        let leaving = self.clone();
-        let app = app.layer(from_fn(move |request: Request, next: Next| {
-            let health = leaving.clone();
-            async move {
-                let version = request.version();
-                let mut response = next.run(request).await;
-                if version <= Version::HTTP_11 && health.is_leaving() {
-                    let close = HeaderValue::from_static("close");
-                    response.headers_mut().insert(CONNECTION, close);
-                }
-                response
-            }
-        }));
-        let app = app.into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(listener, app).with_graceful_shutdown(self.shutdown_requested());
+        let app = Leaving::new(app, self.clone());
+        let app = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(app);
+        let listener = Closing::new(listener, self.0.shutdown.clone())?
+            // Only of listeners within this one does axum tell handlers the peer's address.
+            .tap_io(|_| {});
+        let grace = FIRST_REQUEST.min(self.0.settings.drain.cap / 10);
+        let requested = self.shutdown_requested();
+        let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+            requested.await;
+            tokio::time::sleep(grace).await;
+        });
         let result = tokio::select! {
             ended = server.into_future() => ended,
             () = self.stopped() => Ok(()),

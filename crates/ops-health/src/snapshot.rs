@@ -55,9 +55,10 @@ impl Registration {
                 stale: true,
             };
         }
+        let (status, code) = state.reported();
         Judged {
-            status: state.status(now),
-            code: state.code(now),
+            status,
+            code,
             stale: false,
         }
     }

@@ -233,6 +233,11 @@ impl CheckState {
         }
     }
 
+    /// What is reported as long as the last result is believed.
+    pub(crate) const fn reported(&self) -> (Status, Code) {
+        (self.reported, self.code)
+    }
+
     /// Whether the last result is too old to be believed.
     #[must_use]
     pub fn is_stale(&self, now: Instant) -> bool {

@@ -30,8 +30,24 @@ impl Health {
         self.respond_with_details(request)
     }
 
+    /// The answer, where there is nothing to be waited for.
+    #[cfg(feature = "axum")]
+    pub(crate) fn at_once(&self, request: &Parts, details: bool) -> Option<Response<Bytes>> {
+        if self.waits(request) {
+            None
+        } else if details {
+            Some(self.respond_with_details(request))
+        } else {
+            Some(self.respond(request))
+        }
+    }
+
+    fn waits(&self, request: &Parts) -> bool {
+        self.0.has_on_demand && asks_checks(request.uri.path())
+    }
+
     async fn prepare(&self, request: &Parts) {
-        if self.0.has_on_demand && asks_checks(request.uri.path()) {
+        if self.waits(request) {
             self.refresh().await;
         }
     }

@@ -27,6 +27,11 @@ impl<'a> Query<'a> {
         parsed
     }
 
+    /// Whether checks are to be left out.
+    pub(super) fn has_exclusions(&self) -> bool {
+        pairs(self.raw).any(|(key, _)| key == "exclude")
+    }
+
     /// Whether `exclude` names that check. Check names need no decoding.
     pub(super) fn excludes(&self, name: &str) -> bool {
         pairs(self.raw)

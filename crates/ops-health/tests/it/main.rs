@@ -8,9 +8,12 @@ mod bucket;
 mod builder;
 #[cfg(any(feature = "http", feature = "redis", feature = "tls"))]
 mod certificates;
+mod details;
 mod detection;
 #[cfg(feature = "axum")]
 mod drain;
+#[cfg(feature = "axum")]
+mod drain_under_load;
 #[cfg(feature = "grpc")]
 mod grpc;
 #[cfg(all(feature = "axum", feature = "http"))]
