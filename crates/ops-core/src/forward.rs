@@ -36,6 +36,7 @@ use crate::secret_store::{
     ReadSecrets, RestoreSecrets, RotateSecrets, SecretMeta, SecretStore, SecretStoreLimits,
     SecretVersions, WriteSecrets,
 };
+use crate::time::Timestamp;
 use crate::usage::Usage;
 
 /// Forwards a trait through `Arc` and `Box`.
@@ -126,6 +127,7 @@ forward!(ObjectStore {
         fn delete(&self, key: &ObjectKey) -> Result<DeleteOutcome>;
         fn delete_many(&self, keys: Vec<ObjectKey>) -> Result<Vec<Result<DeleteOutcome>>>;
         fn copy(&self, from: &ObjectKey, to: &ObjectKey, condition: PutCondition) -> Result<ObjectMeta>;
+        fn abandon_uploads(&self, prefix: &str, begun_before: Timestamp) -> Result<u64>;
     }
     abilities {
         as_presign: Presign,

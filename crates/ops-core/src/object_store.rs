@@ -10,6 +10,7 @@ use futures_core::Stream;
 
 use crate::error::Result;
 use crate::id::ProviderId;
+use crate::time::Timestamp;
 
 mod abilities;
 mod checksum;
@@ -174,6 +175,22 @@ pub trait ObjectStore: fmt::Debug + Send + Sync + 'static {
         to: &ObjectKey,
         condition: PutCondition,
     ) -> Result<ObjectMeta>;
+
+    /// Abandons uploads that began before a time, by the store's clock, of objects whose keys
+    /// begin with the prefix, and says how many. Processes that died leave them; they are in no
+    /// listing, and a store keeps their parts, and bills for them, until somebody removes them.
+    ///
+    /// 0 where a store has no such uploads, or cannot list them.
+    ///
+    /// # Errors
+    /// `PermissionDenied`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave some of the uploads.
+    async fn abandon_uploads(&self, prefix: &str, begun_before: Timestamp) -> Result<u64> {
+        let _ = (prefix, begun_before);
+        Ok(0)
+    }
 
     /// The same store, of which all transfers through this handle together hold at most about
     /// so many bytes in memory: that, and one part of each transfer. `None` where a store

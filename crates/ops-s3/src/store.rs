@@ -304,8 +304,13 @@ impl S3Store {
     /// # Cancel safety
     /// Dropping the future may leave some of the uploads.
     pub async fn sweep_uploads(&self, older_than: std::time::Duration) -> Result<u64> {
+        let before = self.0.clock.now().saturating_sub(older_than);
+        self.sweep_uploads_below("", before).await
+    }
+
+    async fn sweep_uploads_below(&self, prefix: &str, before: Timestamp) -> Result<u64> {
         let operation = self.0.writing("object_store.sweep_uploads");
-        let sweep = upload::sweep(&self.0, &operation, older_than);
+        let sweep = upload::sweep(&self.0, &operation, prefix, before);
         sweep
             .instrument(operation.span())
             .await
@@ -404,6 +409,13 @@ impl ObjectStore for S3Store {
         copy.instrument(operation.span())
             .await
             .map_err(|err| operation.decorate(err))
+    }
+
+    async fn abandon_uploads(&self, prefix: &str, begun_before: Timestamp) -> Result<u64> {
+        match self.sweep_uploads_below(prefix, begun_before).await {
+            Err(err) if err.kind() == ErrorKind::Unsupported => Ok(0),
+            outcome => outcome,
+        }
     }
 
     fn bounded(&self, memory_bytes: u64) -> Option<Arc<dyn ObjectStore>> {

@@ -34,7 +34,7 @@ use ops_core::object_store::{
     ByteStream, DeleteOutcome, GetOptions, GetResult, ItemStream, ListOptions, ObjectMeta,
     ObjectStoreLimits, PutCondition, PutOptions,
 };
-use ops_core::{Error, ErrorKind, ObjectKey, ObjectStore, ProviderId, Result, Retry};
+use ops_core::{Error, ErrorKind, ObjectKey, ObjectStore, ProviderId, Result, Retry, Timestamp};
 
 /// What goes wrong at a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -304,5 +304,11 @@ impl ObjectStore for FaultStore {
     ) -> Result<ObjectMeta> {
         let call = self.begin("copy");
         call.bare(self.inner.copy(from, to, condition)).await
+    }
+
+    async fn abandon_uploads(&self, prefix: &str, begun_before: Timestamp) -> Result<u64> {
+        let call = self.begin("delete");
+        call.bare(self.inner.abandon_uploads(prefix, begun_before))
+            .await
     }
 }

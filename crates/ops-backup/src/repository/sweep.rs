@@ -33,6 +33,8 @@ pub struct SweepReport {
     pub bytes: u64,
     /// Uncommitted backups that are too young to be taken for abandoned.
     pub in_progress: Vec<BackupId>,
+    /// How many uploads the removed ones had begun and not ended, which no listing shows.
+    pub uploads: u64,
 }
 
 impl Repository {
@@ -77,11 +79,23 @@ impl Repository {
             }
             report.objects += objects.len();
             report.bytes += objects.iter().map(|meta| meta.size_bytes).sum::<u64>();
+            report.uploads += self.abandon_uploads(&id, store_now).await;
             self.remove(&id, objects).await?;
             report.removed.push(id);
         }
         self.remove_old_tombstones(store_now, &buried).await?;
         Ok(report)
+    }
+
+    /// Abandons what a process that died was uploading. A store that does not allow it keeps
+    /// what it has.
+    async fn abandon_uploads(&self, id: &BackupId, store_now: Timestamp) -> u64 {
+        let folder = self.layout.folder(id);
+        let abandoned = self.store.abandon_uploads(&folder, store_now).await;
+        abandoned.unwrap_or_else(|err| {
+            tracing::warn!(error = %ops_core::Report(&err), backup = %id, "uploads of an abandoned backup stay behind");
+            0
+        })
     }
 
     /// The backups that have a manifest, and those that have a tombstone instead, with the

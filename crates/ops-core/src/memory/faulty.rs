@@ -14,6 +14,7 @@ use crate::object_store::{
     ListOptions, ObjectKey, ObjectLock, ObjectMeta, ObjectStore, ObjectStoreLimits, Presign,
     PutCondition, PutOptions, Versions,
 };
+use crate::time::Timestamp;
 
 mod abilities;
 mod body;
@@ -300,6 +301,10 @@ impl ObjectStore for FaultyObjectStore {
     ) -> Result<ObjectMeta> {
         self.run(Operation::Copy, self.inner.copy(from, to, condition))
             .await
+    }
+
+    async fn abandon_uploads(&self, prefix: &str, begun_before: Timestamp) -> Result<u64> {
+        self.inner.abandon_uploads(prefix, begun_before).await
     }
 
     /// Another handle would not share what is injected here.

@@ -1,7 +1,6 @@
 //! Uploads that nobody will complete.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ops_core::{Result, Timestamp};
 
@@ -9,20 +8,21 @@ use crate::error::{decode, unsupported};
 use crate::operation::Operation;
 use crate::store::Shared;
 
-/// Abandons the uploads below the prefix that began before so long a time.
+/// Abandons the uploads below a prefix within the store's own that began before a time.
 pub(crate) async fn sweep(
     shared: &Arc<Shared>,
     operation: &Operation,
-    older_than: Duration,
+    prefix: &str,
+    before: Timestamp,
 ) -> Result<u64> {
     if !shared.profile.list_uploads {
         return Err(unsupported("the store cannot list uploads"));
     }
-    let before = shared.clock.now().saturating_sub(older_than);
+    let prefix = format!("{}{prefix}", shared.prefix);
     let mut swept = 0;
     let mut position: Option<(String, String)> = None;
     loop {
-        let (stale, next) = page(shared, operation, position.as_ref(), before).await?;
+        let (stale, next) = page(shared, operation, &prefix, position.as_ref(), before).await?;
         for (key, upload_id) in stale {
             abort(shared, operation, &key, &upload_id).await?;
             swept += 1;
@@ -45,6 +45,7 @@ type Uploads = Vec<(String, String)>;
 async fn page(
     shared: &Arc<Shared>,
     operation: &Operation,
+    prefix: &str,
     position: Option<&(String, String)>,
     before: Timestamp,
 ) -> Result<(Uploads, Option<(String, String)>)> {
@@ -52,7 +53,7 @@ async fn page(
         .client
         .list_multipart_uploads()
         .bucket(&shared.bucket)
-        .prefix(&shared.prefix)
+        .prefix(prefix)
         .set_key_marker(position.map(|(key, _)| key.clone()))
         .set_upload_id_marker(position.map(|(_, id)| id.clone()));
     let operation = operation.reading();
@@ -68,7 +69,7 @@ async fn page(
                 "a listed upload lacks its `Key`, `UploadId` or `Initiated`",
             ));
         };
-        if begun < before && key.starts_with(&shared.prefix) {
+        if begun < before && key.starts_with(prefix) {
             stale.push((key.to_owned(), id.to_owned()));
         }
     }

@@ -33,7 +33,7 @@ use ops_core::object_store::{
     LifecycleRule, ListOptions, ObjectKey, ObjectLock, ObjectMeta, ObjectStore, ObjectStoreLimits,
     Presign, PutCondition, PutOptions, Versions,
 };
-use ops_core::{Error, ErrorKind, ProviderId, Result};
+use ops_core::{Error, ErrorKind, ProviderId, Result, Timestamp};
 use ops_s3::S3Store;
 
 use crate::{Cloudflare, PROVIDER};
@@ -116,6 +116,10 @@ impl ObjectStore for R2 {
         condition: PutCondition,
     ) -> Result<ObjectMeta> {
         self.store.copy(from, to, condition).await
+    }
+
+    async fn abandon_uploads(&self, prefix: &str, begun_before: Timestamp) -> Result<u64> {
+        self.store.abandon_uploads(prefix, begun_before).await
     }
 
     fn bounded(&self, memory_bytes: u64) -> Option<Arc<dyn ObjectStore>> {
