@@ -180,7 +180,7 @@ impl Contest<'_> {
                     .await?;
                 let measured = measure(pid, &mut peer.backup(), b"");
                 self.cluster.set("archive_command", "true").await?;
-                let (bytes, files) = stored(&peer.repository.join("backup"))?;
+                let (bytes, files) = stored(&peer.newest())?;
                 (measured?.0, bytes, files)
             }
         };
@@ -234,7 +234,7 @@ impl Contest<'_> {
         let whole = self.restore_once(name, &folder, false, counted)?;
         let changed = change_pages(&folder.join("base"))?;
         let delta = self.restore_once(name, &folder, true, counted)?;
-        fs::remove_dir_all(&folder)?;
+        self.cluster.discard(&folder)?;
         eprintln!("restore: {name}: {whole:?}, over {changed} changed pages: {delta:?}");
         if counted {
             self.book.cost(RESTORE, name, whole);

@@ -112,6 +112,17 @@ impl Cluster {
         Ok(path)
     }
 
+    /// Puts a folder aside, and frees the space of its files. They are removed when everything
+    /// is: a file system without a journal is slow to make files soon after others went.
+    pub(crate) fn discard(&self, folder: &Path) -> Result<()> {
+        let trash = tempfile::Builder::new()
+            .prefix("trash-")
+            .tempdir_in(self.folder())?
+            .keep();
+        fs::rename(folder, trash.join("folder"))?;
+        truncate(&trash)
+    }
+
     /// A client program of the server's own major, told where the server is.
     pub(crate) fn program(&self, name: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.pg.bin(name));
@@ -150,6 +161,22 @@ pub(crate) fn open_to_all(folder: &Path) -> Result<()> {
         folder,
         fs::Permissions::from_mode(0o755),
     )?)
+}
+
+fn truncate(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            truncate(&entry.path())?;
+        } else if kind.is_file() {
+            fs::File::options()
+                .write(true)
+                .truncate(true)
+                .open(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// How many bytes the files of a folder have, and how many there are.

@@ -1,7 +1,5 @@
 //! What a backup and a restore cost as the cluster grows: in bytes, and in relations.
 
-use std::fs;
-
 use crate::base::pg_basebackup;
 use crate::cluster::{Cluster, Content};
 use crate::harness::Case;
@@ -101,7 +99,7 @@ async fn ours(cluster: &Cluster) -> Result<(f64, f64, f64)> {
     };
     let (mut command, input) = Order::new(cluster, task, place).command()?;
     let (restored, _) = measure(None, &mut command, &input)?;
-    fs::remove_dir_all(&folder)?;
-    fs::remove_dir_all(cluster.folder().join("store"))?;
+    cluster.discard(&folder)?;
+    cluster.discard(&cluster.folder().join("store"))?;
     Ok((cost.seconds, answer.above_idle_mib(), restored.seconds))
 }

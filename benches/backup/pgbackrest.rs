@@ -42,7 +42,7 @@ impl PgBackRest {
         let text = format!(
             "[global]\nrepo1-path={}\nspool-path={}\nlog-path={}\nlock-path={}\n\
              log-level-console=warn\nlog-level-file=off\nprocess-max=2\nstart-fast=y\n\
-             archive-timeout=120\nrepo1-retention-full=1\n{settings}\n\
+             archive-timeout=120\nrepo1-retention-full=99\n{settings}\n\
              [{STANZA}]\npg1-path={}\npg1-port={}\npg1-socket-path={}\npg1-user=postgres\n",
             repository.display(),
             spool.display(),
@@ -85,6 +85,11 @@ impl PgBackRest {
     pub(crate) fn archive_command(&self) -> String {
         let config = self.config.display();
         format!("pgbackrest --config={config} --stanza={STANZA} archive-push %p")
+    }
+
+    /// The folder of the newest backup; earlier ones are kept.
+    pub(crate) fn newest(&self) -> PathBuf {
+        self.repository.join("backup").join(STANZA).join("latest")
     }
 
     pub(crate) fn backup(&self) -> Command {

@@ -4,8 +4,9 @@ mod look;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ops_pg::process::User;
 use ops_pg_replication::SystemId;
@@ -34,6 +35,8 @@ pub(crate) struct Directory {
     pub(crate) owner: Option<User>,
     /// Whether files that are there may be kept.
     pub(crate) delta: bool,
+    /// Held while a file is made.
+    pub(crate) making: Arc<Mutex<()>>,
 }
 
 /// An error of the file system while a cluster is written.
@@ -122,23 +125,47 @@ impl Directory {
     /// Makes an empty file that the server owns, in place of whatever is there. One that is
     /// there is replaced and not written to: it may be a link to something else.
     pub(crate) fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
-        match fs::remove_file(path) {
-            Ok(()) => {}
-            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
-            Err(_) if path.is_dir() => fs::remove_dir_all(path)?,
-            Err(err) => return Err(err),
-        }
-        let file = OpenOptions::new()
-            .create_new(true)
-            .read(true)
-            .write(true)
-            .mode(mode & 0o640)
-            .open(path)?;
+        let mut options = OpenOptions::new();
+        let options = options.create_new(true).read(true).write(true);
+        options.mode(mode & 0o640);
+        let file = {
+            // The kernel lets one at a time into a folder, and those who wait spin.
+            let _one = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+            match options.open(path) {
+                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
+                    if path.is_dir() && !path.is_symlink() {
+                        fs::remove_dir_all(path)?;
+                    } else {
+                        fs::remove_file(path)?;
+                    }
+                    options.open(path)?
+                }
+                outcome => outcome?,
+            }
+        };
         file.set_permissions(fs::Permissions::from_mode(mode & 0o640))?;
         if let Some(owner) = &self.owner {
             std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
         }
         Ok(file)
+    }
+
+    /// Opens a file that is there to be brought to another content, with the mode and the owner
+    /// that it shall have: only where a restore goes over what is there, and only one that has
+    /// no other name.
+    pub(crate) fn reuse(&self, path: &Path, mode: u32) -> Option<File> {
+        let meta = fs::symlink_metadata(path).ok().filter(|_| self.delta)?;
+        if !meta.is_file() || meta.nlink() != 1 {
+            return None;
+        }
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+            .open(path);
+        // Whoever may not write to it may still be allowed to put another in its place.
+        let file = opened.ok()?;
+        self.adopt(path, mode).ok().map(|()| file)
     }
 
     /// Gives a file that is kept the mode and the owner that it shall have.

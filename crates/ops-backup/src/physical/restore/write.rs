@@ -1,6 +1,7 @@
 //! Writing the files of a backup, on several threads.
 
 mod content;
+mod over;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -11,6 +12,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use content::Content;
+use over::Over;
 
 use super::chain::{Level, task_failed};
 use super::control;
@@ -370,10 +372,22 @@ impl Worker {
 
     fn write_whole(&self, piece: &Piece, path: &Path, content: &mut Content<'_>) -> Result<()> {
         let failed = |err| file_error("writing", path, err);
-        let mut file = self
-            .directory
-            .create(path, piece.entry.mode)
-            .map_err(failed)?;
+        let mode = piece.entry.mode;
+        if let Some(old) = self.directory.reuse(path, mode) {
+            let mut over = Over::new(old).map_err(failed)?;
+            self.copy(piece, content, |part| over.write(part).map_err(failed))?;
+            return over.finish().map_err(failed);
+        }
+        let mut file = self.directory.create(path, mode).map_err(failed)?;
+        self.copy(piece, content, |part| file.write_all(part).map_err(failed))
+    }
+
+    fn copy(
+        &self,
+        piece: &Piece,
+        content: &mut Content<'_>,
+        mut write: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
         loop {
             self.check_canceled()?;
             let there = content
@@ -383,7 +397,7 @@ impl Worker {
                 return Ok(());
             }
             let len = there.len();
-            file.write_all(there).map_err(failed)?;
+            write(there)?;
             content.consume(len);
         }
     }

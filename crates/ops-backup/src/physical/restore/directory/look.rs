@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path};
+use std::sync::Arc;
 
 use ops_pg::process::User;
 use ops_pg_replication::SystemId;
@@ -37,6 +38,7 @@ impl Directory {
             path: path.to_owned(),
             owner,
             delta,
+            making: Arc::default(),
         };
         let shown = path.display();
         match fs::symlink_metadata(path) {
@@ -83,6 +85,7 @@ impl Directory {
             path: path.to_owned(),
             owner,
             delta,
+            making: Arc::default(),
         };
         if !path.exists() {
             return Ok(directory);
