@@ -117,6 +117,27 @@ async fn an_intermediate_that_ends_sooner_counts() {
     assert_eq!(found(&check, "03-01").await, INVALID);
 }
 
+#[cfg(feature = "metrics")]
+#[tokio::test]
+async fn when_certificates_end_is_told_as_seconds_since_the_epoch() {
+    let seen = crate::recorder::Seen::default();
+    let _installed = metrics::set_default_local_recorder(&seen);
+    let (root, middle) = (Authority::new("root"), Authority::new("middle"));
+    let leaf = middle.leaf("api.test", (1, 1), (10, 1));
+    let chained = leaf.with(middle.signed_by(&root, (5, 1)));
+    let check = tls(serve(chained, None, BOTH).await, &root);
+    assert_eq!(found(&check, "03-01").await, GOOD);
+    for (scope, expected) in [("leaf", 1_790_812_800.0), ("chain", 1_777_593_600.0)] {
+        let name = format!("ops_tls_not_after_timestamp_seconds{{host=127.0.0.1,scope={scope}}}");
+        let told = seen.get(&name);
+        assert!(
+            told.is_some_and(|told| (told - expected).abs() < 1.0),
+            "{told:?}: {}",
+            seen.all()
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_cross_signed_intermediate_that_ended_does_not_matter_beside_a_good_one() {
     let (root, old) = (Authority::new("root"), Authority::new("old"));
