@@ -284,8 +284,12 @@ async fn answers_that_do_not_match_the_requests_reach_nobody() {
                         }
                     }
                 }
-                let closed = Released::Closed(CloseReason::OutOfStep);
-                assert_eq!(session.release().await, closed, "{what}");
+                // Where the driver has not ended the copy yet, that is in flight.
+                let released = session.release().await;
+                let hurried = on_dirty == OnDirty::Close && !goes_on;
+                let in_flight = hurried && released == Released::Closed(CloseReason::QueryInFlight);
+                let out_of_step = released == Released::Closed(CloseReason::OutOfStep);
+                assert!(out_of_step || in_flight, "{what}: {released:?}");
                 let next = pool.acquire().await.unwrap();
                 assert_ne!(pid(&next).await, backend, "{what}");
             }

@@ -1,7 +1,7 @@
 //! Receives base backups and throws them away, and tells how fast that was.
 //!
 //! ```text
-//! cargo run --release -p ops-pg-replication --example drain -- postgres://user@host/?... [runs]
+//! cargo run --release -p ops-pg-replication --example base_backup_speed -- postgres://user@host/?... [runs]
 //! ```
 
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use ops_pg_replication::{BackupEvent, BaseBackupOptions, ReplicationClient, Repl
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let usage = || Error::new(ErrorKind::InvalidInput, "usage: drain URL [RUNS]");
+    let usage = || Error::new(ErrorKind::InvalidInput, "usage: base_backup_speed URL [RUNS]");
     let mut arguments = std::env::args().skip(1);
     let url = arguments.next().ok_or_else(usage)?;
     let runs = match arguments.next() {
