@@ -12,7 +12,12 @@ use ops_pg_replication::{BackupEvent, BaseBackupOptions, ReplicationClient, Repl
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let usage = || Error::new(ErrorKind::InvalidInput, "usage: base_backup_speed URL [RUNS]");
+    let usage = || {
+        Error::new(
+            ErrorKind::InvalidInput,
+            "usage: base_backup_speed URL [RUNS]",
+        )
+    };
     let mut arguments = std::env::args().skip(1);
     let url = arguments.next().ok_or_else(usage)?;
     let runs = match arguments.next() {

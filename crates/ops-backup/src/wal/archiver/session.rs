@@ -177,7 +177,9 @@ impl Engine {
                         WalEvent::ServerStopped => return Ok(End::ServerStopped),
                         _ => {}
                     }
-                    if has_spool { continue; }
+                    // The server is told what is written or durable, not what has come: it would
+                    // be woken for each message.
+                    continue;
                 }
             }
             let (durable, written) = (*pipeline.durable.borrow(), *pipeline.written.borrow());

@@ -199,6 +199,45 @@ async fn a_peer_that_falls_silent_is_noticed_by_a_deadline_and_nothing_is_lost()
     assert_complete(&pg, &archive, end, bench.folder.path()).await;
 }
 
+/// Each report wakes the server's sender, and takes its time from those who commit.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_is_not_told_of_every_commit_that_has_come() {
+    const COMMITS: u64 = 400;
+    let Some(pg) = keeping().tcp(true).start().await else {
+        return;
+    };
+    let bench = Bench::new();
+    let direct = pg.connect_info("postgres");
+    let proxy = FaultProxy::start(Backend::of(&direct).await).await;
+    let backup = bench.backup(proxy.connect_info(&direct));
+    let seldom = Duration::from_mins(1);
+    let options = quick()
+        .with_part_interval(seldom)
+        .with_guard_interval(seldom);
+    let running = Running::start(&backup, options);
+    running.streaming().await;
+    let client = pg.client("postgres").await;
+    client.batch_execute("CREATE TABLE t ()").await.unwrap();
+    let before = proxy.stats().bytes_up;
+    for _ in 0..COMMITS {
+        let insert = "INSERT INTO t DEFAULT VALUES";
+        client.batch_execute(insert).await.unwrap();
+    }
+    let end = scene::flushed(&pg).await;
+    ops_testkit::wait_until("the WAL to come", scene::SOON, async || {
+        running
+            .archiver
+            .status()
+            .received
+            .is_some_and(|it| it >= end)
+    })
+    .await;
+    // A report has 39 bytes.
+    let said = proxy.stats().bytes_up - before;
+    assert!(said < COMMITS * 39 / 10, "{said} bytes");
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_walsender_that_is_stopped_is_given_up_and_another_one_goes_on() {
     let Some(pg) = keeping()
