@@ -65,7 +65,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
         let this = self.get_mut();
         this.exchange.intact()?;
         let before = buf.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        let read = Pin::new(&mut this.stream).poll_read(cx, buf);
+        this.exchange.handed_over(read.is_ready());
+        ready!(read)?;
         let bytes = buf.filled().get(before..).unwrap_or_default();
         this.received.feed(bytes, &mut this.exchange.server());
         this.exchange.publish();

@@ -101,6 +101,10 @@ impl Exchange {
         self.wire.set_blocked(blocked);
     }
 
+    pub(super) fn handed_over(&self, handed_over: bool) {
+        self.wire.set_digesting(handed_over);
+    }
+
     /// An error once no answer may come through anymore.
     pub(super) fn intact(&self) -> io::Result<()> {
         match self.wire.broken() {

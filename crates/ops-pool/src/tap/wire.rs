@@ -21,6 +21,7 @@ pub struct Wire {
     gives_up_copy: AtomicBool,
     /// The stream did not take what it was given last.
     blocked: AtomicBool,
+    digesting: AtomicBool,
     /// A caller has the connection.
     lent: AtomicBool,
     /// That caller has a `last`.
@@ -133,6 +134,7 @@ impl Wire {
             in_doubt: AtomicBool::new(false),
             gives_up_copy: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
+            digesting: AtomicBool::new(false),
             lent: AtomicBool::new(false),
             told: AtomicBool::new(false),
             last: Mutex::new(None),
@@ -262,10 +264,16 @@ impl Wire {
         self.gives_up_copy.store(gives_up, Ordering::Release);
     }
 
-    /// Whether the driver may have more to send than has gone through the tap.
+    /// Whether the driver may have more to send than has gone through the tap, or has answers
+    /// in hand that it cannot give to whoever asked: it asks for more as soon as it can, and
+    /// does nothing else for anybody before.
     #[inline]
     pub(crate) fn is_blocked(&self) -> bool {
-        self.blocked.load(Ordering::Acquire)
+        self.blocked.load(Ordering::Acquire) || self.digesting.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_digesting(&self, digesting: bool) {
+        self.digesting.store(digesting, Ordering::Release);
     }
 
     pub(super) fn set_blocked(&self, blocked: bool) {

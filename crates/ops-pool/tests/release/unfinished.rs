@@ -229,6 +229,31 @@ async fn rows_that_nobody_reads() {
     .await;
 }
 
+/// The driver has all of the answer in hand, and cannot get rid of it while nobody reads: the
+/// server has nothing left to do, and yet nothing would be done for the next.
+#[tokio::test]
+async fn rows_that_have_come_and_that_nobody_reads() {
+    let Some(pg) = Pg::start().await else { return };
+    let limit = Duration::from_millis(300);
+    let builder = one(&pg).reset(Reset::None).reset_timeout(limit);
+    let pool = builder.build().unwrap();
+    let mut held = 0;
+    for kilobytes in 1..60 {
+        let session = pool.acquire().await.unwrap();
+        let parameters: [&str; 0] = [];
+        let sql = format!("SELECT repeat('x', 1000) FROM generate_series(1, {kilobytes})");
+        let rows = session.query_raw(&sql, parameters).await.unwrap();
+        // What is on its way comes.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        held += usize::from(session.release().await != Released::Clean);
+        let next = pool.acquire().await.unwrap();
+        let answer = tokio::time::timeout(SOON, text(&next, "SELECT 'mine'")).await;
+        assert_eq!(answer.as_deref(), Ok("mine"), "{kilobytes} kB");
+        drop(rows);
+    }
+    assert!((1..59).contains(&held), "{held} were held up");
+}
+
 /// A late request to cancel, sent by the pool for the session before, must not hit the
 /// query of the next.
 #[tokio::test]
