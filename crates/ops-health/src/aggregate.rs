@@ -88,13 +88,14 @@ pub(crate) struct Rules {
     pub(crate) ready_in_maintenance: bool,
 }
 
-/// Answers a question. The first condition that holds decides.
+/// Answers a question. The first condition that holds decides; what the checks come to is the
+/// last.
 pub(crate) fn verdict(
     question: Question,
     alive: bool,
     lifecycle: Lifecycle,
     rules: Rules,
-    checks: impl Iterator<Item = CheckInput>,
+    worst: impl FnOnce() -> Status,
 ) -> Verdict {
     use Question::{Health, Live, Ready, Startup};
 
@@ -112,11 +113,16 @@ pub(crate) fn verdict(
         (Ready, Lifecycle::Maintenance) if !rules.ready_in_maintenance => {
             Verdict::because(Status::Unhealthy, Reason::Maintenance)
         }
-        (Ready | Health, _) => Verdict::of(worst(question, rules, checks)),
+        (Ready | Health, _) => Verdict::of(worst()),
     }
 }
 
-fn worst(question: Question, rules: Rules, checks: impl Iterator<Item = CheckInput>) -> Status {
+/// What the checks come to.
+pub(crate) fn worst(
+    question: Question,
+    rules: Rules,
+    checks: impl Iterator<Item = CheckInput>,
+) -> Status {
     checks
         .filter(|check| match question {
             Question::Ready => check.groups.ready,

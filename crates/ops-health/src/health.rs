@@ -227,10 +227,7 @@ impl Health {
     #[must_use]
     pub fn verdict(&self, question: Question) -> Verdict {
         let now = Instant::now().into_std();
-        self.0
-            .snapshot
-            .load()
-            .verdict(question, &self.0, now, |_| true)
+        self.0.snapshot.load().verdict(question, &self.0, now)
     }
 
     /// How every check stands, in the order of registration.
@@ -442,6 +439,7 @@ impl Core {
             checks: self.checks.clone().into(),
             gates: self.gates.clone().into(),
             windows: Arc::clone(&self.windows),
+            standing: OnceLock::new(),
         }
     }
 }

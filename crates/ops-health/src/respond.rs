@@ -229,8 +229,11 @@ impl Probe<'_> {
 
     fn verdict(&self, question: Question) -> Verdict {
         let now = self.now.into_std();
-        self.snapshot
-            .verdict(question, self.inner, now, |entry| self.keeps(entry))
+        if self.proof.is_some() && self.query.has_exclusions() {
+            let keeps = |entry: &Registration| self.keeps(entry);
+            return self.snapshot.verdict_of(question, self.inner, now, keeps);
+        }
+        self.snapshot.verdict(question, self.inner, now)
     }
 
     fn lifecycle(&self) -> Lifecycle {

@@ -1,11 +1,11 @@
 //! The state that readers see: immutable, replaced as a whole, judged at the time of reading.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use ops_core::{Clock, Timestamp};
 
-use crate::aggregate::{CheckInput, Question, Verdict, verdict};
+use crate::aggregate::{CheckInput, Question, Verdict, verdict, worst};
 use crate::check::DynCheck;
 use crate::demand::Demand;
 use crate::health::Inner;
@@ -86,6 +86,8 @@ pub(crate) struct Snapshot {
     pub(crate) checks: Box<[CheckState]>,
     pub(crate) gates: Box<[GateState]>,
     pub(crate) windows: Arc<[MaintenanceWindow]>,
+    /// Found out by the first who asks.
+    pub(crate) standing: OnceLock<Standing>,
 }
 
 impl Snapshot {
@@ -146,24 +148,77 @@ impl Snapshot {
             .collect()
     }
 
+    /// Answers a question from all checks.
+    #[inline]
+    pub(crate) fn verdict(&self, question: Question, inner: &Inner, now: Instant) -> Verdict {
+        self.answer(question, inner, || {
+            // A run on demand that is overdue is not part of what was published.
+            if inner.has_on_demand {
+                return self.worst(question, inner, now, |_| true);
+            }
+            let standing = self.standing.get_or_init(|| self.standing(inner, now));
+            if standing.until.is_none_or(|until| now < until) {
+                return match question {
+                    Question::Ready => standing.ready,
+                    _ => standing.health,
+                };
+            }
+            self.worst(question, inner, now, |_| true)
+        })
+    }
+
     /// Answers a question from the checks that `keep` lets through.
-    pub(crate) fn verdict(
+    pub(crate) fn verdict_of(
         &self,
         question: Question,
         inner: &Inner,
         now: Instant,
         keep: impl Fn(&Registration) -> bool,
     ) -> Verdict {
-        let checks = inner
-            .registry
-            .iter()
-            .zip(&self.checks)
-            .filter(|(registration, _)| keep(registration))
-            .map(|(registration, state)| input(registration, state, now));
+        self.answer(question, inner, || self.worst(question, inner, now, keep))
+    }
+
+    fn answer(&self, question: Question, inner: &Inner, worst: impl FnOnce() -> Status) -> Verdict {
         let lifecycle = self.lifecycle(&*inner.settings.clock);
         let rules = inner.settings.rules;
-        verdict(question, inner.is_alive(), lifecycle, rules, checks)
+        verdict(question, inner.is_alive(), lifecycle, rules, worst)
     }
+
+    fn worst(
+        &self,
+        question: Question,
+        inner: &Inner,
+        now: Instant,
+        keep: impl Fn(&Registration) -> bool,
+    ) -> Status {
+        let checks = inner.registry.iter().zip(&self.checks);
+        let kept = checks.filter(|(registration, _)| keep(registration));
+        let inputs = kept.map(|(registration, state)| input(registration, state, now));
+        worst(question, inner.settings.rules, inputs)
+    }
+
+    #[cold]
+    fn standing(&self, inner: &Inner, now: Instant) -> Standing {
+        let worst = |question| self.worst(question, inner, now, |_| true);
+        Standing {
+            health: worst(Question::Health),
+            ready: worst(Question::Ready),
+            until: self
+                .checks
+                .iter()
+                .filter_map(|state| state.changes_at(now))
+                .min(),
+        }
+    }
+}
+
+/// What the checks come to, as long as time alone changes none of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    health: Status,
+    ready: Status,
+    /// When the first of them is to be judged anew.
+    until: Option<Instant>,
 }
 
 fn input(registration: &Registration, state: &CheckState, now: Instant) -> CheckInput {

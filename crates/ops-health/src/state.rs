@@ -246,6 +246,15 @@ impl CheckState {
             .is_some_and(|last| now.saturating_duration_since(last.at.instant) > self.stale_after)
     }
 
+    /// The next moment at which time alone may change how the check is judged.
+    pub(crate) fn changes_at(&self, now: Instant) -> Option<Instant> {
+        let last = self.last.as_ref();
+        let stale = last.and_then(|last| last.at.instant.checked_add(self.stale_after));
+        let grace = self.in_grace(now).then_some(self.grace_ends);
+        let to_come = [stale, grace].into_iter().flatten();
+        to_come.filter(|at| *at >= now).min()
+    }
+
     /// Whether nothing is known yet, but need not be so soon after the start.
     #[must_use]
     pub fn in_grace(&self, now: Instant) -> bool {

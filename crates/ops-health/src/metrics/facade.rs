@@ -19,7 +19,7 @@ use crate::status::{Criticality, Status};
 pub(crate) fn publish(inner: &Inner) {
     let now = Instant::now().into_std();
     let snapshot = inner.snapshot.load();
-    let verdict = snapshot.verdict(Question::Health, inner, now, |_| true);
+    let verdict = snapshot.verdict(Question::Health, inner, now);
     for state in Status::ALL {
         gauge!("ops_health_status", "state" => state.as_str()).set(flag(state == verdict.status));
     }
