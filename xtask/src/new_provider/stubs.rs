@@ -157,19 +157,35 @@ impl Stub {
 const NOT_WRITTEN: &str = "fn not_written(operation: &'static str) -> Error {\n    \
     Error::unsupported(operation).with_provider(PROVIDER).with_operation(operation)\n}\n";
 
-/// The signatures before the first accessor, each on one line.
+/// The signatures before the first accessor that have no body, each on one line.
 fn methods(source: &str, name: &str) -> Vec<String> {
     let start = format!("pub trait {name}:");
     let Some((_, rest)) = source.split_once(&start) else {
         return Vec::new();
     };
-    let code: Vec<&str> = rest
-        .lines()
-        .skip(1)
-        .map(str::trim)
-        .filter(|line| !line.starts_with("//"))
-        .take_while(|line| !line.starts_with("#[expect"))
-        .collect();
+    let (mut code, mut signature) = (Vec::new(), Vec::new());
+    let mut in_body = false;
+    for line in rest.lines().skip(1) {
+        if in_body {
+            in_body = line != "    }";
+            continue;
+        }
+        let line = line.trim();
+        if line.starts_with("#[expect") {
+            break;
+        }
+        if line.starts_with("//") {
+            continue;
+        }
+        signature.push(line);
+        // What has a body need not be written.
+        in_body = line.ends_with('{');
+        if in_body {
+            signature.clear();
+        } else if line.ends_with(';') {
+            code.append(&mut signature);
+        }
+    }
     let code = code.join(" ");
     let parts = code.split(';').map(|part| {
         let part = part.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -246,6 +262,12 @@ mod tests {
             ["async fn put(&self, key: &Key, data: Bytes) -> Result<Meta>"]
         );
         assert_eq!(arguments_of(&methods[0]), ["key", "data"]);
+    }
+
+    #[test]
+    fn a_method_that_has_a_body_is_left_out() {
+        let source = "pub trait X: Y {\n    fn a(&self);\n\n    async fn b(\n        &self,\n        c: u8,\n    ) -> u8 {\n        if c > 0 {\n            return c;\n        }\n        0\n    }\n\n    fn d(&self);\n    #[expect(\n";
+        assert_eq!(methods(source, "X"), ["fn a(&self)", "fn d(&self)"]);
     }
 
     #[test]
