@@ -66,7 +66,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
         this.exchange.intact()?;
         let before = buf.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buf);
-        this.exchange.handed_over(read.is_ready());
+        this.exchange.wire.set_digesting(read.is_ready());
         ready!(read)?;
         let bytes = buf.filled().get(before..).unwrap_or_default();
         this.received.feed(bytes, &mut this.exchange.server());
@@ -88,7 +88,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(cx, buf);
-        this.exchange.blocked(written.is_pending());
+        this.exchange.wire.set_blocked(written.is_pending());
         let taken = ready!(written)?;
         let bytes = buf.get(..taken).unwrap_or_default();
         this.sent.feed(bytes, &mut this.exchange.client());

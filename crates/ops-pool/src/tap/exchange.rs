@@ -47,7 +47,7 @@ enum Hears {
     reason = "they are independent of each other"
 )]
 pub(super) struct Exchange {
-    wire: Arc<Wire>,
+    pub(super) wire: Arc<Wire>,
     requests: Requests,
     open: Open,
     /// What is open is counted as a caller's query.
@@ -95,14 +95,6 @@ impl Exchange {
             key: Vec::new(),
             tally: Tally::default(),
         }
-    }
-
-    pub(super) fn blocked(&self, blocked: bool) {
-        self.wire.set_blocked(blocked);
-    }
-
-    pub(super) fn handed_over(&self, handed_over: bool) {
-        self.wire.set_digesting(handed_over);
     }
 
     /// An error once no answer may come through anymore.

@@ -255,11 +255,11 @@ mod tests {
         SystemId::new(77)
     }
 
-    fn look(path: &Path, delta: bool) -> Result<Directory> {
+    pub(super) fn look(path: &Path, delta: bool) -> Result<Directory> {
         Directory::look(path, None, delta, id())
     }
 
-    fn cluster(folder: &Path, system_id: u64) {
+    pub(super) fn cluster(folder: &Path, system_id: u64) {
         fs::create_dir_all(folder.join("global")).unwrap();
         let mut control = system_id.to_le_bytes().to_vec();
         control.resize(8192, 0);

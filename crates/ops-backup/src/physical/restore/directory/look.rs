@@ -169,22 +169,8 @@ pub(crate) fn free_bytes(path: &Path) -> Result<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{cluster, look};
     use super::*;
-
-    fn id() -> SystemId {
-        SystemId::new(77)
-    }
-
-    fn look(path: &Path, delta: bool) -> Result<Directory> {
-        Directory::look(path, None, delta, id())
-    }
-
-    fn cluster(folder: &Path, system_id: u64) {
-        fs::create_dir_all(folder.join("global")).unwrap();
-        let mut control = system_id.to_le_bytes().to_vec();
-        control.resize(8192, 0);
-        fs::write(folder.join(control::PATH), control).unwrap();
-    }
 
     #[test]
     fn a_missing_and_an_empty_folder_will_do() {
