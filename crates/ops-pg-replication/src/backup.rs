@@ -21,7 +21,7 @@ use crate::client::ReplicationClient;
 use crate::connection::Connection;
 use crate::error::{error, invalid_input, nothing_applied, protocol};
 use crate::failure::Failure;
-use crate::wire::Message;
+use crate::wire::{Frame, Message};
 use start::Tables;
 use stream::{Demux, Piece};
 
@@ -126,6 +126,22 @@ impl BaseBackup {
         outcome.map_err(nothing_applied)
     }
 
+    /// The next piece, where it has been read from the connection already. `None` where it has
+    /// not, and after [`BackupEvent::End`].
+    ///
+    /// # Errors
+    /// Those of [`next`](Self::next), save for those of the connection.
+    pub fn buffered(&mut self) -> Result<Option<BackupEvent>> {
+        if !matches!(self.state, State::Streaming | State::Ending(_)) {
+            return Ok(None);
+        }
+        let outcome = self.take_buffered();
+        if outcome.is_err() {
+            self.state = State::Failed;
+        }
+        outcome.map_err(nothing_applied)
+    }
+
     /// Gives the connection back after [`BackupEvent::End`].
     ///
     /// # Errors
@@ -146,19 +162,37 @@ impl BaseBackup {
             State::Streaming | State::Ending(_) => {}
         }
         loop {
+            if let Some(event) = self.take_buffered()? {
+                return Ok(Some(event));
+            }
+            let frame = self.connection.reader.next(self.limit, STEP).await?;
+            if let Some(event) = self.take_frame(frame)? {
+                return Ok(Some(event));
+            }
+        }
+    }
+
+    fn take_buffered(&mut self) -> Result<Option<BackupEvent>> {
+        loop {
             if let Some(notice) = self.connection.notices.pop_front() {
                 return Ok(Some(BackupEvent::Notice(notice)));
             }
             if let Some(event) = self.demux.pending() {
                 return Ok(Some(event));
             }
-            let frame = self.connection.reader.next(self.limit, STEP).await?;
-            let Some(message) = self.connection.understand(frame)? else {
-                continue;
+            let Some(frame) = self.connection.reader.buffered()? else {
+                return Ok(None);
             };
-            if let Some(event) = self.take(message)? {
+            if let Some(event) = self.take_frame(frame)? {
                 return Ok(Some(event));
             }
+        }
+    }
+
+    fn take_frame(&mut self, frame: Frame) -> Result<Option<BackupEvent>> {
+        match self.connection.understand(frame)? {
+            Some(message) => self.take(message),
+            None => Ok(None),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Taking a base backup.
 //!
-//! One stream comes from the server. It is taken apart, hashed and cut into frames as it
-//! arrives; threads look at the pages in a frame and compress it; one more puts the frames
+//! One stream comes from the server. A thread of its own takes it apart, hashes it and cuts it
+//! into frames as it arrives; threads look at the pages in a frame and compress it; one more puts the frames
 //! into packs, encrypts them and hands them to the stores. Buffers go round in a circle: there
 //! is a fixed number of them, and whoever needs one waits.
 
@@ -15,6 +15,7 @@ mod source;
 mod stores;
 mod stream;
 mod tally;
+mod thread;
 mod wal;
 
 use std::sync::Arc;
@@ -229,7 +230,7 @@ impl Run<'_> {
         let settings = self.stream_settings(uploaders.clone());
         let stall = self.inner.settings.stall_timeout;
         let streamed = tokio::select! {
-            streamed = stream::run(settings, &server, backup) => streamed?,
+            streamed = stream::run(settings, &server, backup, &begun.thread) => streamed?,
             () = self.events.watch(Phase::BaseBackup, expected, stall) => {
                 let message = format!("no byte moved for {} seconds", stall.as_secs());
                 return Err(Error::new(ErrorKind::Timeout, OPERATION, message));

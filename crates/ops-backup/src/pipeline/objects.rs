@@ -193,6 +193,8 @@ pub(crate) struct ObjectSink {
     /// None where a store takes nothing any more.
     bodies: Vec<Option<mpsc::Sender<Chunk>>>,
     buffer: BytesMut,
+    /// Chunks on their way into the stores. One that all of them have let go of is filled again.
+    sent: Vec<Bytes>,
     hasher: blake3::Hasher,
     size_bytes: u64,
 }
@@ -252,6 +254,7 @@ impl ObjectSink {
             key,
             bodies,
             buffer: BytesMut::with_capacity(CHUNK_BYTES),
+            sent: Vec::new(),
             hasher: blake3::Hasher::new(),
             size_bytes: 0,
         };
@@ -273,6 +276,20 @@ impl ObjectSink {
             size_bytes: self.size_bytes,
             blake3,
         })
+    }
+
+    /// An empty buffer: memory that was used before is not faulted in again.
+    fn empty(&mut self) -> BytesMut {
+        let free = self.sent.iter().position(Bytes::is_unique);
+        let chunk = free.map(|index| self.sent.swap_remove(index));
+        let buffer = chunk.and_then(|chunk| chunk.try_into_mut().ok());
+        buffer.map_or_else(
+            || BytesMut::with_capacity(CHUNK_BYTES),
+            |mut buffer| {
+                buffer.clear();
+                buffer
+            },
+        )
     }
 
     fn send(&mut self, chunk: &Bytes) -> io::Result<()> {
@@ -302,13 +319,17 @@ impl Drop for ObjectSink {
 
 impl io::Write for ObjectSink {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(data);
+        // No more than there is room for: a buffer that grew would be another each time.
+        let room = CHUNK_BYTES.saturating_sub(self.buffer.len());
+        let (now, _) = data.split_at(room.min(data.len()));
+        self.buffer.extend_from_slice(now);
         if self.buffer.len() >= CHUNK_BYTES {
-            let chunk = self.buffer.split().freeze();
+            let next = self.empty();
+            let chunk = std::mem::replace(&mut self.buffer, next).freeze();
             self.send(&chunk)?;
-            self.buffer.reserve(CHUNK_BYTES);
+            self.sent.push(chunk);
         }
-        Ok(data.len())
+        Ok(now.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

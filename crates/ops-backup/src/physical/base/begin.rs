@@ -5,7 +5,8 @@ use ops_pg_replication::{BackupStart, BaseBackup, Failure, ReplicationClient};
 
 use super::Run;
 use super::parent::{self, Parent, Uploaded};
-use super::source::{self, Moment, ServerInfo, Source, failed};
+use super::source::{self, Moment, Route, ServerInfo, Source, failed};
+use super::thread::ConnectionThread;
 use crate::backup::Inner;
 use crate::error::Result;
 use crate::physical::format::{PhysicalKind, WalMethod};
@@ -20,11 +21,20 @@ pub(super) struct Begun {
     pub(super) kind: PhysicalKind,
     pub(super) snapshot_at: Timestamp,
     pub(super) label: String,
+    /// Where it is read.
+    pub(super) thread: ConnectionThread,
 }
 
 impl Begun {
-    fn new(backup: BaseBackup, kind: PhysicalKind, label: String, inner: &Inner) -> Self {
+    fn new(
+        backup: BaseBackup,
+        route: Route,
+        kind: PhysicalKind,
+        label: String,
+        inner: &Inner,
+    ) -> Self {
         Self {
+            thread: route.into_thread(),
             start: backup.start().clone(),
             backup: Some(backup),
             kind,
@@ -53,7 +63,8 @@ impl Run<'_> {
             match parent::find(inner, &server, repositories, now).await? {
                 Ok(parent) => match self.begin_incremental(client, &parent, &label).await? {
                     Ok(backup) => {
-                        return Ok((server, Begun::new(backup, parent.kind, label, self.inner)));
+                        let begun = Begun::new(backup, route, parent.kind, label, self.inner);
+                        return Ok((server, begun));
                     }
                     Err(reason) => {
                         self.full_because = Some(reason);
@@ -68,7 +79,7 @@ impl Run<'_> {
         let backup = backup.map_err(|err| failed(err, Moment::Asking))?;
         Ok((
             server,
-            Begun::new(backup, PhysicalKind::Full, label, self.inner),
+            Begun::new(backup, route, PhysicalKind::Full, label, self.inner),
         ))
     }
 

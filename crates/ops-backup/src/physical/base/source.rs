@@ -9,6 +9,7 @@ use ops_pg_replication::{
 };
 
 use super::cutter::SEGMENT_PAGES;
+use super::thread::ConnectionThread;
 use crate::backup::Inner;
 use crate::error::{Error, ErrorKind, Result};
 use crate::physical::format::WalMethod;
@@ -58,6 +59,7 @@ pub(super) struct Source {
 pub(super) struct Route {
     info: ConnectInfo,
     options: ReplicationOptions,
+    thread: ConnectionThread,
 }
 
 impl Source {
@@ -73,24 +75,40 @@ impl Source {
             .with_connect(connect)
             .with_silence_timeout(inner.settings.stall_timeout)
             .with_clock(std::sync::Arc::clone(&inner.settings.clock));
-        let client = ReplicationClient::connect(&info, &options).await;
-        let mut client = client.map_err(|err| failed(err, Moment::Connecting))?;
+        let thread = ConnectionThread::start()?;
+        let route = Route {
+            info,
+            options,
+            thread,
+        };
+        let mut client = route.connect().await?;
         let server = describe(&mut client).await;
         let server = server.map_err(|err| failed(err, Moment::Connecting))?;
         Ok(Self {
             client,
-            route: Route { info, options },
+            route,
             server,
         })
     }
 }
 
 impl Route {
+    async fn connect(&self) -> Result<ReplicationClient> {
+        let (info, options) = (self.info.clone(), self.options.clone());
+        let connecting = async move { ReplicationClient::connect(&info, &options).await };
+        let client = self.thread.run(connecting).await?;
+        client.map_err(|err| failed(err, Moment::Connecting))
+    }
+
+    /// The thread on which the connections live.
+    pub(super) fn into_thread(self) -> ConnectionThread {
+        self.thread
+    }
+
     /// Another connection to the same cluster: what failed on the last one has ended it.
     pub(super) async fn connect_again(&self, server: &ServerInfo) -> Result<ReplicationClient> {
         let unusable = |err| failed(err, Moment::Connecting);
-        let client = ReplicationClient::connect(&self.info, &self.options).await;
-        let mut client = client.map_err(unusable)?;
+        let mut client = self.connect().await?;
         let identity = client.identify_system().await.map_err(unusable)?;
         let same = identity.expect(server.identity.system_id);
         same.map_err(unusable).map(|()| client)

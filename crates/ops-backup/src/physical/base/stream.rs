@@ -13,6 +13,7 @@ use super::pack::{PackSettings, Packed, Packer};
 use super::receive::{Received, Receiver};
 use super::source::{Moment, ServerInfo, failed};
 use super::tally::Tally;
+use super::thread::{ConnectionThread, Rests};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Counters;
 use crate::physical::format::PageChecks;
@@ -48,6 +49,7 @@ pub(super) async fn run(
     settings: StreamSettings,
     server: &ServerInfo,
     backup: BaseBackup,
+    thread: &ConnectionThread,
 ) -> Result<Streamed> {
     let counters = Arc::clone(&settings.counters);
     let tally = Arc::new(Tally::new(backup.start().lsn.as_u64()));
@@ -55,8 +57,9 @@ pub(super) async fn run(
     let (outlet, storing) = start(settings, &tally, &whole)?;
     let checkable = server.checkable_pages();
     let receiver = Receiver::new(outlet, checkable.ok(), server.identity.system_id);
-    let taking = receive(backup, receiver, &whole, &counters);
+    let taking = thread.run(receive(backup, receiver, whole, counters));
     let (taken, stored) = tokio::join!(taking, storing);
+    let taken = taken.and_then(|taken| taken);
     let stored = stored.unwrap_or_else(|source| {
         let err = Error::new(ErrorKind::Internal, OPERATION, "a thread ended early");
         Err(err.with_source(source))
@@ -126,22 +129,27 @@ fn start(
 async fn receive(
     mut backup: BaseBackup,
     mut receiver: Receiver,
-    whole: &AtomicBool,
-    counters: &Counters,
+    whole: Arc<AtomicBool>,
+    counters: Arc<Counters>,
 ) -> Result<(Received, BackupEnd, Vec<Notice>)> {
     let mut notices = Vec::new();
     let mut end = None;
-    while let Some(event) = backup
-        .next()
-        .await
-        .map_err(|err| failed(err, Moment::Receiving))?
-    {
+    let mut rests = Rests::default();
+    let lost = |err| failed(err, Moment::Receiving);
+    loop {
+        let mut event = backup.buffered().map_err(lost)?;
+        if event.is_none() {
+            rests.before_read();
+            event = backup.next().await.map_err(lost)?;
+        }
+        let Some(event) = event else { break };
         match event {
             BackupEvent::Archive { name, tablespace } => {
                 receiver.begin_archive(name, tablespace).await?;
             }
             BackupEvent::Data(data) => {
                 counters.add_in(data.len() as u64);
+                rests.took(data.len());
                 receiver.data(&data).await?;
             }
             BackupEvent::ManifestBegin => receiver.begin_manifest().await?,
@@ -158,6 +166,6 @@ async fn receive(
         let message = "the server ended the backup without a word";
         Error::new(ErrorKind::SourceLost, OPERATION, message)
     })?;
-    let all = receiver.finish(whole)?;
+    let all = receiver.finish(&whole)?;
     Ok((all, end, notices))
 }
