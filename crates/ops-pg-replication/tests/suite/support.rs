@@ -70,7 +70,8 @@ pub(crate) async fn receive(backup: &mut BaseBackup) -> Result<Received, Error> 
     let mut archives: Vec<Archive> = Vec::new();
     let mut manifest: Option<Vec<u8>> = None;
     let (mut notices, mut progress, mut end) = (Vec::new(), Vec::new(), None);
-    while let Some(event) = backup.next().await? {
+    let mut looks = false;
+    while let Some(event) = next(backup, &mut looks).await? {
         assert!(end.is_none(), "nothing follows the end");
         match event {
             BackupEvent::Archive { name, tablespace } => archives.push(Archive {
@@ -95,4 +96,13 @@ pub(crate) async fn receive(backup: &mut BaseBackup) -> Result<Received, Error> 
         progress,
         end: end.expect("a backup that ends has an end"),
     })
+}
+
+/// The next event, for which every other time only what has been read is looked at first.
+async fn next(backup: &mut BaseBackup, looks: &mut bool) -> Result<Option<BackupEvent>, Error> {
+    *looks = !*looks;
+    if *looks && let Some(event) = backup.buffered()? {
+        return Ok(Some(event));
+    }
+    backup.next().await
 }
