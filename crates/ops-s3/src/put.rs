@@ -15,8 +15,10 @@ use crate::store::Shared;
 use crate::upload;
 use crate::wire::WireRequest;
 
+mod buffers;
 mod feed;
 
+pub(crate) use buffers::{Buffers, Lease};
 pub(crate) use feed::Feed;
 
 /// Why a stream was not written.
@@ -69,7 +71,7 @@ pub(crate) async fn stream(
     options: PutOptions,
 ) -> Result<ObjectMeta, Failure> {
     let hasher = options.checksum.as_ref().map(hasher_for).transpose()?;
-    let mut feed = Feed::of_stream(data, shared.plan, hasher);
+    let mut feed = Feed::of_stream(data, shared.plan, hasher, shared.buffers.lease());
     let Some(whole) = feed.whole_if_short().await? else {
         return upload::run(shared, operation, key, feed, &options).await;
     };

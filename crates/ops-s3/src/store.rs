@@ -29,6 +29,7 @@ use crate::operation::Operation;
 use crate::plan::Plan;
 use crate::probe::{ProbeReport, probe};
 use crate::profile::StoreProfile;
+use crate::put::Buffers;
 use crate::trace::{Payload, Trace};
 use crate::wire::Wire;
 use crate::{copy, delete, get, list, put, upload};
@@ -59,6 +60,7 @@ pub(crate) struct Shared {
     /// The largest object, where the builder was told.
     bound: Option<u64>,
     pub(crate) budget: Budget,
+    pub(crate) buffers: Buffers,
     pub(crate) concurrency: usize,
     pub(crate) sign_payload: bool,
     pub(crate) clock: Arc<dyn Clock>,
@@ -90,6 +92,7 @@ impl Shared {
             bound: builder.max_object_bytes,
             profile: profile.clone(),
             budget: Budget::new(builder.byte_budget),
+            buffers: Buffers::default(),
             concurrency: builder.concurrency,
             sign_payload,
             clock: Arc::clone(&builder.clock),
@@ -112,6 +115,7 @@ impl Shared {
         let bytes = memory_bytes.min(self.budget.bytes());
         let part = self.plan.part_bytes(0).unwrap_or(bytes);
         bounded.budget = Budget::new(bytes);
+        bounded.buffers = Buffers::default();
         bounded.cut(part.min(bytes / PARTS_OF_BOUND), bytes);
         bounded
     }

@@ -7,15 +7,12 @@ use futures_util::StreamExt;
 use ops_core::object_store::{Checksum, PutOptions};
 use ops_core::{ByteStream, Result};
 
-use super::{Failure, compare, too_large};
+use super::{Failure, Lease, compare, too_large};
 use crate::digest::Hasher;
 use crate::plan::Plan;
 
-/// The first buffer grows from here: most streams are short.
-const FIRST_BUFFER: usize = 64 * 1024;
-
-/// Buffers that are kept to be filled again.
-const SPARE: usize = 8;
+/// What the buffer of the first part grows by: most streams are short.
+const FIRST_BUFFERS: [usize; 2] = [64 << 10, 1 << 20];
 
 /// Content on its way into parts.
 pub(crate) struct Feed {
@@ -35,7 +32,7 @@ enum Source {
         /// The part that was read to see whether there is more than one.
         first: Option<Bytes>,
         ended: bool,
-        spare: Vec<BytesMut>,
+        buffers: Lease,
     },
 }
 
@@ -49,14 +46,19 @@ impl Feed {
         }
     }
 
-    pub(crate) fn of_stream(stream: ByteStream, plan: Plan, hasher: Option<Hasher>) -> Self {
+    pub(crate) fn of_stream(
+        stream: ByteStream,
+        plan: Plan,
+        hasher: Option<Hasher>,
+        buffers: Lease,
+    ) -> Self {
         Self {
             source: Source::Stream {
                 stream,
                 rest: Bytes::new(),
                 first: None,
                 ended: false,
-                spare: Vec::new(),
+                buffers,
             },
             plan,
             index: 0,
@@ -101,12 +103,8 @@ impl Feed {
 
     /// Takes back the buffer of a part that was sent.
     pub(crate) fn recycle(&mut self, part: Bytes) {
-        if let Source::Stream { spare, .. } = &mut self.source
-            && spare.len() < SPARE
-            && let Ok(mut buffer) = part.try_into_mut()
-        {
-            buffer.clear();
-            spare.push(buffer);
+        if let Source::Stream { buffers, .. } = &self.source {
+            buffers.give(part);
         }
     }
 
@@ -142,16 +140,12 @@ impl Feed {
 
     async fn fill_from_stream(&mut self, wanted: u64) -> Result<Option<Bytes>, Failure> {
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        let buffer_bytes = if self.index == 0 {
-            wanted.min(FIRST_BUFFER)
-        } else {
-            wanted
-        };
+        let is_first = self.index == 0;
         let Source::Stream {
             stream,
             rest,
             ended,
-            spare,
+            buffers,
             ..
         } = &mut self.source
         else {
@@ -164,8 +158,11 @@ impl Feed {
                 return Ok(Some(rest.split_to(wanted)));
             }
             if !rest.is_empty() {
-                let buffer = part.get_or_insert_with(|| take_buffer(spare, buffer_bytes));
-                buffer.extend_from_slice(&rest.split_to(rest.len().min(wanted - have)));
+                let more = rest.split_to(rest.len().min(wanted - have));
+                let size = buffer_bytes(is_first, have + more.len(), wanted);
+                let mut buffer = with_room(part.take(), more.len(), size, buffers);
+                buffer.extend_from_slice(&more);
+                part = Some(buffer);
             }
             if part.as_ref().is_some_and(|part| part.len() >= wanted) || *ended {
                 break;
@@ -222,9 +219,22 @@ impl Feed {
     }
 }
 
-fn take_buffer(spare: &mut Vec<BytesMut>, wanted: usize) -> BytesMut {
-    match spare.pop() {
-        Some(buffer) if buffer.capacity() >= wanted => buffer,
-        _ => BytesMut::with_capacity(wanted),
+/// How large a buffer is to be that holds some bytes of a part.
+fn buffer_bytes(is_first: bool, bytes: usize, wanted: usize) -> usize {
+    let mut sizes = FIRST_BUFFERS.into_iter().filter(|_| is_first);
+    let size = sizes.find(|size| bytes <= *size);
+    size.unwrap_or(wanted).min(wanted)
+}
+
+/// The buffer, or a larger one with its content.
+fn with_room(buffer: Option<BytesMut>, more: usize, size: usize, buffers: &Lease) -> BytesMut {
+    match buffer {
+        Some(buffer) if buffer.capacity() - buffer.len() >= more => buffer,
+        Some(small) => {
+            let mut large = buffers.take(size);
+            large.extend_from_slice(&small);
+            large
+        }
+        None => buffers.take(size),
     }
 }
