@@ -7,6 +7,7 @@ use std::process::Command;
 
 use age::secrecy::ExposeSecret;
 use ops_core::database::ConnectInfo;
+use ops_testkit::pg::PgBuilder;
 use ops_testkit::{Pg, data};
 
 use crate::Result;
@@ -48,7 +49,12 @@ pub(crate) enum Content {
 
 impl Cluster {
     pub(crate) async fn start(content: Content) -> Result<Self> {
-        let server = Pg::builder()
+        Self::start_on(Pg::builder(), content).await
+    }
+
+    /// On a server that is more than the usual one.
+    pub(crate) async fn start_on(server: PgBuilder, content: Content) -> Result<Self> {
+        let server = server
             .setting("shared_buffers", "512MB")
             // The data is in memory, and the WAL beside it.
             .setting("max_wal_size", "2GB")

@@ -1,13 +1,13 @@
 //! What a backup and a restore cost as the cluster grows: in bytes, and in relations.
 
 use crate::base::pg_basebackup;
+use crate::book::OURS;
 use crate::cluster::{Cluster, Content};
 use crate::harness::Case;
 use crate::measure::measure;
 use crate::ours::{Answer, Order, Place, Task};
 use crate::{Result, Samples};
 
-const OURS: &str = "ours";
 const PEER: &str = "pg_basebackup server-zstd:3";
 
 /// How much more memory the largest cluster may take than that of 3 GB.
