@@ -108,6 +108,12 @@ impl Cluster {
         self.folder.path()
     }
 
+    /// Ends the server. What was written is removed with what is returned: at the end of
+    /// everything, for the reason that [`discard`](Self::discard) has.
+    pub(crate) fn end(self) -> tempfile::TempDir {
+        self.folder
+    }
+
     /// A new folder that the server's user can write to, too.
     pub(crate) fn shared_folder(&self, name: &str) -> Result<PathBuf> {
         let path = self.folder.path().join(name);

@@ -3,6 +3,7 @@
 use ops_backup::BackupId;
 use ops_pg::binaries::{Finder, Major};
 use ops_testkit::Pg;
+use tempfile::TempDir;
 
 use crate::book::{Book, OURS};
 use crate::cluster::{Cluster, Content};
@@ -66,6 +67,7 @@ pub(crate) async fn run(
     content: Content,
     rounds: usize,
     others: &[Installed],
+    written: &mut Vec<TempDir>,
 ) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for (major, minor) in LEAST {
@@ -77,6 +79,7 @@ pub(crate) async fn run(
         let cluster = Cluster::start_on(server, content).await?;
         eprintln!("PostgreSQL {}", cluster.pg.binaries().version());
         cases.extend(series(&cluster, Names::of(major), rounds, others).await?);
+        written.push(cluster.end());
     }
     Ok(cases)
 }

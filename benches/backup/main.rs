@@ -53,6 +53,7 @@ async fn main() -> Result<()> {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     eprintln!("load at the start: {}", load.trim_end());
     let mut cases = Vec::new();
+    let mut written = Vec::new();
     if ["dump", "base", "wal"]
         .iter()
         .any(|part| options.runs(part))
@@ -69,13 +70,15 @@ async fn main() -> Result<()> {
         if options.runs("wal") {
             cases.extend(wal::run(&cluster, options.quick, options.rounds).await?);
         }
+        written.push(cluster.end());
     }
     if options.runs("incremental") {
         let content = cluster::Content::Bytes(options.size_bytes);
-        cases.extend(incremental::run(content, options.rounds, &options.pgbackrest).await?);
+        let others = &options.pgbackrest;
+        cases.extend(incremental::run(content, options.rounds, others, &mut written).await?);
     }
     if options.runs("curve") {
-        cases.extend(curve::run(options.quick, options.rounds.min(3)).await?);
+        cases.extend(curve::run(options.quick, options.rounds.min(3), &mut written).await?);
     }
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     eprintln!("load at the end: {}", load.trim_end());

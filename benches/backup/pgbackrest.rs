@@ -131,8 +131,9 @@ impl PgBackRest {
         };
         let made = ours.command(&["stanza-create"]).output()?;
         if !made.status.success() {
-            let said = String::from_utf8_lossy(&made.stdout);
-            return Err(format!("pgbackrest stanza-create: {said}").into());
+            let said = [made.stdout, made.stderr].concat();
+            let said = String::from_utf8_lossy(&said).trim().replace('\n', " ");
+            return Err(format!("stanza-create: {said}").into());
         }
         Ok(ours)
     }
