@@ -108,10 +108,11 @@ impl Cluster {
         self.folder.path()
     }
 
-    /// Ends the server. What was written is removed with what is returned: at the end of
-    /// everything, for the reason that [`discard`](Self::discard) has.
-    pub(crate) fn end(self) -> tempfile::TempDir {
-        self.folder
+    /// Ends the server, and frees the space of what was written. That is removed with what is
+    /// returned: at the end of everything, for the reason that [`discard`](Self::discard) has.
+    pub(crate) fn end(self) -> Result<tempfile::TempDir> {
+        truncate(self.folder())?;
+        Ok(self.folder)
     }
 
     /// A new folder that the server's user can write to, too.

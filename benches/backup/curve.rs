@@ -85,7 +85,7 @@ pub(crate) async fn run(
         memory_before = Some(case.ours);
         cases.push(case);
         cases.push(Case::new(step.restore, "s", &restores, &[]));
-        written.push(cluster.end());
+        written.push(cluster.end()?);
     }
     Ok(cases)
 }

@@ -79,7 +79,7 @@ pub(crate) async fn run(
         let cluster = Cluster::start_on(server, content).await?;
         eprintln!("PostgreSQL {}", cluster.pg.binaries().version());
         cases.extend(series(&cluster, Names::of(major), rounds, others).await?);
-        written.push(cluster.end());
+        written.push(cluster.end()?);
     }
     Ok(cases)
 }

@@ -70,7 +70,7 @@ async fn main() -> Result<()> {
         if options.runs("wal") {
             cases.extend(wal::run(&cluster, options.quick, options.rounds).await?);
         }
-        written.push(cluster.end());
+        written.push(cluster.end()?);
     }
     if options.runs("incremental") {
         let content = cluster::Content::Bytes(options.size_bytes);

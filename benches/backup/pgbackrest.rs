@@ -167,9 +167,10 @@ impl PgBackRest {
         let mut command = self.command(&[&format!("--type={kind}"), "backup"]);
         let measured = measure(cluster.pg.pid(), &mut command, b"");
         cluster.set("archive_command", "true").await?;
+        let cost = measured?.0;
         let newest = self.repository.join("backup").join(STANZA).join("latest");
         let (bytes, files) = stored(&newest)?;
-        Ok((measured?.0, bytes, files))
+        Ok((cost, bytes, files))
     }
 
     pub(crate) fn restore(&self, folder: &Path, delta: bool) -> Command {
