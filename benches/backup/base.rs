@@ -1,6 +1,5 @@
 //! Base backups and restores beside pgBackRest and `pg_basebackup`.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -8,18 +7,15 @@ use std::path::{Path, PathBuf};
 use ops_backup::BackupId;
 use ops_testkit::s3::S3Server;
 
+use crate::book::{Book, OURS};
 use crate::cluster::{Cluster, stored};
 use crate::harness::Case;
 use crate::measure::{Cost, measure};
 use crate::ours::{Answer, Order, Place, Task};
-use crate::pgbackrest::{self, PgBackRest};
-use crate::{Result, Samples, megabytes};
+use crate::pgbackrest::{self, AS_IT_COMES, BUNDLED, Installed, PgBackRest};
+use crate::{Result, megabytes};
 
-const OURS: &str = "ours";
 const OURS_S3: &str = "ours, to S3";
-/// As it comes.
-const BACKREST: &str = "pgbackrest zst:3";
-const BACKREST_FAST: &str = "pgbackrest zst:1, bundled";
 const SERVER_ZSTD: &str = "pg_basebackup server-zstd:3";
 const CLIENT_ZSTD: &str = "pg_basebackup client-zstd:3";
 const LIMIT: &str = "limit";
@@ -27,40 +23,6 @@ const LIMIT: &str = "limit";
 const MEMORY: f64 = 48.0;
 
 const PAGE: u64 = 8192;
-
-/// Everything that is measured, by what and by contender.
-#[derive(Default)]
-struct Book(BTreeMap<&'static str, Samples>);
-
-impl Book {
-    fn note(&mut self, what: &'static str, who: &'static str, value: f64) {
-        self.0
-            .entry(what)
-            .or_default()
-            .entry(who)
-            .or_default()
-            .push(value);
-    }
-
-    fn cost(&mut self, [wall, cpu, memory]: [&'static str; 3], who: &'static str, cost: Cost) {
-        self.note(wall, who, cost.seconds);
-        self.note(cpu, who, cost.cpu());
-        self.note(memory, who, cost.peak_mib);
-    }
-
-    /// `None` where nothing was measured.
-    fn case(
-        &self,
-        name: &'static str,
-        unit: &'static str,
-        goals: &[(&'static str, f64)],
-    ) -> Option<Case> {
-        let samples = self.0.get(name)?.clone();
-        let there = |goal: &&(&'static str, f64)| samples.contains_key(goal.0);
-        let goals: Vec<_> = goals.iter().filter(there).copied().collect();
-        Some(Case::new(name, unit, &samples, &goals))
-    }
-}
 
 const BACKUP: [&str; 3] = [
     "base backup: wall",
@@ -93,18 +55,15 @@ struct Contest<'a> {
 }
 
 /// Runs the contenders whose name has one of `chosen` in it, all where none is.
-pub(crate) async fn run(cluster: &Cluster, rounds: usize, chosen: &[String]) -> Result<Vec<Case>> {
-    let mut backrest = Vec::new();
-    if let Some(version) = pgbackrest::version() {
-        eprintln!("{version}");
-        let zst3 = "compress-type=zst\ncompress-level=3";
-        let bundled = "compress-type=zst\ncompress-level=1\nrepo1-bundle=y";
-        backrest.push(PgBackRest::new(cluster, BACKREST, zst3)?);
-        backrest.push(PgBackRest::new(cluster, BACKREST_FAST, bundled)?);
-    }
+pub(crate) async fn run(
+    cluster: &Cluster,
+    rounds: usize,
+    chosen: &[String],
+    others: &[Installed],
+) -> Result<Vec<Case>> {
     let mut contest = Contest {
         cluster,
-        backrest,
+        backrest: pgbackrest::peers(cluster, others),
         s3: S3Server::s3s_fs().await,
         book: Book::default(),
         id: None,
@@ -126,11 +85,10 @@ pub(crate) async fn run(cluster: &Cluster, rounds: usize, chosen: &[String]) -> 
                 Err(err) => return Err(err),
             }
         }
-        for &name in names
-            .iter()
-            .filter(|it| [OURS, BACKREST, BACKREST_FAST].contains(it))
-        {
-            contest.restore(name, round > 0)?;
+        for &name in &names {
+            if name == OURS || contest.backrest(name).is_some() {
+                contest.restore(name, round > 0)?;
+            }
         }
         names.reverse();
     }
@@ -175,13 +133,7 @@ impl Contest<'_> {
             }
             _ => {
                 let peer = self.backrest(name).ok_or("no such peer")?;
-                self.cluster
-                    .set("archive_command", &peer.archive_command())
-                    .await?;
-                let measured = measure(pid, &mut peer.backup(), b"");
-                self.cluster.set("archive_command", "true").await?;
-                let (bytes, files) = stored(&peer.newest())?;
-                (measured?.0, bytes, files)
+                peer.back_up(self.cluster, "full").await?
             }
         };
         if counted {
@@ -273,20 +225,20 @@ impl Contest<'_> {
         let [restore, restore_cpu, restore_memory] = RESTORE;
         let [delta, delta_cpu, delta_memory] = DELTA;
         let book = &self.book;
-        let walls = [(BACKREST, 0.4), (BACKREST_FAST, 0.75), (SERVER_ZSTD, 1.15)];
+        let walls = [(AS_IT_COMES, 0.4), (BUNDLED, 0.75), (SERVER_ZSTD, 1.15)];
         let cases = [
             book.case(wall, "s", &walls),
-            book.case(cpu, "s", &[(BACKREST_FAST, 0.8)]),
+            book.case(cpu, "s", &[(BUNDLED, 0.8)]),
             book.case(memory, "MiB", &[]),
-            book.case(STORED, "MB", &[(BACKREST_FAST, 1.0)]),
+            book.case(STORED, "MB", &[(BUNDLED, 1.0)]),
             book.case(OBJECTS, "files", &[]),
             book.case(ABOVE_IDLE, "MiB", &[(LIMIT, 1.0)]),
             book.case(S3_ABOVE_IDLE, "MiB", &[(LIMIT, 1.0)]),
-            book.case(restore, "s", &[(BACKREST, 0.7), (BACKREST_FAST, 0.7)]),
+            book.case(restore, "s", &[(AS_IT_COMES, 0.7), (BUNDLED, 0.7)]),
             book.case(restore_cpu, "s", &[]),
             book.case(restore_memory, "MiB", &[]),
             book.case(RESTORE_ABOVE_IDLE, "MiB", &[(LIMIT, 1.0)]),
-            book.case(delta, "s", &[(BACKREST, 0.7), (BACKREST_FAST, 0.7)]),
+            book.case(delta, "s", &[(AS_IT_COMES, 0.7), (BUNDLED, 0.7)]),
             book.case(delta_cpu, "s", &[]),
             book.case(delta_memory, "MiB", &[]),
         ];

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use age::secrecy::ExposeSecret;
 use ops_core::database::ConnectInfo;
+use ops_testkit::pg::PgBuilder;
 use ops_testkit::{Pg, data};
 
 use crate::Result;
@@ -48,7 +49,12 @@ pub(crate) enum Content {
 
 impl Cluster {
     pub(crate) async fn start(content: Content) -> Result<Self> {
-        let server = Pg::builder()
+        Self::start_on(Pg::builder(), content).await
+    }
+
+    /// On a server that is more than the usual one.
+    pub(crate) async fn start_on(server: PgBuilder, content: Content) -> Result<Self> {
+        let server = server
             .setting("shared_buffers", "512MB")
             // The data is in memory, and the WAL beside it.
             .setting("max_wal_size", "2GB")
@@ -100,6 +106,13 @@ impl Cluster {
     /// The folder of everything that is written.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Ends the server, and frees the space of what was written. That is removed with what is
+    /// returned: at the end of everything, for the reason that [`discard`](Self::discard) has.
+    pub(crate) fn end(self) -> Result<tempfile::TempDir> {
+        truncate(self.folder())?;
+        Ok(self.folder)
     }
 
     /// A new folder that the server's user can write to, too.

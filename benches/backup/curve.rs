@@ -1,13 +1,15 @@
 //! What a backup and a restore cost as the cluster grows: in bytes, and in relations.
 
+use tempfile::TempDir;
+
 use crate::base::pg_basebackup;
+use crate::book::OURS;
 use crate::cluster::{Cluster, Content};
 use crate::harness::Case;
 use crate::measure::measure;
 use crate::ours::{Answer, Order, Place, Task};
 use crate::{Result, Samples};
 
-const OURS: &str = "ours";
 const PEER: &str = "pg_basebackup server-zstd:3";
 
 /// How much more memory the largest cluster may take than that of 3 GB.
@@ -44,7 +46,11 @@ const STEPS: [Step; 7] = [
 /// The steps that are small enough for a quick run.
 const QUICK: usize = 2;
 
-pub(crate) async fn run(quick: bool, rounds: usize) -> Result<Vec<Case>> {
+pub(crate) async fn run(
+    quick: bool,
+    rounds: usize,
+    written: &mut Vec<TempDir>,
+) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     let mut memory_before = None;
     for step in STEPS.iter().take(if quick { QUICK } else { STEPS.len() }) {
@@ -79,6 +85,7 @@ pub(crate) async fn run(quick: bool, rounds: usize) -> Result<Vec<Case>> {
         memory_before = Some(case.ours);
         cases.push(case);
         cases.push(Case::new(step.restore, "s", &restores, &[]));
+        written.push(cluster.end()?);
     }
     Ok(cases)
 }

@@ -1,8 +1,10 @@
 //! Backups beside the tools that people use: dumps, base backups, restores, and WAL.
 //!
 //! `--quick`: 300 MB and 1 round (dumps: 3) instead of 2.8 GB and 5. `--size BYTES`,
-//! `--rounds N`, `--only dump|base|wal|curve` (may be repeated), `--contender PART` of a name:
-//! of base backups, those alone (may be repeated).
+//! `--rounds N`, `--only dump|base|incremental|wal|curve` (may be repeated), `--contender PART`
+//! of a name: of base backups, those alone (may be repeated). `--pgbackrest PATH`: one more
+//! pgBackRest beside the packaged one, with block incremental, for base backups (may be
+//! repeated).
 //!
 //! All contenders read the same server in turn, in an order that is reversed from round to
 //! round, and write to the same disk, the final fsync included. Ours also encrypts and
@@ -22,9 +24,11 @@
 mod harness;
 
 mod base;
+mod book;
 mod cluster;
 mod curve;
 mod dump;
+mod incremental;
 mod measure;
 mod ours;
 mod pgbackrest;
@@ -34,6 +38,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use harness::Report;
+use pgbackrest::Installed;
 
 type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 type Samples = BTreeMap<&'static str, Vec<f64>>;
@@ -48,6 +53,7 @@ async fn main() -> Result<()> {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     eprintln!("load at the start: {}", load.trim_end());
     let mut cases = Vec::new();
+    let mut written = Vec::new();
     if ["dump", "base", "wal"]
         .iter()
         .any(|part| options.runs(part))
@@ -58,14 +64,21 @@ async fn main() -> Result<()> {
             cases.extend(dump::run(&cluster, options.rounds.max(3)).await?);
         }
         if options.runs("base") {
-            cases.extend(base::run(&cluster, options.rounds, &options.contenders).await?);
+            let (chosen, others) = (&options.contenders, &options.pgbackrest);
+            cases.extend(base::run(&cluster, options.rounds, chosen, others).await?);
         }
         if options.runs("wal") {
             cases.extend(wal::run(&cluster, options.quick, options.rounds).await?);
         }
+        written.push(cluster.end()?);
+    }
+    if options.runs("incremental") {
+        let content = cluster::Content::Bytes(options.size_bytes);
+        let others = &options.pgbackrest;
+        cases.extend(incremental::run(content, options.rounds, others, &mut written).await?);
     }
     if options.runs("curve") {
-        cases.extend(curve::run(options.quick, options.rounds.min(3)).await?);
+        cases.extend(curve::run(options.quick, options.rounds.min(3), &mut written).await?);
     }
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     eprintln!("load at the end: {}", load.trim_end());
@@ -84,6 +97,7 @@ struct Options {
     quick: bool,
     only: Vec<String>,
     contenders: Vec<String>,
+    pgbackrest: Vec<Installed>,
 }
 
 impl Options {
@@ -94,6 +108,7 @@ impl Options {
             quick: false,
             only: Vec::new(),
             contenders: Vec::new(),
+            pgbackrest: Vec::new(),
         };
         while let Some(name) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{name} needs a value"));
@@ -107,6 +122,7 @@ impl Options {
                 "--rounds" => options.rounds = value()?.parse::<usize>()?.max(1),
                 "--only" => options.only.push(value()?),
                 "--contender" => options.contenders.push(value()?),
+                "--pgbackrest" => options.pgbackrest.push(Installed::at(value()?.into())?),
                 // What cargo bench adds.
                 "--bench" => {}
                 _ => return Err(format!("{name} is not known").into()),

@@ -37,6 +37,8 @@ pub(crate) enum Place {
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Task {
     Backup,
+    /// An incremental base backup; a full one in its stead is an error.
+    Increment,
     Restore {
         id: BackupId,
         folder: PathBuf,
@@ -136,19 +138,8 @@ impl Order {
         .build()?;
         let idle_bytes = peak_rss_bytes().unwrap_or_default();
         let mut answer = match &self.task {
-            Task::Backup => {
-                let report = backup
-                    .base_backup(BaseBackupRequest::full())
-                    .finish()
-                    .await?;
-                eprintln!("phases: {:?}", report.phases);
-                Answer {
-                    id: Some(report.id),
-                    stored: report.bytes_stored,
-                    objects: report.objects,
-                    ..Answer::default()
-                }
-            }
+            Task::Backup => base_backup(&backup, BaseBackupRequest::full()).await?,
+            Task::Increment => base_backup(&backup, BaseBackupRequest::incremental()).await?,
             Task::Restore { id, folder, delta } => {
                 let options = ClusterRestoreOptions::new()
                     .with_delta(*delta)
@@ -174,6 +165,20 @@ impl Order {
         answer.peak_bytes = peak_rss_bytes().unwrap_or_default();
         Ok(answer)
     }
+}
+
+async fn base_backup(backup: &Backup, request: BaseBackupRequest) -> Result<Answer> {
+    let report = backup.base_backup(request).finish().await?;
+    if let Some(reason) = &report.full_because {
+        return Err(format!("no incremental backup: {reason:?}").into());
+    }
+    eprintln!("phases: {:?}", report.phases);
+    Ok(Answer {
+        id: Some(report.id),
+        stored: report.bytes_stored,
+        objects: report.objects,
+        ..Answer::default()
+    })
 }
 
 async fn archive(backup: &Backup, slot: &str, end: Option<Lsn>, time: Duration) -> Result<Answer> {

@@ -13,6 +13,7 @@ use crate::repository::SourceInfo;
 #[derive(Clone, Debug)]
 pub(crate) struct Clients {
     binaries: Binaries,
+    server: Major,
     operation: &'static str,
 }
 
@@ -32,6 +33,7 @@ impl Clients {
         match found {
             Ok(binaries) => Ok(Self {
                 binaries,
+                server: Major(major),
                 operation,
             }),
             Err(err) => Err(not_found(finder, major, operation, err).await),
@@ -51,7 +53,29 @@ impl Clients {
             .next()
             .and_then(|major| major.parse().ok());
         let least = written_by.unwrap_or(source.server_major);
-        Self::find(finder, target_major.max(least), operation).await
+        let found = Self::find(finder, target_major.max(least), operation).await?;
+        Ok(Self {
+            server: Major(target_major),
+            ..found
+        })
+    }
+
+    /// Whether the server knows what `pg_restore` sets in each session: that of 17 and newer
+    /// sets `transaction_timeout`, which is as old.
+    pub(crate) fn are_known_to_the_server(&self) -> bool {
+        self.binaries.major() < Major(17) || self.server >= Major(17)
+    }
+
+    /// What to do about programs that are newer than the server, which need not understand
+    /// what they write.
+    pub(crate) fn newer_than_the_server(&self) -> Option<String> {
+        let (own, server) = (self.binaries.major(), self.server);
+        (own > server).then(|| {
+            format!(
+                "the client programs are those of PostgreSQL {own}, and a server of {server} \
+                 need not understand what they write: install those of {server} where backups are taken"
+            )
+        })
     }
 
     pub(crate) fn version(&self) -> String {
@@ -63,6 +87,23 @@ impl Clients {
     /// `keepalives` end a connection whose peer has vanished; they are no secret, and
     /// libpq takes them by the connection string only.
     pub(crate) fn program(&self, name: &str, info: &ConnectInfo) -> Result<Program> {
+        let program = self.unconnected(name)?;
+        let env = libpq_env(info);
+        let program = env
+            .plain()
+            .fold(program, |program, (name, value)| program.env(name, value));
+        let program = env.secret().fold(program, |program, (name, value)| {
+            program.secret_env(name, value.clone())
+        });
+        // Rows must look alike wherever they are written.
+        Ok(program
+            .env("PGTZ", "UTC")
+            .env("PGOPTIONS", SESSION)
+            .arg(format!("--dbname={KEEPALIVES}")))
+    }
+
+    /// A program that connects to nothing.
+    pub(crate) fn unconnected(&self, name: &str) -> Result<Program> {
         let path = self.binaries.program(name).map_err(|err| {
             Error::new(
                 ErrorKind::ClientMissing,
@@ -75,20 +116,7 @@ impl Clients {
             ))
             .with_source(err)
         })?;
-        let env = libpq_env(info);
-        let program = env
-            .plain()
-            .fold(Program::new(path), |program, (name, value)| {
-                program.env(name, value)
-            });
-        let program = env.secret().fold(program, |program, (name, value)| {
-            program.secret_env(name, value.clone())
-        });
-        // Rows must look alike wherever they are written.
-        Ok(program
-            .env("PGTZ", "UTC")
-            .env("PGOPTIONS", SESSION)
-            .arg(format!("--dbname={KEEPALIVES}")))
+        Ok(Program::new(path))
     }
 }
 

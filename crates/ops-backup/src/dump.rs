@@ -152,6 +152,9 @@ impl Run<'_> {
                 "the backup is NOT ENCRYPTED: whoever can read the store can read the database",
             );
         }
+        if let Some(newer) = self.clients.newer_than_the_server() {
+            self.events.warn(&mut warnings, newer);
+        }
         self.phase(Phase::Sweep);
         let grace = settings.sweep_grace;
         let swept = self

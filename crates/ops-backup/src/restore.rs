@@ -2,6 +2,7 @@
 
 mod globals;
 mod load;
+mod loader;
 mod target;
 
 use std::sync::Arc;

@@ -1,14 +1,14 @@
-//! Stored objects into `pg_restore`.
+//! Stored objects into a loader.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use ops_core::database::ConnectInfo;
-use ops_pg::process::{Exit, Io, Program, Supervised};
 
+use super::loader::Loader;
 use crate::backup::Inner;
-use crate::client::{self, Clients};
+use crate::client::Clients;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Counters, Events, Phase};
 use crate::pipeline::{Opened, cause_of, open_object};
@@ -44,11 +44,8 @@ pub(crate) async fn load(
     events: &Events,
 ) -> Result<()> {
     events.phase(Phase::Restore);
-    let program = program(clients, target, options)?;
-    let mut child = program
-        .spawn()
-        .map_err(|err| client::not_run(options.operation, "pg_restore", err))?;
-    let feeding = feed(inner, backup, &mut child, options.operation, events);
+    let mut loader = Loader::start(clients, target, options)?;
+    let feeding = feed(inner, backup, &mut loader, options.operation, events);
     let stall = inner.settings.stall_timeout;
     let outcome = tokio::select! {
         fed = feeding => fed,
@@ -61,12 +58,8 @@ pub(crate) async fn load(
     };
     let result = match outcome {
         // Everything was read, proved and handed over: what follows is the server's work.
-        Ok(()) => child
-            .wait()
-            .await
-            .map_err(|err| client::not_run(options.operation, "pg_restore", err))
-            .and_then(|exit| restored(&exit, options.operation)),
-        Err(err) => Err(failed(child, err, options.operation).await),
+        Ok(()) => loader.finish().await,
+        Err(err) => Err(failed(loader, err).await),
     };
     result.map_err(|err| {
         err.with_left_behind(if options.single_transaction {
@@ -77,58 +70,15 @@ pub(crate) async fn load(
     })
 }
 
-fn program(clients: &Clients, target: &ConnectInfo, options: &LoadOptions) -> Result<Program> {
-    let flags = [
-        ("--single-transaction", options.single_transaction),
-        ("--no-owner", options.no_owner),
-        ("--no-privileges", options.no_privileges),
-        ("--no-tablespaces", options.no_tablespaces),
-    ];
-    let mut program = clients.program("pg_restore", target)?;
-    if options.writable_session {
-        let options = format!("{} -c default_transaction_read_only=off", client::SESSION);
-        program = program.env("PGOPTIONS", options);
-    }
-    Ok(program
-        .stdin(Io::Piped)
-        .arg("--format=custom")
-        .arg("--exit-on-error")
-        .arg("--no-password")
-        .args(
-            flags
-                .into_iter()
-                .filter(|(_, wanted)| *wanted)
-                .map(|(flag, _)| flag),
-        ))
-}
-
-fn restored(exit: &Exit, operation: &'static str) -> Result<()> {
-    if exit.success() {
-        Ok(())
-    } else {
-        let err = client::failure(ErrorKind::RestoreFailed, operation, "pg_restore", exit);
-        Err(
-            if exit.stderr_tail().contains("max_locks_per_transaction") {
-                err.with_hint("raise max_locks_per_transaction on the target, or restore without one transaction")
-            } else {
-                err
-            },
-        )
-    }
-}
-
-/// Ends `pg_restore` before it can commit, and tells which of the two failures came first.
-async fn failed(mut child: Supervised, fed: Error, operation: &'static str) -> Error {
+/// Ends the loading before it can commit, and tells which of the two failures came first.
+async fn failed(mut loader: Loader, fed: Error) -> Error {
     if fed.kind() != ErrorKind::Canceled {
         // Killed before its input ends: nothing may be committed of a damaged backup.
-        let _ = child.kill().await;
+        loader.kill().await;
         return fed;
     }
     // It stopped to read, so it has something to say.
-    match child.wait().await {
-        Ok(exit) => restored(&exit, operation).err().unwrap_or(fed),
-        Err(err) => client::not_run(operation, "pg_restore", err),
-    }
+    loader.finish().await.err().unwrap_or(fed)
 }
 
 /// Feeds the objects in order. The last bytes are held back until every stored byte has
@@ -136,15 +86,15 @@ async fn failed(mut child: Supervised, fed: Error, operation: &'static str) -> E
 async fn feed(
     inner: &Inner,
     backup: &OpenBackup,
-    child: &mut Supervised,
+    loader: &mut Loader,
     operation: &'static str,
     events: &Events,
 ) -> Result<()> {
     let internal = |what: &'static str| Error::new(ErrorKind::Internal, operation, what);
-    let stdin = child
-        .take_stdin()
-        .and_then(|stdin| stdin.into_owned_fd().ok())
-        .ok_or_else(|| internal("pg_restore has no input"))?;
+    let stdin = loader
+        .take_input()?
+        .into_owned_fd()
+        .map_err(|err| internal("a pipe cannot be used").with_source(err))?;
     let mut output = Output {
         stdin: File::from(stdin),
         held_back: Vec::new(),

@@ -87,10 +87,15 @@ pub(crate) fn drill_options() -> DrillOptions {
 /// Starts a server with a small database of several kinds of things.
 pub(crate) async fn small_database() -> Option<Pg> {
     let pg = Pg::start().await?;
+    fill_small(&pg).await;
+    Some(pg)
+}
+
+/// Makes that database.
+pub(crate) async fn fill_small(pg: &Pg) {
     pg.create_database("shop").await;
     let client = pg.client("shop").await;
     client.batch_execute(SMALL).await.unwrap();
-    Some(pg)
 }
 
 const SMALL: &str = r#"
