@@ -56,7 +56,9 @@ pub use expire::{KeepReason, KeptWal, StoreExpiry, WalExpiryPlan, WalExpiryRepor
 pub use gap::{GapReason, GapRecord};
 pub(crate) use objects::blocking_reader;
 pub(crate) use reach::{Reach, reach};
-pub(crate) use recoverable::{recoverable_windows, spans as base_backup_spans};
+#[cfg(test)]
+pub(crate) use recoverable::tests::entry as entry_at;
+pub(crate) use recoverable::{chain_of, recoverable_windows, spans as base_backup_spans};
 pub use restore_point::RestorePoint;
 pub(crate) use windows::history_of;
 pub use windows::{BaseBackupSpan, RecoverableWindow, plan_windows};
