@@ -15,7 +15,7 @@ use crate::drill::{self, DrillOptions, DrillReport};
 use crate::dump;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Job;
-use crate::keeper::NextRun;
+use crate::keeper::Keeping;
 use crate::keys::{Encryption, Unlock};
 use crate::physical::{
     self, BaseBackupReport, BaseBackupRequest, ClusterDrillOptions, ClusterDrillReport,
@@ -60,8 +60,8 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     /// The archiver that was made last.
     pub(crate) archiving: Archiving,
-    /// When a keeper will take the next base backup.
-    pub(crate) next_run: NextRun,
+    /// What a keeper has found.
+    pub(crate) keeping: Keeping,
 }
 
 /// Backups of one PostgreSQL database in one object store.

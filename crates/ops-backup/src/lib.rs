@@ -27,7 +27,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Phase, Progress};
 pub use fingerprint::{Check, CheckOutcome, Difference};
 pub use job::Job;
-pub use keeper::{DueReason, Keeper, KeeperOptions, OnBackup};
+pub use keeper::{DueReason, Keeper, KeeperOptions, KeptStore, OnBackup, OnStore};
 pub use keys::{Encryption, EncryptionInfo, Unlock};
 pub use ops_pg_replication::{Lsn, SystemId, Timeline, WalSegmentSize};
 pub use physical::{

@@ -12,6 +12,7 @@ use serde::Serializer;
 
 use crate::backup::{Backup, Inner};
 use crate::error::Result;
+use crate::keeper::KeptStore;
 use crate::physical::{DrillLevel, PhysicalKind};
 use crate::repository::{BackupId, CatalogueEntry};
 use crate::wal::{ArchiverState, ArchiverStatus, GapRecord, RecoverableWindow};
@@ -64,6 +65,9 @@ pub struct Status {
     /// [`Keeper`](crate::Keeper) runs in this process and archives; `None` where none does,
     /// or while it takes one.
     pub next_run: Option<Timestamp>,
+    /// What that keeper found in each store at its last look, the first store first; empty
+    /// where none runs in this process and archives. All else is of the first store.
+    pub stores: Vec<KeptStore>,
 }
 
 /// How far the archive of a cluster's WAL is.
@@ -204,7 +208,8 @@ async fn status(inner: &Inner) -> Result<Status> {
         last_rto: drills.iter().rev().find(|it| it.passed).map(|it| it.rto),
         last_drill: drills.last().cloned(),
         windows,
-        next_run: inner.next_run.get(),
+        next_run: inner.keeping.next_run(),
+        stores: inner.keeping.stores(),
     })
 }
 

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ops_backup::{Backup, DueReason, Keeper, KeeperOptions, Result};
-use ops_testkit::{ManualClock, Pg, wait_until};
+use ops_core::ObjectStore;
+use ops_testkit::store::StoreFault;
+use ops_testkit::{FaultStore, ManualClock, Pg, wait_until};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -14,9 +16,13 @@ use crate::shared::Bench;
 
 type Taken = Arc<Mutex<Vec<(DueReason, bool)>>>;
 
+/// Stores that went away or came back.
+type Moved = Arc<Mutex<Vec<(&'static str, bool)>>>;
+
 struct Kept {
     keeper: Keeper,
     taken: Taken,
+    moved: Moved,
     stop: CancellationToken,
     task: JoinHandle<Result<()>>,
 }
@@ -25,12 +31,19 @@ impl Kept {
     fn start(backup: &Backup, every: Duration) -> Self {
         let taken: Taken = Arc::default();
         let told = Arc::clone(&taken);
+        let moved: Moved = Arc::default();
+        let seen = Arc::clone(&moved);
         let options = KeeperOptions::new()
             .with_archiver(quick())
             .with_every(every)
             .with_look_every(Duration::from_millis(300))
             .with_on_backup(Arc::new(move |reason, outcome| {
                 told.lock().unwrap().push((reason, outcome.is_ok()));
+            }))
+            .with_on_store(Arc::new(move |store| {
+                let away = store.away_since.is_some();
+                assert_eq!(away, store.error.is_some());
+                seen.lock().unwrap().push((store.store, away));
             }));
         let keeper = backup.keeper(options).unwrap();
         let stop = CancellationToken::new();
@@ -39,6 +52,7 @@ impl Kept {
         Self {
             keeper,
             taken,
+            moved,
             stop,
             task,
         }
@@ -152,4 +166,86 @@ async fn a_base_backup_is_taken_when_the_newest_is_old_whatever_the_clock_does()
     assert_eq!(windows[0].backups.last(), Some(&last.id));
     let taken = kept.stop().await;
     assert_eq!(taken, [(DueReason::NoBackup, true), (DueReason::Age, true)]);
+}
+
+/// Waits until a store that is looked at alone has a base backup and the newest WAL.
+async fn recoverable_from(pg: &Pg, bench: &Bench, store: &Arc<dyn ObjectStore>) {
+    scene::write(pg, 1).await;
+    let end = scene::flushed(pg).await;
+    let info = pg.connect_info("postgres");
+    let alone = bench.builder_in(Arc::clone(store), info).build().unwrap();
+    wait_until("the store to be filled", SOON, async || {
+        let windows = alone.recoverable_windows().await.unwrap();
+        windows.iter().any(|it| it.to >= end)
+    })
+    .await;
+}
+
+async fn a_store_is_away(away: usize) {
+    let Some(pg) = scene::small().start().await else {
+        return;
+    };
+    let (bench, other) = (Bench::new(), Bench::new());
+    let faulty = Arc::new(FaultStore::new(Arc::clone(&bench.store)));
+    faulty.inject(1, u64::MAX, StoreFault::Refuse);
+    let mut stores: [Arc<dyn ObjectStore>; 2] =
+        [Arc::clone(&faulty) as _, Arc::clone(&other.store)];
+    stores.rotate_right(away);
+    let [first, second] = stores;
+    let info = pg.connect_info("postgres");
+    let builder = bench.builder_in(first, info).second_store(second);
+    let backup = builder.build().unwrap();
+    let kept = Kept::start(&backup, Duration::from_secs(24 * 60 * 60));
+    recoverable_from(&pg, &bench, &other.store).await;
+    kept.took(1).await;
+    let name = ["first", "second"][away];
+    wait_until("the next one to be planned", SOON, async || {
+        let stores = kept.keeper.stores();
+        stores
+            .iter()
+            .any(|it| it.store != name && it.next.is_some())
+    })
+    .await;
+    let stores = kept.keeper.stores();
+    assert!(
+        stores[away].error.as_deref().unwrap().contains("busy"),
+        "{stores:?}"
+    );
+    assert_eq!((stores[away].store, stores[away].next), (name, None));
+    assert_eq!(stores[1 - away].error, None, "{stores:?}");
+    assert_eq!(kept.moved.lock().unwrap().as_slice(), [(name, true)]);
+    assert_eq!(
+        kept.taken.lock().unwrap().as_slice(),
+        [(DueReason::NoBackup, true)]
+    );
+
+    // It gets what it lacks as soon as it is back.
+    faulty.mend();
+    recoverable_from(&pg, &bench, &bench.store).await;
+    kept.took(2).await;
+    wait_until("both to be planned", SOON, async || {
+        let stores = kept.keeper.stores();
+        stores
+            .iter()
+            .all(|it| it.error.is_none() && it.next.is_some())
+    })
+    .await;
+    assert_eq!(backup.status().await.unwrap().stores, kept.keeper.stores());
+    assert_eq!(
+        kept.moved.lock().unwrap().as_slice(),
+        [(name, true), (name, false)]
+    );
+    let again = (DueReason::NoBackup, true);
+    assert_eq!(kept.stop().await, [again, again]);
+    assert_eq!(backup.status().await.unwrap().stores, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_store_that_is_away_keeps_no_backup_and_no_wal_from_the_second() {
+    a_store_is_away(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_store_that_is_away_keeps_no_backup_and_no_wal_from_the_first() {
+    a_store_is_away(1).await;
 }
