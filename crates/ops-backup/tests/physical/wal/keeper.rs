@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ops_backup::{Backup, DueReason, Keeper, KeeperOptions, Result};
+use ops_backup::{Backup, BaseBackupRequest, DueReason, Keeper, KeeperOptions, PagePolicy, Result};
 use ops_core::ObjectStore;
 use ops_testkit::store::StoreFault;
 use ops_testkit::{FaultStore, ManualClock, Pg, wait_until};
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::gaps::{forget, forgetful};
 use super::scene::{self, SOON, quick};
+use crate::base::shapes::file_of;
 use crate::shared::Bench;
 
 type Taken = Arc<Mutex<Vec<(DueReason, bool)>>>;
@@ -29,13 +30,16 @@ struct Kept {
 
 impl Kept {
     fn start(backup: &Backup, every: Duration) -> Self {
+        Self::start_with(backup, KeeperOptions::new().with_every(every))
+    }
+
+    fn start_with(backup: &Backup, options: KeeperOptions) -> Self {
         let taken: Taken = Arc::default();
         let told = Arc::clone(&taken);
         let moved: Moved = Arc::default();
         let seen = Arc::clone(&moved);
-        let options = KeeperOptions::new()
+        let options = options
             .with_archiver(quick())
-            .with_every(every)
             .with_look_every(Duration::from_millis(300))
             .with_on_backup(Arc::new(move |reason, outcome| {
                 told.lock().unwrap().push((reason, outcome.is_ok()));
@@ -155,7 +159,7 @@ async fn a_base_backup_is_taken_when_the_newest_is_old_whatever_the_clock_does()
     })
     .await;
     assert_recoverable(&pg, &backup, &kept).await;
-    let base = backup.base_backup(ops_backup::BaseBackupRequest::full());
+    let base = backup.base_backup(BaseBackupRequest::full());
     let last = base.finish().await.unwrap();
     // By position, which no clock moves.
     let status = backup.status().await.unwrap();
@@ -248,4 +252,40 @@ async fn a_first_store_that_is_away_keeps_no_backup_and_no_wal_from_the_second()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_store_that_is_away_keeps_no_backup_and_no_wal_from_the_first() {
     a_store_is_away(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_degraded_is_tried_again_after_a_pause() {
+    let server = scene::small().with(|server| server.data_checksums(true));
+    let Some(mut pg) = server.start().await else {
+        return;
+    };
+    let file = file_of(&pg, "pg_amop").await;
+    pg.stop(ops_pg::server::Shutdown::Fast).await;
+    let path = pg.data_dir().join(file);
+    let mut content = std::fs::read(&path).unwrap();
+    content[8000] ^= 1;
+    // The server must not look at the page before the backup does.
+    let sound = std::fs::read(&path).unwrap();
+    pg.start_again().await;
+    std::fs::write(&path, content).unwrap();
+    let bench = Bench::new();
+    let backup = bench.backup(pg.connect_info("postgres"));
+    let request = BaseBackupRequest::full().with_page_policy(PagePolicy::Degrade);
+    let pause = Duration::from_secs(5 * 60);
+    let options = KeeperOptions::new().with_retry_after(pause);
+    let kept = Kept::start_with(&backup, options.with_request(request));
+    kept.took(1).await;
+    wait_until("the next one to be planned", SOON, async || {
+        let stores = kept.keeper.stores();
+        stores.first().is_some_and(|it| it.next.is_some())
+    })
+    .await;
+    let store = kept.keeper.stores().remove(0);
+    let newest = backup.latest().await.unwrap().unwrap().manifest;
+    assert!(newest.physical.unwrap().degraded);
+    assert_eq!(store.due, Some(DueReason::NoBackup));
+    assert!(store.next.unwrap() >= newest.completed_at.saturating_add(pause));
+    std::fs::write(&path, sound).unwrap();
+    assert_eq!(kept.stop().await, [(DueReason::NoBackup, true)]);
 }
