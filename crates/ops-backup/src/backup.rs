@@ -232,10 +232,13 @@ impl Backup {
     /// the time, and stores the result beside the backup.
     ///
     /// A copy that is not sound is a report with [`ClusterDrillReport::passed`] false, not
-    /// an error.
+    /// an error. A drill that ends in an error is stored, too, with its
+    /// [`failure`](ClusterDrillReport::failure): beside the backup that was chosen, else the
+    /// newest physical one. One that was canceled is not.
     ///
     /// # Errors
-    /// As [`restore_cluster`](Self::restore_cluster).
+    /// As [`restore_cluster`](Self::restore_cluster). Where the failure cannot be stored,
+    /// what was [left behind](Error::left_behind) says so.
     ///
     /// # Panics
     /// Outside a tokio runtime.

@@ -22,7 +22,7 @@ pub mod wal;
 
 pub use archive::RowsDigest;
 pub use backup::{Backup, BackupBuilder, Selection, SourceCheck};
-pub use drill::{Assertion, DrillOptions, DrillReport};
+pub use drill::{Assertion, DrillFailure, DrillOptions, DrillReport};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Phase, Progress};
 pub use fingerprint::{Check, CheckOutcome, Difference};

@@ -11,6 +11,7 @@ use ops_pg_replication::{Lsn, SystemId, Timeline};
 use serde::Serializer;
 
 use crate::backup::{Backup, Inner};
+use crate::drill::DrillFailure;
 use crate::error::Result;
 use crate::keeper::KeptStore;
 use crate::physical::{DrillLevel, PhysicalKind};
@@ -56,7 +57,7 @@ pub struct Status {
     pub newest_incremental: Option<BackupSummary>,
     /// The backups with damaged pages, oldest first.
     pub degraded: Vec<BackupId>,
-    /// The last drill of one of the 16 newest backups, passed or not.
+    /// The last drill of one of the 16 newest backups: passed, not passed, or failed.
     pub last_drill: Option<DrillSummary>,
     /// The recovery time that the last of those drills measured that passed.
     #[serde(serialize_with = "optional_seconds")]
@@ -135,9 +136,11 @@ pub struct DrillSummary {
     pub passed: bool,
     /// How far the backup is proven.
     pub level: DrillLevel,
-    /// The recovery time that was measured.
+    /// The recovery time that was measured; zero where the copy never answered.
     #[serde(serialize_with = "crate::report::seconds")]
     pub rto: Duration,
+    /// Why the drill did not come to its end; `None` where it did.
+    pub failure: Option<DrillFailure>,
 }
 
 impl Backup {

@@ -41,15 +41,19 @@ pub(crate) struct Prepared {
     pub(crate) binaries: Result<Binaries, ops_core::Error>,
 }
 
-/// Finds out from what and how a target is recovered.
-pub(crate) async fn prepare(
+/// From what a target is recovered, as far as the catalogue and the archive tell.
+pub(crate) struct Chosen {
+    pub(crate) choice: Choice,
+    archive: Option<WalArchive>,
+    history: TimelineHistory,
+}
+
+/// Finds out from what a target is recovered.
+pub(crate) async fn choose(
     inner: &Inner,
-    operation: &'static str,
     target: &RestoreTarget,
     wishes: &Wishes,
-    events: &Events,
-    cancel: CancellationToken,
-) -> Result<Prepared> {
+) -> Result<Chosen> {
     let entries = inner.repository.catalogue().await?;
     let mut backups: Vec<&Manifest> = entries.iter().map(|entry| &entry.manifest).collect();
     backups.retain(|manifest| manifest.physical.is_some());
@@ -58,12 +62,8 @@ pub(crate) async fn prepare(
     let prefix = inner.repository.layout.prefix();
     let unlock = inner.settings.unlock.clone();
     let archive = WalArchive::open(store, prefix, Some(system_id), unlock).await?;
-    backups.retain(|manifest| {
-        manifest
-            .physical
-            .as_ref()
-            .is_some_and(|it| it.system_id == system_id)
-    });
+    let info = |manifest: &Manifest| manifest.physical.clone();
+    backups.retain(|manifest| info(manifest).is_some_and(|it| it.system_id == system_id));
     let infos = backups
         .iter()
         .filter_map(|manifest| manifest.physical.as_ref());
@@ -83,36 +83,50 @@ pub(crate) async fn prepare(
     };
     let choice = stock.choose(target, wishes)?;
     let history = stock.history(choice.aim.timeline)?;
-    let source = Source {
-        operation,
-        store: Arc::clone(&inner.repository.store),
-        counters: Arc::clone(&events.counters),
-        cancel,
-        runtime: Handle::current(),
-    };
-    let levels = chain::open(inner, &choice.backup, &source).await?;
-    let info = match levels.last() {
-        Some(level) => level.info()?.clone(),
-        None => {
-            return Err(Error::new(
-                ErrorKind::Internal,
-                operation,
-                "a chain has no backup",
-            ));
-        }
-    };
-    let major = Major(info.server_version_num / 10_000);
-    let binaries = inner.settings.finder.exact(major).await;
-    Ok(Prepared {
-        operation,
-        source,
+    Ok(Chosen {
         choice,
-        levels,
-        archive: archive.map(|archive| archive.beside(&info)),
-        info,
+        archive,
         history,
-        binaries,
     })
+}
+
+impl Chosen {
+    /// Opens the backup and all that it builds upon.
+    pub(crate) async fn open(
+        self,
+        inner: &Inner,
+        operation: &'static str,
+        events: &Events,
+        cancel: CancellationToken,
+    ) -> Result<Prepared> {
+        let source = Source {
+            operation,
+            store: Arc::clone(&inner.repository.store),
+            counters: Arc::clone(&events.counters),
+            cancel,
+            runtime: Handle::current(),
+        };
+        let levels = chain::open(inner, &self.choice.backup, &source).await?;
+        let newest = levels.last().ok_or_else(|| no_level(operation))?;
+        let info = newest.info()?.clone();
+        let major = Major(info.server_version_num / 10_000);
+        let binaries = inner.settings.finder.exact(major).await;
+        Ok(Prepared {
+            operation,
+            source,
+            choice: self.choice,
+            levels,
+            archive: self.archive.map(|archive| archive.beside(&info)),
+            info,
+            history: self.history,
+            binaries,
+        })
+    }
+}
+
+#[cold]
+fn no_level(operation: &'static str) -> Error {
+    Error::new(ErrorKind::Internal, operation, "a chain has no backup")
 }
 
 /// The cluster that is meant: that of the backup that was named, else of the newest.
@@ -156,9 +170,8 @@ impl Prepared {
     /// What the backup's `pg_control` says. It is read from the store: nothing has to be
     /// restored for it.
     pub(crate) async fn control(&self) -> Result<ControlData> {
-        let level = self.levels.last().ok_or_else(|| {
-            Error::new(ErrorKind::Internal, self.operation, "a chain has no backup")
-        })?;
+        let newest = self.levels.last();
+        let level = newest.ok_or_else(|| no_level(self.operation))?;
         let content = chain::read_file(&self.source, level, control::PATH).await?;
         let control = ControlData::parse(self.operation, &content)?;
         if control.system_id != self.info.system_id {
@@ -261,7 +274,8 @@ pub(crate) async fn run(
         timeline: options.timeline,
         exclusive: options.exclusive,
     };
-    let prepared = prepare(&inner, "restore", &target, &wishes, &events, cancel).await?;
+    let chosen = choose(&inner, &target, &wishes).await?;
+    let prepared = chosen.open(&inner, "restore", &events, cancel).await?;
     let owner = owner(options.owner.as_deref())?;
     let to = Destination {
         path: directory.clone(),

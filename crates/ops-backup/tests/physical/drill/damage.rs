@@ -3,11 +3,14 @@
 use std::fs;
 
 use ops_backup::{
-    BaseBackupRequest, CheckOutcome, DrillLevel, Encryption, ErrorKind, ObjectRole, RestoreTarget,
+    BaseBackupRequest, CheckOutcome, DrillLevel, Encryption, ErrorKind, ObjectRole, Phase,
+    RestoreTarget,
 };
 use ops_core::ObjectKey;
 use ops_core::object_store::PutOptions;
+use ops_testkit::Pg;
 
+use super::failed::failed;
 use super::{drill_options, outcome};
 use crate::restore::source;
 use crate::shared::Bench;
@@ -88,6 +91,15 @@ async fn a_file_that_is_not_what_the_server_said_fails_pg_verifybackup() {
     );
 }
 
+/// What is proven of files that are as the server sent them, and do not recover.
+fn written(pg: &Pg) -> DrillLevel {
+    if pg.binaries().has("pg_verifybackup") {
+        DrillLevel::Restored
+    } else {
+        DrillLevel::Hashed
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_cannot_boot_fails_the_drill() {
     let Some(pg) = source().start().await else {
@@ -102,11 +114,11 @@ async fn a_cluster_that_cannot_boot_fails_the_drill() {
         .finish()
         .await
         .unwrap();
-    let job = backup.drill_cluster(RestoreTarget::Latest, drill_options());
-    let err = job.finish().await.unwrap_err();
-    assert_eq!(err.kind(), ErrorKind::Server, "{err:?}");
-    assert!(err.to_string().contains("9.6"), "{err}");
-    assert!(backup.status().await.unwrap().last_drill.is_none());
+    let (kind, last) = failed(&backup, RestoreTarget::Latest).await;
+    let failure = last.failure.unwrap();
+    assert_eq!((kind, failure.phase), (ErrorKind::Server, Phase::Recover));
+    assert!(failure.message.contains("9.6"), "{failure:?}");
+    assert_eq!(last.level, written(&pg));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,8 +133,8 @@ async fn replay_that_does_not_reach_its_target_fails_the_drill() {
         .finish()
         .await
         .unwrap();
-    let job = backup.drill_cluster(RestoreTarget::Xid(4_000_000), drill_options());
-    let err = job.finish().await.unwrap_err();
-    assert_eq!(err.kind(), ErrorKind::RecoveryShort, "{err:?}");
-    assert!(backup.status().await.unwrap().last_drill.is_none());
+    let (kind, last) = failed(&backup, RestoreTarget::Xid(4_000_000)).await;
+    let phase = last.failure.unwrap().phase;
+    assert_eq!((kind, phase), (ErrorKind::RecoveryShort, Phase::Recover));
+    assert_eq!(last.level, written(&pg));
 }
