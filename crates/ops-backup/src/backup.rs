@@ -150,9 +150,12 @@ impl Backup {
     /// the result beside the backup.
     ///
     /// A copy that is not equal is a report with [`DrillReport::passed`] false, not an error.
+    /// A drill that ends in an error is stored, too, with its
+    /// [`failure`](DrillReport::failure); one that was canceled is not.
     ///
     /// # Errors
-    /// As [`restore`](Self::restore); `Server` where no throwaway server could be run.
+    /// As [`restore`](Self::restore); `Server` where no throwaway server could be run. Where
+    /// the failure cannot be stored, what was [left behind](Error::left_behind) says so.
     ///
     /// # Panics
     /// Outside a tokio runtime.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ops_backup::{
     Backup, BaseBackupRequest, DrillLevel, DrillSummary, ErrorKind, ObjectRole, Phase,
-    RestoreTarget, Unlock,
+    PhysicalOptions, RestoreTarget, Unlock,
 };
 use ops_testkit::store::StoreFault;
 use ops_testkit::{FaultStore, Pg};
@@ -16,7 +16,9 @@ use crate::shared::{Bench, Keys};
 
 async fn backed_up(pg: &Pg) -> (Bench, Backup) {
     let bench = Bench::new();
-    let backup = bench.backup(pg.connect_info("postgres"));
+    let builder = bench.builder(pg.connect_info("postgres"));
+    let packs = PhysicalOptions::new().with_pack_bytes(1 << 20);
+    let backup = builder.physical(packs).build().unwrap();
     let job = backup.base_backup(BaseBackupRequest::full());
     job.finish().await.unwrap();
     (bench, backup)
@@ -45,7 +47,12 @@ async fn a_drill_that_fails_takes_the_place_of_an_older_one_that_came_to_its_end
     assert_eq!(status.last_drill.unwrap().failure, None);
 
     let manifest = backup.latest().await.unwrap().unwrap().manifest;
-    let object = manifest.objects_of(ObjectRole::Data).next().unwrap();
+    // Neither that with the label nor that with pg_control, which are read first.
+    let count = manifest.objects_of(ObjectRole::Data).count();
+    let object = manifest
+        .objects_of(ObjectRole::Data)
+        .nth(count / 2)
+        .unwrap();
     let path = bench.folder.path().join("store").join(object.key.as_str());
     let content = fs::read(&path).unwrap();
     fs::remove_file(&path).unwrap();
