@@ -12,9 +12,9 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::restore::{
-    ControlData, Destination, FilePlan, Prepared, Reached, Recovery, RestoreTarget, START_TIMEOUT,
-    Spool, Wishes, choose, no_server, owner, recovery_settings, server_folder, signal_file,
-    stop_server, write_files,
+    Chosen, ControlData, Destination, FilePlan, Prepared, Reached, Recovery, RestoreTarget,
+    START_TIMEOUT, Spool, Wishes, choose, no_server, owner, recovery_settings, server_folder,
+    signal_file, stop_server, write_files,
 };
 use crate::backup::Inner;
 use crate::drill::{ask, store, store_failure};
@@ -22,6 +22,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Events, Phase};
 use crate::fingerprint::{Check, Difference};
 use crate::repository::{BackupId, CatalogueEntry, Repository};
+use crate::wal::Pin;
 use progress::{Done, Progress};
 
 pub use report::{ClusterDrillOptions, ClusterDrillReport, DrillLevel};
@@ -59,19 +60,32 @@ pub(crate) async fn run(
 }
 
 async fn attempt(options: &ClusterDrillOptions, progress: &mut Progress<'_>) -> Result<Done> {
-    let cancel = CancellationToken::new();
-    let _guard = cancel.clone().drop_guard();
-    let begun = tokio::time::Instant::now();
     progress.phase(Phase::Preflight);
     let wishes = Wishes {
         backup: options.backup.clone(),
         timeline: options.timeline,
         exclusive: false,
     };
-    let (inner, events) = (progress.inner, progress.events);
-    let chosen = choose(inner, progress.target, &wishes).await?;
+    let chosen = choose(progress.inner, progress.target, &wishes).await?;
     progress.backup = Some(chosen.choice.backup.clone());
-    let prepared = chosen.open(inner, OPERATION, events, cancel).await?;
+    let pin = chosen.pin().await;
+    let pin = pin.unwrap_or_else(|text| {
+        progress.warn(text);
+        None
+    });
+    Pin::hold(pin, Box::pin(prove(chosen, options, progress))).await
+}
+
+/// Makes the copy and looks at it.
+async fn prove(
+    chosen: Chosen,
+    options: &ClusterDrillOptions,
+    progress: &mut Progress<'_>,
+) -> Result<Done> {
+    let cancel = CancellationToken::new();
+    let _guard = cancel.clone().drop_guard();
+    let opened = chosen.open(progress.inner, OPERATION, progress.events, cancel);
+    let prepared = opened.await?;
     progress.opened(&prepared);
     let control = prepared.control().await?;
     let mut drill = Drill {
@@ -82,7 +96,7 @@ async fn attempt(options: &ClusterDrillOptions, progress: &mut Progress<'_>) -> 
     };
     let mut server = drill.restore().await?;
     let (client, reached) = drill.recover(&mut server).await?;
-    let rto_seconds = begun.elapsed().as_secs_f64();
+    let rto_seconds = drill.progress.elapsed().as_secs_f64();
     let server_version = server.binaries().version().to_string();
     drill.progress.phase(Phase::Verify);
     drill.look(&client).await?;

@@ -34,5 +34,5 @@ pub(crate) use reach::Wishes;
 pub(crate) use recover::{
     START_TIMEOUT, settings as recovery_settings, signal_file, stop as stop_server,
 };
-pub(crate) use run::{Prepared, choose, no_server, owner, run, server_folder, write_files};
+pub(crate) use run::{Chosen, Prepared, choose, no_server, owner, run, server_folder, write_files};
 pub(crate) use spool::Spool;

@@ -1,5 +1,7 @@
 //! How far a drill has come, so that one that fails can say it.
 
+use std::time::Duration;
+
 use ops_core::Timestamp;
 
 use super::report::{self, ClusterDrillReport, DrillLevel};
@@ -57,6 +59,11 @@ impl<'a> Progress<'a> {
     pub(super) fn phase(&mut self, phase: Phase) {
         self.watch.phase(phase);
         self.events.phase(phase);
+    }
+
+    /// How long it has taken so far.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.watch.elapsed()
     }
 
     pub(super) fn warn(&mut self, text: impl Into<String>) {

@@ -1,12 +1,12 @@
 //! One restore of a cluster, from the question to the answer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ops_pg::binaries::{Binaries, Major};
 use ops_pg::process::User;
 use ops_pg::server::ThrowawayServer;
-use ops_pg_replication::{SystemId, TimelineHistory};
+use ops_pg_replication::{Lsn, SystemId, TimelineHistory};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +26,7 @@ use crate::event::{Events, Phase};
 use crate::physical::format::PhysicalInfo;
 use crate::report::Stopwatch;
 use crate::repository::Manifest;
-use crate::wal::{Coverage, WalArchive};
+use crate::wal::{Coverage, Pin, WalArchive};
 
 /// What was found out before anything is written.
 pub(crate) struct Prepared {
@@ -46,6 +46,8 @@ pub(crate) struct Chosen {
     pub(crate) choice: Choice,
     archive: Option<WalArchive>,
     history: TimelineHistory,
+    /// Where the WAL of the backup begins.
+    start: Lsn,
 }
 
 /// Finds out from what a target is recovered.
@@ -83,14 +85,36 @@ pub(crate) async fn choose(
     };
     let choice = stock.choose(target, wishes)?;
     let history = stock.history(choice.aim.timeline)?;
+    let mut backups = stock.backups.iter();
+    let chosen = backups.find(|manifest| manifest.id == choice.backup);
+    let info = chosen.and_then(|manifest| manifest.physical.as_ref());
+    let start = info.map_or(Lsn::INVALID, |info| info.start_lsn);
     Ok(Chosen {
         choice,
         archive,
         history,
+        start,
     })
 }
 
 impl Chosen {
+    /// Sees to it that the WAL stays while it is needed. A store that cannot be written to
+    /// is no reason not to restore from it; `Err` is what somebody should know then.
+    pub(crate) async fn pin(&self) -> Result<Option<Pin>, String> {
+        let Some(archive) = &self.archive else {
+            return Ok(None);
+        };
+        let timeline = self.choice.aim.timeline;
+        let pin = Pin::set(archive, timeline, self.start).await;
+        pin.map(Some).map_err(|err| {
+            format!(
+                "the WAL that the restore needs is not pinned, and stays for the grace period of \
+                 its retention alone: {}",
+                ops_core::Report(&err)
+            )
+        })
+    }
+
     /// Opens the backup and all that it builds upon.
     pub(crate) async fn open(
         self,
@@ -263,84 +287,141 @@ pub(crate) async fn run(
     options: ClusterRestoreOptions,
     events: Events,
 ) -> Result<ClusterRestoreReport> {
-    let cancel = CancellationToken::new();
-    let _guard = cancel.clone().drop_guard();
-    let mut watch = Stopwatch::start();
-    let mut warnings = Vec::new();
-    watch.phase(Phase::Preflight);
-    events.phase(Phase::Preflight);
+    let mut restore = Restore {
+        inner: &inner,
+        target: &target,
+        directory: &directory,
+        options: &options,
+        events: &events,
+        watch: Stopwatch::start(),
+        warnings: Vec::new(),
+    };
+    restore.phase(Phase::Preflight);
     let wishes = Wishes {
         backup: options.backup.clone(),
         timeline: options.timeline,
         exclusive: options.exclusive,
     };
     let chosen = choose(&inner, &target, &wishes).await?;
-    let prepared = chosen.open(&inner, "restore", &events, cancel).await?;
-    let owner = owner(options.owner.as_deref())?;
-    let to = Destination {
-        path: directory.clone(),
-        owner: owner.clone(),
-        delta: options.delta,
-        tablespaces: options.tablespaces.clone(),
-        other_tablespaces: None,
-    };
-    // Whatever the private server needs is there before anything is touched.
-    let control = match &options.recovery {
-        Recovery::Run => {
-            prepared.binaries()?;
-            Some(prepared.control().await?)
-        }
-        Recovery::Prepare { .. } => None,
-    };
-    let workers = options.workers.unwrap_or(inner.settings.workers);
-    let plan = FilePlan::make(&prepared.source, prepared.levels.clone(), &to, workers).await?;
-    watch.phase(Phase::Restore);
-    events.phase(Phase::Restore);
-    let auto_conf = auto_conf(&prepared, &options.recovery);
-    let signal = recover::signal_file(&prepared.choice.aim, &options.recovery);
-    let unfinished =
-        "the folder holds a part of the cluster, without pg_control: no server can start there";
-    let done = write_files(&inner, &plan, &prepared.source, &auto_conf, signal, &events)
-        .await
-        .map_err(|err| err.with_left_behind(unfinished))?;
-    if !done.dropped.is_empty() {
-        let text = format!("settings that were not kept: {}", done.dropped.join(", "));
-        events.warn(&mut warnings, text);
+    let pin = chosen.pin().await;
+    let pin = pin.unwrap_or_else(|text| {
+        restore.warn(text);
+        None
+    });
+    Pin::hold(pin, Box::pin(restore.run(chosen))).await
+}
+
+/// A restore while it runs.
+struct Restore<'a> {
+    inner: &'a Inner,
+    target: &'a RestoreTarget,
+    directory: &'a Path,
+    options: &'a ClusterRestoreOptions,
+    events: &'a Events,
+    watch: Stopwatch,
+    warnings: Vec<String>,
+}
+
+impl Restore<'_> {
+    fn phase(&mut self, phase: Phase) {
+        self.watch.phase(phase);
+        self.events.phase(phase);
     }
-    events.warn(
-        &mut warnings,
-        "the copy archives nothing: postgresql.auto.conf turns it off",
-    );
-    watch.phase(Phase::Recover);
-    let reached = match control {
-        None => None,
-        Some(control) => {
-            events.phase(Phase::Recover);
-            let run = replay(&inner, &prepared, &control, owner, &directory, &options).await;
-            let unrecovered = "the files are in place, and the cluster was not promoted";
-            Some(run.map_err(|err| err.with_left_behind(unrecovered))?)
+
+    fn warn(&mut self, text: impl Into<String>) {
+        self.events.warn(&mut self.warnings, text);
+    }
+
+    async fn run(mut self, chosen: Chosen) -> Result<ClusterRestoreReport> {
+        let cancel = CancellationToken::new();
+        let _guard = cancel.clone().drop_guard();
+        let opened = chosen.open(self.inner, "restore", self.events, cancel);
+        let prepared = opened.await?;
+        let owner = owner(self.options.owner.as_deref())?;
+        // Whatever the private server needs is there before anything is touched.
+        let control = match &self.options.recovery {
+            Recovery::Run => {
+                prepared.binaries()?;
+                Some(prepared.control().await?)
+            }
+            Recovery::Prepare { .. } => None,
+        };
+        let (plan, done) = self.write(&prepared, owner.clone()).await?;
+        let reached = match control {
+            None => None,
+            Some(control) => {
+                self.phase(Phase::Recover);
+                let (directory, options) = (self.directory, self.options);
+                let run = replay(self.inner, &prepared, &control, owner, directory, options);
+                let unrecovered = "the files are in place, and the cluster was not promoted";
+                let run = run.await;
+                Some(run.map_err(|err| err.with_left_behind(unrecovered))?)
+            }
+        };
+        Ok(self.report(&prepared, &plan, done, reached))
+    }
+
+    /// Writes the files of the cluster.
+    async fn write(
+        &mut self,
+        prepared: &Prepared,
+        owner: Option<User>,
+    ) -> Result<(FilePlan, FilesDone)> {
+        let (inner, options) = (self.inner, self.options);
+        let to = Destination {
+            path: self.directory.to_owned(),
+            owner,
+            delta: options.delta,
+            tablespaces: options.tablespaces.clone(),
+            other_tablespaces: None,
+        };
+        let workers = options.workers.unwrap_or(inner.settings.workers);
+        let source = &prepared.source;
+        let plan = FilePlan::make(source, prepared.levels.clone(), &to, workers).await?;
+        self.phase(Phase::Restore);
+        let auto_conf = auto_conf(prepared, &options.recovery);
+        let signal = recover::signal_file(&prepared.choice.aim, &options.recovery);
+        let unfinished =
+            "the folder holds a part of the cluster, without pg_control: no server can start there";
+        let done = write_files(inner, &plan, source, &auto_conf, signal, self.events)
+            .await
+            .map_err(|err| err.with_left_behind(unfinished))?;
+        if !done.dropped.is_empty() {
+            let dropped = done.dropped.join(", ");
+            self.warn(format!("settings that were not kept: {dropped}"));
         }
-    };
-    let (bytes_out, bytes_read) = events.counters.read();
-    let (duration, phases) = watch.finish();
-    let phase = |phase: Phase| phases.get(phase.as_str()).copied().unwrap_or_default();
-    Ok(ClusterRestoreReport {
-        backup: prepared.choice.backup.clone(),
-        system_id: prepared.info.system_id,
-        target,
-        directory,
-        reached,
-        levels: plan.levels.len(),
-        files_written: done.written,
-        files_kept: done.kept,
-        removed: done.removed,
-        bytes_out,
-        bytes_read,
-        duration,
-        restore_duration: phase(Phase::Restore),
-        recovery_duration: phase(Phase::Recover),
-        warnings,
-    })
+        self.warn("the copy archives nothing: postgresql.auto.conf turns it off");
+        Ok((plan, done))
+    }
+
+    fn report(
+        self,
+        prepared: &Prepared,
+        plan: &FilePlan,
+        done: FilesDone,
+        reached: Option<Reached>,
+    ) -> ClusterRestoreReport {
+        let (bytes_out, bytes_read) = self.events.counters.read();
+        let (duration, phases) = self.watch.finish();
+        let phase = |phase: Phase| phases.get(phase.as_str()).copied().unwrap_or_default();
+        ClusterRestoreReport {
+            backup: prepared.choice.backup.clone(),
+            system_id: prepared.info.system_id,
+            target: self.target.clone(),
+            directory: self.directory.to_owned(),
+            reached,
+            levels: plan.levels.len(),
+            files_written: done.written,
+            files_kept: done.kept,
+            removed: done.removed,
+            bytes_out,
+            bytes_read,
+            duration,
+            restore_duration: phase(Phase::Restore),
+            recovery_duration: phase(Phase::Recover),
+            warnings: self.warnings,
+        }
+    }
 }
 
 /// What is added to `postgresql.auto.conf`.
@@ -363,7 +444,7 @@ async fn replay(
     prepared: &Prepared,
     control: &ControlData,
     owner: Option<User>,
-    directory: &std::path::Path,
+    directory: &Path,
     options: &ClusterRestoreOptions,
 ) -> Result<Reached> {
     let spool = Spool::create(directory, owner.clone())?;
