@@ -1,5 +1,6 @@
 //! Restoring clusters: from backups alone.
 
+mod pins;
 mod places;
 
 use std::fs;
