@@ -238,15 +238,15 @@ impl Keeper {
         loop {
             let status = self.status();
             let second = status.second.as_ref().map(|it| it.state);
-            let states: Vec<_> = [status.state].into_iter().chain(second).collect();
+            let each: Vec<_> = [status.state].into_iter().chain(second).collect();
             // Whoever does not archive leaves it to the one that does.
-            if !states.contains(&ArchiverState::Streaming) {
+            if !each.contains(&ArchiverState::Streaming) {
                 inner.keeping.set(Vec::new());
                 tokio::time::sleep(TICK).await;
                 continue;
             }
             let now = self.now();
-            let next = places.look(&states, &self.options, now).await;
+            let next = places.look(&each, &self.options, now).await;
             inner.keeping.set(places.seen());
             if let Some((reason, at)) = next
                 && at <= now

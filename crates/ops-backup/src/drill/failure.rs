@@ -26,7 +26,7 @@ impl DrillFailure {
 }
 
 /// Stores the result of a drill beside its backup.
-pub(crate) async fn store<T: serde::Serialize>(
+pub(crate) async fn store<T: serde::Serialize + Sync>(
     repository: &Repository,
     id: &BackupId,
     started_at: Timestamp,
@@ -42,11 +42,11 @@ pub(crate) async fn store<T: serde::Serialize>(
 /// Stores that a drill failed, beside the backup that `blamed` picks from the catalogue, and
 /// gives back what it failed with; which says so where that cannot be stored. Without a backup
 /// there is no place for it.
-pub(crate) async fn store_failure<T: serde::Serialize>(
+pub(crate) async fn store_failure<T: serde::Serialize + Send + Sync>(
     repository: &Repository,
     started_at: Timestamp,
     err: Error,
-    blamed: impl Fn(&CatalogueEntry) -> bool + Send,
+    blamed: impl Fn(&CatalogueEntry) -> bool + Send + Sync,
     report: impl FnOnce(&CatalogueEntry, &Error) -> T + Send,
 ) -> Error {
     let stored = async {

@@ -25,14 +25,10 @@ fn line(timeline: u32, left_first_at: u64) -> Line {
 }
 
 /// The numbers of the newest backup and of its full one.
-fn newest(line: &Line, entries: &[CatalogueEntry]) -> Option<(String, String)> {
-    let number = |id: &BackupId| id.as_str()[id.as_str().len() - 2..].to_owned();
+fn newest(line: &Line, entries: &[CatalogueEntry]) -> Option<(u8, u8)> {
+    let number = |id: &BackupId| id.as_str()[id.as_str().len() - 2..].parse().unwrap();
     let (newest, full) = line.newest(entries)?;
     Some((number(&newest.manifest.id), number(&full.id)))
-}
-
-fn are(newest: &str, full: &str) -> Option<(String, String)> {
-    Some((newest.to_owned(), full.to_owned()))
 }
 
 #[test]
@@ -43,9 +39,9 @@ fn the_newest_is_told_by_position_whatever_the_clock_said() {
         entry(3, 40, 1, 300, Some(2)),
         entry(4, 30, 1, 400, Some(3)),
     ];
-    assert_eq!(newest(&line(1, 0), &entries), are("04", "01"));
+    assert_eq!(newest(&line(1, 0), &entries), Some((4, 1)));
     entries.reverse();
-    assert_eq!(newest(&line(1, 0), &entries), are("04", "01"));
+    assert_eq!(newest(&line(1, 0), &entries), Some((4, 1)));
 }
 
 #[test]
@@ -55,10 +51,10 @@ fn what_the_server_has_not_come_along_is_not_built_upon() {
         entry(2, 20, 1, 300, Some(1)),
         entry(3, 30, 3, 900, None),
     ];
-    assert_eq!(newest(&line(1, 0), &entries), are("02", "01"));
+    assert_eq!(newest(&line(1, 0), &entries), Some((2, 1)));
     // The second was taken where the old primary went on after the promotion.
-    assert_eq!(newest(&line(2, 200), &entries), are("01", "01"));
-    assert_eq!(newest(&line(2, 300), &entries), are("02", "01"));
+    assert_eq!(newest(&line(2, 200), &entries), Some((1, 1)));
+    assert_eq!(newest(&line(2, 300), &entries), Some((2, 1)));
     assert_eq!(newest(&line(2, 50), &entries), None);
     let mut unknown = line(2, 300);
     unknown.history = None;
@@ -78,7 +74,7 @@ fn a_backup_whose_chain_is_broken_or_that_is_degraded_or_of_another_cluster_is_p
         degraded,
         foreign,
     ];
-    assert_eq!(newest(&line(1, 0), &entries), are("01", "01"));
+    assert_eq!(newest(&line(1, 0), &entries), Some((1, 1)));
 }
 
 #[test]
