@@ -4,8 +4,8 @@ use std::fs;
 use std::sync::Arc;
 
 use ops_backup::{
-    Backup, BaseBackupRequest, DrillLevel, DrillSummary, ErrorKind, ObjectRole, Phase,
-    PhysicalOptions, RestoreTarget, Unlock,
+    Backup, DrillLevel, DrillSummary, ErrorKind, ObjectRole, Phase, PhysicalOptions, RestoreTarget,
+    Unlock,
 };
 use ops_testkit::store::StoreFault;
 use ops_testkit::{FaultStore, Pg};
@@ -13,14 +13,14 @@ use ops_testkit::{FaultStore, Pg};
 use super::drill_options;
 use crate::restore::source;
 use crate::shared::{Bench, Keys};
+use crate::support::full;
 
-async fn backed_up(pg: &Pg) -> (Bench, Backup) {
+async fn packed(pg: &Pg) -> (Bench, Backup) {
     let bench = Bench::new();
     let builder = bench.builder(pg.connect_info("postgres"));
     let packs = PhysicalOptions::new().with_pack_bytes(1 << 20);
     let backup = builder.physical(packs).build().unwrap();
-    let job = backup.base_backup(BaseBackupRequest::full());
-    job.finish().await.unwrap();
+    full(&backup).await;
     (bench, backup)
 }
 
@@ -40,7 +40,7 @@ async fn a_drill_that_fails_takes_the_place_of_an_older_one_that_came_to_its_end
     let Some(pg) = source().start().await else {
         return;
     };
-    let (bench, backup) = backed_up(&pg).await;
+    let (bench, backup) = packed(&pg).await;
     let job = backup.drill_cluster(RestoreTarget::Latest, drill_options());
     let good = job.finish().await.unwrap();
     let status = backup.status().await.unwrap();
@@ -65,17 +65,14 @@ async fn a_drill_that_fails_takes_the_place_of_an_older_one_that_came_to_its_end
     assert_eq!(stored[0], good);
     assert_eq!(stored[1].manifest_blake3, good.manifest_blake3);
 
-    // Altered, it is found when it is read.
-    let mut altered = content;
-    let middle = altered.len() / 2;
-    altered[middle] ^= 1;
-    fs::write(&path, altered).unwrap();
-    let (kind, last) = failed(&backup, RestoreTarget::Latest).await;
-    assert_eq!(
-        (kind, last.level),
-        (ErrorKind::Integrity, DrillLevel::Listed)
-    );
-    assert_eq!(last.failure.unwrap().phase, Phase::Restore);
+    // The backup is whole again, and there is no place for a copy.
+    fs::write(&path, content).unwrap();
+    let options = drill_options().with_folder(path);
+    let job = backup.drill_cluster(RestoreTarget::Latest, options);
+    assert_eq!(job.finish().await.unwrap_err().kind(), ErrorKind::Server);
+    let last = backup.status().await.unwrap().last_drill.unwrap();
+    assert_eq!((last.passed, last.level), (false, DrillLevel::Listed));
+    assert_eq!(last.failure.unwrap().phase, Phase::Preflight);
 
     // A target that cannot be chosen for is a drill that failed, too: of the newest backup.
     let (kind, last) = failed(&backup, RestoreTarget::Name("nowhere".to_owned())).await;
@@ -91,7 +88,7 @@ async fn a_drill_without_the_right_key_is_stored_without_any() {
     let Some(pg) = source().start().await else {
         return;
     };
-    let (bench, backup) = backed_up(&pg).await;
+    let (bench, backup) = packed(&pg).await;
     let id = backup.latest().await.unwrap().unwrap().manifest.id;
     let wrong = Keys::generate().identity;
     let stranger = Backup::builder(
@@ -120,7 +117,7 @@ async fn a_drill_whose_store_is_away_says_that_its_result_is_not_stored() {
     let Some(pg) = source().start().await else {
         return;
     };
-    let (bench, _) = backed_up(&pg).await;
+    let (bench, _) = packed(&pg).await;
     let faulty = Arc::new(FaultStore::new(Arc::clone(&bench.store)));
     let store = Arc::clone(&faulty) as _;
     let builder = bench.builder_in(store, pg.connect_info("postgres"));
