@@ -15,7 +15,7 @@ use crate::drill::{self, DrillOptions, DrillReport};
 use crate::dump;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Job;
-use crate::keeper::NextRun;
+use crate::keeper::Keeping;
 use crate::keys::{Encryption, Unlock};
 use crate::physical::{
     self, BaseBackupReport, BaseBackupRequest, ClusterDrillOptions, ClusterDrillReport,
@@ -60,8 +60,8 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     /// The archiver that was made last.
     pub(crate) archiving: Archiving,
-    /// When a keeper will take the next base backup.
-    pub(crate) next_run: NextRun,
+    /// What a keeper has found.
+    pub(crate) keeping: Keeping,
 }
 
 /// Backups of one PostgreSQL database in one object store.
@@ -150,9 +150,12 @@ impl Backup {
     /// the result beside the backup.
     ///
     /// A copy that is not equal is a report with [`DrillReport::passed`] false, not an error.
+    /// A drill that ends in an error is stored, too, with its
+    /// [`failure`](DrillReport::failure); one that was canceled is not.
     ///
     /// # Errors
-    /// As [`restore`](Self::restore); `Server` where no throwaway server could be run.
+    /// As [`restore`](Self::restore); `Server` where no throwaway server could be run. Where
+    /// the failure cannot be stored, what was [left behind](Error::left_behind) says so.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -232,10 +235,13 @@ impl Backup {
     /// the time, and stores the result beside the backup.
     ///
     /// A copy that is not sound is a report with [`ClusterDrillReport::passed`] false, not
-    /// an error.
+    /// an error. A drill that ends in an error is stored, too, with its
+    /// [`failure`](ClusterDrillReport::failure): beside the backup that was chosen, else the
+    /// newest physical one. One that was canceled is not.
     ///
     /// # Errors
-    /// As [`restore_cluster`](Self::restore_cluster).
+    /// As [`restore_cluster`](Self::restore_cluster). Where the failure cannot be stored,
+    /// what was [left behind](Error::left_behind) says so.
     ///
     /// # Panics
     /// Outside a tokio runtime.

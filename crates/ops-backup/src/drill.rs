@@ -1,6 +1,7 @@
 //! Proving a backup by restoring it.
 
 mod copy;
+mod failure;
 mod server;
 
 use std::path::PathBuf;
@@ -17,9 +18,11 @@ use crate::fingerprint::{
     Check, CheckOutcome, Fingerprint, compare_definitions, compare_fingerprints,
 };
 use crate::report::Stopwatch;
-use crate::repository::{BackupId, ObjectRole, OpenBackup, Repository};
+use crate::repository::{BackupId, CatalogueEntry, ObjectRole, OpenBackup, Repository};
 use crate::restore::{LoadOptions, check_objects, load};
 pub(crate) use copy::assert as ask;
+pub use failure::DrillFailure;
+pub(crate) use failure::{store, store_failure};
 use server::DrillServer;
 
 /// A question that a restored copy must answer with true.
@@ -125,6 +128,10 @@ pub struct DrillReport {
     pub server_version: String,
     /// What somebody should know.
     pub warnings: Vec<String>,
+    /// Why the drill did not come to its end; `None` where it did. What was not measured by
+    /// then is zero or empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<DrillFailure>,
 }
 
 impl DrillReport {
@@ -134,33 +141,73 @@ impl DrillReport {
     }
 }
 
-/// Runs one drill and stores what it found.
+/// Runs one drill and stores what it found, or that it failed.
 pub(crate) async fn run(
     inner: Arc<Inner>,
     id: BackupId,
     options: DrillOptions,
     events: Events,
 ) -> Result<DrillReport> {
+    let started_at = inner.settings.clock.now();
+    let repository = &inner.repository;
+    match attempt(&inner, &id, &options, &events, started_at).await {
+        Ok(report) => {
+            store(repository, &id, started_at, &report).await?;
+            Ok(report)
+        }
+        Err(err) => {
+            let blamed = |entry: &CatalogueEntry| {
+                entry.manifest.id == id && entry.manifest.physical.is_none()
+            };
+            let report = |entry: &CatalogueEntry, err: &Error| DrillReport {
+                id: id.clone(),
+                manifest_blake3: entry.manifest_blake3.clone(),
+                started_at,
+                completed_at: inner.settings.clock.now(),
+                passed: false,
+                checks: Vec::new(),
+                rto_seconds: 0.0,
+                server_seconds: 0.0,
+                restore_seconds: 0.0,
+                verify_seconds: 0.0,
+                bytes_out: events.counters.read().0,
+                tables: 0,
+                rows: 0,
+                server_version: String::new(),
+                warnings: Vec::new(),
+                failure: Some(DrillFailure::new(&events, err)),
+            };
+            Err(store_failure(repository, started_at, err, blamed, report).await)
+        }
+    }
+}
+
+async fn attempt(
+    inner: &Inner,
+    id: &BackupId,
+    options: &DrillOptions,
+    events: &Events,
+    started_at: Timestamp,
+) -> Result<DrillReport> {
     let mut watch = Stopwatch::start();
     let begun = tokio::time::Instant::now();
-    let started_at = inner.settings.clock.now();
     watch.phase(Phase::Preflight);
     events.phase(Phase::Preflight);
     let unlock = &inner.settings.unlock;
-    let backup = inner.repository.open("drill", &id, unlock).await?;
+    let backup = inner.repository.open("drill", id, unlock).await?;
     backup.manifest.require_dump("drill")?;
-    check_objects("drill", &inner, &backup).await?;
-    let expected = expected(&inner, &backup).await?;
+    check_objects("drill", inner, &backup).await?;
+    let expected = expected(inner, &backup).await?;
     let mut drill = Drill {
-        inner: &inner,
-        events: &events,
+        inner,
+        events,
         watch,
         backup,
         expected,
         checks: Vec::new(),
         warnings: Vec::new(),
     };
-    let (server, clients) = drill.restore(&options).await?;
+    let (server, clients) = drill.restore(options).await?;
     let client = server.connect().await?;
     let rto_seconds = begun.elapsed().as_secs_f64();
     drill.examine(&server, &clients, &client).await?;
@@ -168,9 +215,7 @@ pub(crate) async fn run(
     drill.ask(&server, &options.assertions).await?;
     let server_version = server.version();
     server.stop().await;
-    let report = drill.report(started_at, rto_seconds, server_version);
-    store(&inner.repository, &report).await?;
-    Ok(report)
+    Ok(drill.report(started_at, rto_seconds, server_version))
 }
 
 /// A drill while it runs.
@@ -271,6 +316,7 @@ impl Drill<'_> {
             server_version,
             checks: self.checks,
             warnings: self.warnings,
+            failure: None,
         }
     }
 }
@@ -322,14 +368,6 @@ async fn load_copy(
     )
     .await
     .map_err(|err| err.with_left_behind("nothing: the throwaway server is gone"))
-}
-
-async fn store(repository: &Repository, report: &DrillReport) -> Result<()> {
-    let key = repository.layout.drill(&report.id, report.started_at)?;
-    let json = serde_json::to_vec_pretty(report).map_err(|source| {
-        Error::new(ErrorKind::Internal, "drill", "the result cannot be written").with_source(source)
-    })?;
-    repository.create("drill", &key, json).await
 }
 
 /// The stored results of a backup's drills, oldest first.

@@ -1,7 +1,7 @@
 //! What a running job tells.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -103,6 +103,7 @@ pub(crate) const QUEUE: usize = 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Events {
     sender: mpsc::Sender<Event>,
+    current: Arc<Mutex<Option<Phase>>>,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -134,13 +135,20 @@ impl Events {
     pub(crate) fn new(sender: mpsc::Sender<Event>) -> Self {
         Self {
             sender,
+            current: Arc::default(),
             counters: Arc::new(Counters::default()),
         }
     }
 
     pub(crate) fn phase(&self, phase: Phase) {
         tracing::info!(phase = ?phase, "phase");
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(phase);
         self.send(Event::Phase(phase));
+    }
+
+    /// The phase that began last.
+    pub(crate) fn current(&self) -> Option<Phase> {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn warn(&self, warnings: &mut Vec<String>, text: impl Into<String>) {

@@ -1,9 +1,10 @@
 //! Keeping a cluster recoverable: WAL all the time, and base backups when they are due.
 
 mod due;
+mod stores;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ops_core::Timestamp;
@@ -15,7 +16,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::physical::{BaseBackupReport, BaseBackupRequest};
 use crate::wal::{Archiver, ArchiverOptions, ArchiverState, ArchiverStatus, WalRetention};
 
+pub(crate) use stores::Keeping;
+use stores::Places;
+
 pub use due::DueReason;
+pub use stores::{KeptStore, OnStore};
 
 /// How often the archiver's state is looked at.
 const TICK: Duration = Duration::from_millis(500);
@@ -38,13 +43,15 @@ pub struct KeeperOptions {
     /// How long after a base backup failed, or is missing in one of two stores, it is tried
     /// again. Doubles each time, up to [`every`](Self::every). Defaults to 5 minutes.
     pub retry_after: Duration,
-    /// How often the store is asked whether a base backup is due. Defaults to 1 minute. A
+    /// How often each store is asked whether a base backup is due. Defaults to 1 minute. A
     /// gap that the archiver writes down is seen at once.
     pub look_every: Duration,
     /// How long archived WAL is kept; looked after once a day. Defaults to for ever.
     pub retention: Option<WalRetention>,
     /// Called with the outcome of each base backup.
     pub on_backup: Option<OnBackup>,
+    /// Called when a store cannot be looked at any more, and when it can be again.
+    pub on_store: Option<OnStore>,
 }
 
 impl Default for KeeperOptions {
@@ -57,6 +64,7 @@ impl Default for KeeperOptions {
             look_every: Duration::from_secs(60),
             retention: None,
             on_backup: None,
+            on_store: None,
         }
     }
 }
@@ -128,6 +136,14 @@ impl KeeperOptions {
         self
     }
 
+    /// Sets what is called when a store cannot be looked at any more, and when it can be
+    /// again.
+    #[must_use]
+    pub fn with_on_store(mut self, on_store: OnStore) -> Self {
+        self.on_store = Some(on_store);
+        self
+    }
+
     fn check(&self) -> Result<()> {
         let spans = [self.every, self.retry_after, self.look_every];
         if spans.iter().any(Duration::is_zero) {
@@ -138,26 +154,13 @@ impl KeeperOptions {
     }
 }
 
-/// When the next base backup is due, for the status.
-#[derive(Debug, Default)]
-pub(crate) struct NextRun(Mutex<Option<Timestamp>>);
-
-impl NextRun {
-    pub(crate) fn get(&self) -> Option<Timestamp> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, next: Option<Timestamp>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = next;
-    }
-}
-
 /// Keeps a cluster recoverable: archives its WAL, and takes a base backup when one is due:
 /// where there is none that the archived WAL goes on from, at once after a gap, and again and
 /// again after that.
 ///
 /// Of several processes with one only that which archives takes base backups; the lease of
-/// the archive elects it.
+/// the archive elects it. Where there are two stores, each is looked at by itself: one that is
+/// away, or lacks what the other has, keeps nothing from the other.
 #[derive(Clone, Debug)]
 pub struct Keeper {
     backup: Backup,
@@ -194,27 +197,18 @@ impl Backup {
     }
 }
 
-/// Base backups that failed one after the other.
-#[derive(Debug, Default)]
-struct Failures {
-    count: u32,
-    last: Option<Timestamp>,
-}
-
-impl Failures {
-    /// How long to wait after the last.
-    fn pause(&self, options: &KeeperOptions) -> Duration {
-        let factor = 2_u32.saturating_pow(self.count.saturating_sub(1));
-        let pause = options.retry_after.saturating_mul(factor);
-        pause.min(options.every.max(options.retry_after))
-    }
-}
-
 impl Keeper {
     /// What the archiver is doing.
     #[must_use]
     pub fn status(&self) -> ArchiverStatus {
         self.archiver.status()
+    }
+
+    /// What it found in each store at the last look, the first store first. Empty where it
+    /// does not run, or does not archive.
+    #[must_use]
+    pub fn stores(&self) -> Vec<KeptStore> {
+        self.backup.inner().keeping.stores()
     }
 
     /// Archives and takes base backups until it is told to stop. A base backup that fails is
@@ -228,43 +222,38 @@ impl Keeper {
     /// [`Job`](crate::Job) does.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<()> {
         let archiving = Box::pin(self.archiver.run(shutdown.clone()));
-        let next_run = &self.backup.inner().next_run;
         let outcome = tokio::select! {
             outcome = archiving => outcome,
             () = Box::pin(self.take_backups()) => Ok(()),
         };
-        next_run.set(None);
+        self.backup.inner().keeping.set(Vec::new());
         outcome
     }
 
     /// Takes base backups for as long as the archiver runs.
     async fn take_backups(&self) {
-        let mut failures = Failures::default();
+        let inner = self.backup.inner();
+        let mut places = Places::of(inner);
         let mut expired_at: Option<Timestamp> = None;
         loop {
+            let status = self.status();
+            let second = status.second.as_ref().map(|it| it.state);
+            let each: Vec<_> = [status.state].into_iter().chain(second).collect();
             // Whoever does not archive leaves it to the one that does.
-            if self.status().state != ArchiverState::Streaming {
-                self.backup.inner().next_run.set(None);
+            if !each.contains(&ArchiverState::Streaming) {
+                inner.keeping.set(Vec::new());
                 tokio::time::sleep(TICK).await;
                 continue;
             }
             let now = self.now();
-            match self.due(now, &failures).await {
-                Ok((reason, at)) if at <= now => {
-                    let outcome = self.take(reason).await;
-                    // A store that did not get it would be in want of it again at once.
-                    if outcome.is_ok_and(|report| report.is_everywhere()) {
-                        failures = Failures::default();
-                    } else {
-                        failures.count += 1;
-                        failures.last = Some(self.now());
-                    }
-                    continue;
-                }
-                Ok((_, at)) => self.backup.inner().next_run.set(Some(at)),
-                Err(err) => {
-                    tracing::warn!(error = %ops_core::Report(&err), "whether a base backup is due is not known");
-                }
+            let next = places.look(&each, &self.options, now).await;
+            inner.keeping.set(places.seen());
+            if let Some((reason, at)) = next
+                && at <= now
+            {
+                let outcome = self.take(reason).await;
+                places.tried(&outcome, self.now());
+                continue;
             }
             self.expire(now, &mut expired_at).await;
             tokio::select! {
@@ -274,19 +263,9 @@ impl Keeper {
         }
     }
 
-    /// When the next base backup is due, and why.
-    async fn due(&self, now: Timestamp, failures: &Failures) -> Result<(DueReason, Timestamp)> {
-        let (reason, at) = due::find(self.backup.inner(), self.options.every, now).await?;
-        let pause = failures.pause(&self.options);
-        let retry = failures.last.map(|at| at.saturating_add(pause));
-        // A clock that was set back must not put it off for longer than that.
-        let retry = retry.map(|at| at.min(now.saturating_add(pause)));
-        Ok((reason, retry.map_or(at, |retry| at.max(retry))))
-    }
-
     async fn take(&self, reason: DueReason) -> Result<BaseBackupReport> {
         tracing::info!(?reason, "a base backup is due");
-        self.backup.inner().next_run.set(None);
+        self.backup.inner().keeping.unplan();
         let request = self.options.request.clone();
         let outcome = self.backup.base_backup(request).finish().await;
         if let Err(err) = &outcome {

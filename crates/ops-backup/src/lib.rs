@@ -22,12 +22,12 @@ pub mod wal;
 
 pub use archive::RowsDigest;
 pub use backup::{Backup, BackupBuilder, Selection, SourceCheck};
-pub use drill::{Assertion, DrillOptions, DrillReport};
+pub use drill::{Assertion, DrillFailure, DrillOptions, DrillReport};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Phase, Progress};
 pub use fingerprint::{Check, CheckOutcome, Difference};
 pub use job::Job;
-pub use keeper::{DueReason, Keeper, KeeperOptions, OnBackup};
+pub use keeper::{DueReason, Keeper, KeeperOptions, KeptStore, OnBackup, OnStore};
 pub use keys::{Encryption, EncryptionInfo, Unlock};
 pub use ops_pg_replication::{Lsn, SystemId, Timeline, WalSegmentSize};
 pub use physical::{

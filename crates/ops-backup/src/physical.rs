@@ -12,6 +12,7 @@ mod server_manifest;
 mod tar;
 
 pub(crate) use base::run as base_backup;
+pub(crate) use server_manifest::{ManifestError, ManifestReader};
 
 pub use drill::{ClusterDrillOptions, ClusterDrillReport, DrillLevel};
 pub use format::{

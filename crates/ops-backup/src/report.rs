@@ -118,6 +118,10 @@ impl Stopwatch {
         }
     }
 
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
     pub(crate) fn finish(mut self) -> (Duration, BTreeMap<&'static str, Duration>) {
         let now = tokio::time::Instant::now();
         self.end(now);

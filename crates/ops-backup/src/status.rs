@@ -11,7 +11,9 @@ use ops_pg_replication::{Lsn, SystemId, Timeline};
 use serde::Serializer;
 
 use crate::backup::{Backup, Inner};
+use crate::drill::DrillFailure;
 use crate::error::Result;
+use crate::keeper::KeptStore;
 use crate::physical::{DrillLevel, PhysicalKind};
 use crate::repository::{BackupId, CatalogueEntry};
 use crate::wal::{ArchiverState, ArchiverStatus, GapRecord, RecoverableWindow};
@@ -55,7 +57,7 @@ pub struct Status {
     pub newest_incremental: Option<BackupSummary>,
     /// The backups with damaged pages, oldest first.
     pub degraded: Vec<BackupId>,
-    /// The last drill of one of the 16 newest backups, passed or not.
+    /// The last drill of one of the 16 newest backups: passed, not passed, or failed.
     pub last_drill: Option<DrillSummary>,
     /// The recovery time that the last of those drills measured that passed.
     #[serde(serialize_with = "optional_seconds")]
@@ -64,6 +66,9 @@ pub struct Status {
     /// [`Keeper`](crate::Keeper) runs in this process and archives; `None` where none does,
     /// or while it takes one.
     pub next_run: Option<Timestamp>,
+    /// What that keeper found in each store at its last look, the first store first; empty
+    /// where none runs in this process and archives. All else is of the first store.
+    pub stores: Vec<KeptStore>,
 }
 
 /// How far the archive of a cluster's WAL is.
@@ -131,9 +136,11 @@ pub struct DrillSummary {
     pub passed: bool,
     /// How far the backup is proven.
     pub level: DrillLevel,
-    /// The recovery time that was measured.
+    /// The recovery time that was measured; zero where the copy never answered.
     #[serde(serialize_with = "crate::report::seconds")]
     pub rto: Duration,
+    /// Why the drill did not come to its end; `None` where it did.
+    pub failure: Option<DrillFailure>,
 }
 
 impl Backup {
@@ -204,7 +211,8 @@ async fn status(inner: &Inner) -> Result<Status> {
         last_rto: drills.iter().rev().find(|it| it.passed).map(|it| it.rto),
         last_drill: drills.last().cloned(),
         windows,
-        next_run: inner.next_run.get(),
+        next_run: inner.keeping.next_run(),
+        stores: inner.keeping.stores(),
     })
 }
 

@@ -13,6 +13,7 @@
 //! <prefix>wal/<system id>/frontier.json                       a witness of how far it was
 //! <prefix>wal/<system id>/lease.json                          who archives now
 //! <prefix>wal/<system id>/expire-lease.json                   who lets go of WAL now
+//! <prefix>wal/<system id>/restores/<name>.json                who restores now, and needs which WAL
 //! ```
 //!
 //! Names of segments and timelines are PostgreSQL's own, so that they sort by position.
@@ -32,6 +33,7 @@ mod hint;
 mod info;
 mod layout;
 mod objects;
+mod pin;
 #[cfg(test)]
 mod published;
 mod reach;
@@ -55,8 +57,11 @@ pub use command::{ArchiveCommand, RestoreCommand, restore_exit_code};
 pub use expire::{KeepReason, KeptWal, StoreExpiry, WalExpiryPlan, WalExpiryReport, WalRetention};
 pub use gap::{GapReason, GapRecord};
 pub(crate) use objects::blocking_reader;
+pub(crate) use pin::Pin;
 pub(crate) use reach::{Reach, reach};
-pub(crate) use recoverable::{recoverable_windows, spans as base_backup_spans};
+#[cfg(test)]
+pub(crate) use recoverable::tests::entry as entry_at;
+pub(crate) use recoverable::{chain_of, recoverable_windows, spans as base_backup_spans};
 pub use restore_point::RestorePoint;
 pub(crate) use windows::history_of;
 pub use windows::{BaseBackupSpan, RecoverableWindow, plan_windows};

@@ -117,6 +117,12 @@ impl FaultStore {
         });
     }
 
+    /// Makes no more calls fail.
+    pub fn mend(&self) {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.clear();
+    }
+
     /// Ends this process by SIGKILL as soon as so many bytes of bodies have passed.
     pub fn kill_after_bytes(&self, bytes: u64) {
         self.traffic.kill_after.store(bytes, Ordering::Relaxed);

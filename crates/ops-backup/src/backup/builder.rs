@@ -235,7 +235,7 @@ impl BackupBuilder {
             second,
             settings,
             archiving: crate::wal::Archiving::default(),
-            next_run: crate::keeper::NextRun::default(),
+            keeping: crate::keeper::Keeping::default(),
         })))
     }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use ops_core::Timestamp;
 use ops_pg_replication::{Lsn, Timeline};
 
-use crate::backup::Inner;
 use crate::error::Result;
 use crate::repository::{CatalogueEntry, Repository};
 use crate::wal::{BaseBackupSpan, GapRecord, WalArchive, WalRun, base_backup_spans};
@@ -18,7 +17,7 @@ pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DueReason {
-    /// The cluster has no sound base backup in one of the stores.
+    /// The cluster has no sound base backup in the store.
     NoBackup,
     /// WAL is missing after the newest one: what comes behind it cannot be recovered.
     Gap,
@@ -34,27 +33,8 @@ struct Found<'a> {
     runs: &'a [WalRun],
 }
 
-/// When the next base backup is due, by the store that needs it first, and why.
+/// When the next base backup is due in a store, and why.
 pub(super) async fn find(
-    inner: &Inner,
-    every: Duration,
-    now: Timestamp,
-) -> Result<(DueReason, Timestamp)> {
-    let mut first = look(&inner.repository, every, now).await?;
-    if let Some(second) = &inner.second {
-        // A store that is away cannot be filled: the other is what counts.
-        match look(second, every, now).await {
-            Ok(other) if other.1 < first.1 => first = other,
-            Ok(_) => {}
-            Err(err) => {
-                tracing::warn!(error = %ops_core::Report(&err), "the second store cannot be looked at");
-            }
-        }
-    }
-    Ok(first)
-}
-
-async fn look(
     repository: &Repository,
     every: Duration,
     now: Timestamp,

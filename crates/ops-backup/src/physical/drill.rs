@@ -1,5 +1,6 @@
 //! Proving a physical backup by restoring, booting and checking it.
 
+mod progress;
 mod report;
 mod tools;
 
@@ -11,83 +12,121 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::restore::{
-    ControlData, Destination, FilePlan, Prepared, Reached, Recovery, RestoreTarget, START_TIMEOUT,
-    Spool, Wishes, no_server, owner, prepare, recovery_settings, server_folder, signal_file,
-    stop_server, write_files,
+    Chosen, ControlData, Destination, FilePlan, Prepared, Reached, Recovery, RestoreTarget,
+    START_TIMEOUT, Spool, Wishes, choose, no_server, owner, recovery_settings, server_folder,
+    signal_file, stop_server, write_files,
 };
 use crate::backup::Inner;
-use crate::drill::ask;
+use crate::drill::{ask, store, store_failure};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Events, Phase};
-use crate::fingerprint::{Check, CheckOutcome, Difference};
-use crate::report::Stopwatch;
-use crate::repository::{BackupId, Repository};
+use crate::fingerprint::{Check, Difference};
+use crate::repository::{BackupId, CatalogueEntry, Repository};
+use crate::wal::Pin;
+use progress::{Done, Progress};
 
 pub use report::{ClusterDrillOptions, ClusterDrillReport, DrillLevel};
 
 const OPERATION: &str = "drill";
 
-/// Runs one drill and stores what it found.
+/// Runs one drill and stores what it found, or that it failed.
 pub(crate) async fn run(
     inner: Arc<Inner>,
     target: RestoreTarget,
     options: ClusterDrillOptions,
     events: Events,
 ) -> Result<ClusterDrillReport> {
-    let cancel = CancellationToken::new();
-    let _guard = cancel.clone().drop_guard();
-    let mut watch = Stopwatch::start();
-    let begun = tokio::time::Instant::now();
-    let started_at = inner.settings.clock.now();
-    watch.phase(Phase::Preflight);
-    events.phase(Phase::Preflight);
+    let mut progress = Progress::begin(&inner, &target, &events);
+    let (repository, started_at) = (&inner.repository, progress.started_at);
+    let err = match attempt(&options, &mut progress).await {
+        Ok(done) => {
+            let report = progress.report(done);
+            store(repository, &report.id, started_at, &report).await?;
+            return Ok(report);
+        }
+        Err(err) => err,
+    };
+    let named = match &target {
+        RestoreTarget::Immediate { backup } => Some(backup.clone()),
+        _ => progress.backup.clone().or(options.backup),
+    };
+    // Where none was chosen, the newest could not be, either.
+    let blamed = |entry: &CatalogueEntry| {
+        let chosen = named.as_ref().is_none_or(|id| *id == entry.manifest.id);
+        chosen && entry.manifest.physical.is_some()
+    };
+    let report = |entry: &CatalogueEntry, err: &Error| progress.failed(entry, err);
+    Err(store_failure(repository, started_at, err, blamed, report).await)
+}
+
+async fn attempt(options: &ClusterDrillOptions, progress: &mut Progress<'_>) -> Result<Done> {
+    progress.phase(Phase::Preflight);
     let wishes = Wishes {
         backup: options.backup.clone(),
         timeline: options.timeline,
         exclusive: false,
     };
-    let prepared = prepare(&inner, OPERATION, &target, &wishes, &events, cancel).await?;
+    let chosen = choose(progress.inner, progress.target, &wishes).await?;
+    progress.backup = Some(chosen.choice.backup.clone());
+    let pin = chosen.pin().await;
+    let pin = pin.unwrap_or_else(|text| {
+        progress.warn(text);
+        None
+    });
+    Pin::hold(pin, Box::pin(prove(chosen, options, progress))).await
+}
+
+/// Makes the copy and looks at it.
+async fn prove(
+    chosen: Chosen,
+    options: &ClusterDrillOptions,
+    progress: &mut Progress<'_>,
+) -> Result<Done> {
+    let cancel = CancellationToken::new();
+    let _guard = cancel.clone().drop_guard();
+    let opened = chosen.open(progress.inner, OPERATION, progress.events, cancel);
+    let prepared = opened.await?;
+    progress.opened(&prepared);
     let control = prepared.control().await?;
     let mut drill = Drill {
-        inner: &inner,
-        events: &events,
-        options: &options,
+        progress,
+        options,
         prepared,
         control,
-        watch,
-        checks: Vec::new(),
-        warnings: Vec::new(),
     };
     let mut server = drill.restore().await?;
     let (client, reached) = drill.recover(&mut server).await?;
-    let rto_seconds = begun.elapsed().as_secs_f64();
+    let rto_seconds = drill.progress.elapsed().as_secs_f64();
     let server_version = server.binaries().version().to_string();
-    drill.watch.phase(Phase::Verify);
-    events.phase(Phase::Verify);
+    drill.progress.phase(Phase::Verify);
     drill.look(&client).await?;
     drop(client);
     drill.assert(&server).await?;
     drill.amcheck(&server).await;
     stop_server(OPERATION, &mut server).await?;
     drill.checksums(&server).await;
-    let report = drill.report(&target, started_at, rto_seconds, reached, server_version);
-    store(&inner.repository, &report).await?;
-    Ok(report)
+    let prepared = drill.prepared;
+    let newest = prepared.levels.last();
+    Ok(Done {
+        id: prepared.choice.backup,
+        manifest_blake3: newest
+            .map(|it| it.backup.manifest_blake3.clone())
+            .unwrap_or_default(),
+        reached,
+        rto_seconds,
+        server_version,
+    })
 }
 
 /// A drill while it runs.
-struct Drill<'a> {
-    inner: &'a Inner,
-    events: &'a Events,
+struct Drill<'a, 'b> {
+    progress: &'a mut Progress<'b>,
     options: &'a ClusterDrillOptions,
     prepared: Prepared,
     control: ControlData,
-    watch: Stopwatch,
-    checks: Vec<Check>,
-    warnings: Vec<String>,
 }
 
-impl Drill<'_> {
+impl Drill<'_, '_> {
     /// Writes the cluster into the folder of a throwaway server, and lets the server's own
     /// tool compare it with the manifest.
     async fn restore(&mut self) -> Result<ThrowawayServer> {
@@ -112,26 +151,26 @@ impl Drill<'_> {
             other_tablespaces: beside,
         };
         let prepared = &self.prepared;
-        let workers = self.inner.settings.workers;
+        let workers = self.progress.inner.settings.workers;
         let plan = FilePlan::make(&prepared.source, prepared.levels.clone(), &to, workers).await?;
-        self.watch.phase(Phase::Restore);
-        self.events.phase(Phase::Restore);
+        self.progress.phase(Phase::Restore);
         let auto_conf = prepared.kept_settings();
         let signal = signal_file(&prepared.choice.aim, &Recovery::Run);
         let source = &prepared.source;
-        write_files(self.inner, &plan, source, &auto_conf, signal, self.events)
+        let (inner, events) = (self.progress.inner, self.progress.events);
+        write_files(inner, &plan, source, &auto_conf, signal, events)
             .await
             .map_err(|err| err.with_left_behind("nothing: the throwaway server is gone"))?;
-        self.watch.phase(Phase::Verify);
+        self.progress.proven = DrillLevel::Hashed;
+        self.progress.phase(Phase::Verify);
         let check = tools::verify_backup(&server, !prepared.info.tablespaces.is_empty()).await;
-        self.checks.push(check);
+        self.progress.checks.push(check);
         Ok(server)
     }
 
     /// Boots it, replays up to the target, and ends recovery there.
     async fn recover(&mut self, server: &mut ThrowawayServer) -> Result<(Client, Reached)> {
-        self.watch.phase(Phase::Recover);
-        self.events.phase(Phase::Recover);
+        self.progress.phase(Phase::Recover);
         let owner = match server.run_as() {
             Some(user) => Some(user.clone()),
             None => owner(None)?,
@@ -145,14 +184,17 @@ impl Drill<'_> {
         {
             server.set_overriding(name, value);
         }
-        let recovery = prepared.recover(self.inner);
+        let recovery = prepared.recover(self.progress.inner);
         let (client, reached) = recovery.run(server, &spool).await?;
         spool.remove()?;
         let expected = prepared.info.end_lsn;
         let difference = (reached.lsn < expected)
             .then(|| Difference::new("replay", expected.to_string(), reached.lsn.to_string()));
-        self.checks
-            .push(Check::new("recovery", 1, difference.into_iter().collect()));
+        self.progress.checks.push(Check::new(
+            report::RECOVERY,
+            1,
+            difference.into_iter().collect(),
+        ));
         Ok((client, reached))
     }
 
@@ -160,11 +202,11 @@ impl Drill<'_> {
     async fn look(&mut self, client: &Client) -> Result<()> {
         if !self.prepared.info.data_checksums {
             let text = "the cluster has no page checksums: damage below the server cannot be found";
-            self.events.warn(&mut self.warnings, text);
+            self.progress.warn(text);
         }
         if self.prepared.info.degraded {
             let text = "the backup is degraded: it holds damaged pages";
-            self.events.warn(&mut self.warnings, text);
+            self.progress.warn(text);
         }
         if self.prepared.major() < 15 {
             return Ok(());
@@ -181,15 +223,14 @@ impl Drill<'_> {
                 "database {database} was made with another version of its collation than this \
                  machine has: text may sort otherwise here"
             );
-            self.events.warn(&mut self.warnings, text);
+            self.progress.warn(text);
         }
         Ok(())
     }
 
     /// Asks the caller's questions.
     async fn assert(&mut self, server: &ThrowawayServer) -> Result<()> {
-        self.watch.phase(Phase::Assert);
-        self.events.phase(Phase::Assert);
+        self.progress.phase(Phase::Assert);
         for (database, assertion) in &self.options.assertions {
             let options = ConnectOptions::default()
                 .with_application_name("ops-drill")
@@ -202,79 +243,24 @@ impl Drill<'_> {
                     Check::new(name, 1, vec![difference])
                 }
             };
-            self.checks.push(check);
+            self.progress.checks.push(check);
         }
         Ok(())
     }
 
     async fn amcheck(&mut self, server: &ThrowawayServer) {
-        self.watch.phase(Phase::Verify);
-        let finder = &self.inner.settings.finder;
+        self.progress.phase(Phase::Verify);
+        let finder = &self.progress.inner.settings.finder;
         let check = tools::amcheck(server, self.prepared.major(), finder).await;
-        self.checks.push(check);
+        self.progress.checks.push(check);
     }
 
     async fn checksums(&mut self, server: &ThrowawayServer) {
         if self.prepared.info.data_checksums {
             let check = tools::checksums(server).await;
-            self.checks.push(check);
+            self.progress.checks.push(check);
         }
     }
-
-    fn report(
-        self,
-        target: &RestoreTarget,
-        started_at: ops_core::Timestamp,
-        rto_seconds: f64,
-        reached: Reached,
-        server_version: String,
-    ) -> ClusterDrillReport {
-        let (_, phases) = self.watch.finish();
-        let seconds = |phase: Phase| {
-            let duration = phases.get(phase.as_str()).copied();
-            duration.unwrap_or_default().as_secs_f64()
-        };
-        let newest = self.prepared.levels.last().map(|level| &level.backup);
-        let manifest_blake3 = newest
-            .map(|it| it.manifest_blake3.clone())
-            .unwrap_or_default();
-        let passed = self
-            .checks
-            .iter()
-            .all(|check| check.outcome == CheckOutcome::Passed);
-        ClusterDrillReport {
-            id: self.prepared.choice.backup.clone(),
-            manifest_blake3,
-            target: target.clone(),
-            started_at,
-            completed_at: self.inner.settings.clock.now(),
-            passed,
-            level: report::level(&self.checks),
-            checks: self.checks,
-            reached,
-            chain: self.prepared.levels.len(),
-            rto_seconds,
-            restore_seconds: seconds(Phase::Restore),
-            recovery_seconds: seconds(Phase::Recover),
-            verify_seconds: seconds(Phase::Verify) + seconds(Phase::Assert),
-            bytes_out: self.events.counters.read().0,
-            server_version,
-            warnings: self.warnings,
-        }
-    }
-}
-
-async fn store(repository: &Repository, report: &ClusterDrillReport) -> Result<()> {
-    let key = repository.layout.drill(&report.id, report.started_at)?;
-    let json = serde_json::to_vec_pretty(report).map_err(|source| {
-        Error::new(
-            ErrorKind::Internal,
-            OPERATION,
-            "the result cannot be written",
-        )
-        .with_source(source)
-    })?;
-    repository.create(OPERATION, &key, json).await
 }
 
 /// The stored results of the drills of a physical backup, oldest first.

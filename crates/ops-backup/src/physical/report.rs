@@ -29,9 +29,11 @@ pub enum FullReason {
         /// What it said.
         message: String,
     },
-    /// There is no backup of this cluster to build upon that is whole and not degraded.
+    /// There is no backup of this cluster to build upon that is whole, not degraded, and of
+    /// the history that the server has come along.
     NoParent,
-    /// The full backup of the chain is older than the policy allows.
+    /// The full backup of the chain is older than the policy allows, or of the future by a
+    /// clock that was set back.
     Due,
     /// The backup to build upon is in one store alone.
     ParentNotEverywhere,

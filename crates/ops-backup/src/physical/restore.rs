@@ -1,6 +1,7 @@
 //! Restoring physical backups.
 
 mod chain;
+mod choose;
 mod control;
 mod directory;
 mod end;
@@ -24,6 +25,7 @@ pub use options::{ClusterRestoreOptions, ClusterRestoreReport, Reached, Recovery
 pub use target::RestoreTarget;
 
 pub(crate) use chain::read_label;
+pub(crate) use choose::{Chosen, choose};
 pub(crate) use control::ControlData;
 pub(crate) use files::{Destination, FilePlan};
 pub(crate) use label::BackupLabel;
@@ -34,5 +36,5 @@ pub(crate) use reach::Wishes;
 pub(crate) use recover::{
     START_TIMEOUT, settings as recovery_settings, signal_file, stop as stop_server,
 };
-pub(crate) use run::{Prepared, no_server, owner, prepare, run, server_folder, write_files};
+pub(crate) use run::{Prepared, no_server, owner, run, server_folder, write_files};
 pub(crate) use spool::Spool;

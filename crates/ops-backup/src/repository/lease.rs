@@ -88,7 +88,9 @@ impl Lease {
         }
     }
 
-    /// Gives the lease up. What cannot be removed is removed by the next sweep.
+    /// Gives the lease up: the backup is committed, or there is nothing of it. Nobody else
+    /// ever needs the lease: a sweeper that has taken it over removes it, too. What cannot be
+    /// removed is removed by the next sweep.
     pub(crate) async fn release(self) {
         if let Err(err) = self.store.delete(&self.key).await {
             tracing::debug!(error = %ops_core::Report(&err), "the lease stays behind");

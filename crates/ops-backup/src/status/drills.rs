@@ -7,6 +7,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use super::DrillSummary;
 use crate::drill::DrillReport;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Phase;
 use crate::fingerprint::CheckOutcome;
 use crate::physical::{ClusterDrillReport, DrillLevel};
 use crate::repository::{BackupId, CatalogueEntry, Repository};
@@ -70,6 +71,7 @@ fn of_cluster(report: ClusterDrillReport) -> DrillSummary {
         passed: report.passed,
         level: report.level,
         rto: seconds(report.rto_seconds),
+        failure: report.failure,
     }
 }
 
@@ -79,7 +81,13 @@ fn of_dump(report: DrillReport) -> DrillSummary {
         .iter()
         .partition(|check| check.name.starts_with(ASSERTION));
     let passed = |check: &&crate::fingerprint::Check| check.outcome == CheckOutcome::Passed;
-    let level = if !compared.iter().all(passed) {
+    let level = if let Some(failure) = &report.failure {
+        // What it did until then tells of no more.
+        match failure.phase {
+            Phase::Preflight => DrillLevel::Unproven,
+            _ => DrillLevel::Listed,
+        }
+    } else if !compared.iter().all(passed) {
         // All of it was read, and a server took it.
         DrillLevel::Hashed
     } else if asked.is_empty() || !asked.iter().all(passed) {
@@ -93,6 +101,7 @@ fn of_dump(report: DrillReport) -> DrillSummary {
         passed: report.passed,
         level,
         rto: seconds(report.rto_seconds),
+        failure: report.failure,
     }
 }
 

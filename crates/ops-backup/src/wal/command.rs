@@ -1,6 +1,7 @@
 //! What a server runs as its `archive_command` and `restore_command`.
 
 mod archive;
+mod brought;
 mod restore;
 mod spool;
 

@@ -2,7 +2,7 @@
 //!
 //! It is done in two steps. First a range is marked: an object says that its WAL is not to be
 //! relied upon, and no restore that begins from then on is told of it. What restores that have
-//! begun already fetch is still there. When the mark is older than the grace period, by the
+//! begun already fetch is still there, and what those that run have pinned is not marked. When the mark is older than the grace period, by the
 //! store's clock, its objects are removed. A process that is killed in between leaves marks
 //! that the next run goes on with; one run at a time holds the lease.
 
@@ -31,8 +31,10 @@ pub struct WalRetention {
     /// wider.
     pub window: Duration,
     /// How long marked WAL stays in the store, by the store's clock. Defaults to 24 hours. A
-    /// restore that has begun must be done with the marked WAL by then: one that is not fails
-    /// for want of WAL, and does not end early.
+    /// restore that may write to the store pins the WAL that it needs, for as long as it
+    /// runs. One that may not, and a server that recovers by a `restore_command`, must be
+    /// done with the marked WAL by then: one that is not fails for want of WAL, and does not
+    /// end early.
     pub grace: Duration,
 }
 
@@ -91,6 +93,11 @@ pub enum KeepReason {
     Frontier,
     /// The history of its timeline is missing.
     HistoryMissing,
+    /// A restore or a drill runs that may need it.
+    Restore {
+        /// The name of its pin in the archive.
+        pin: String,
+    },
 }
 
 /// WAL that is kept, and why. A range may be kept for several reasons.

@@ -207,6 +207,19 @@ impl WalLayout {
         key(format!("{}expire-lease.json", self.folder))
     }
 
+    pub(crate) fn restore_pins(&self) -> String {
+        format!("{}restores/", self.folder)
+    }
+
+    pub(crate) fn restore_pin(&self, name: &str) -> Result<ObjectKey> {
+        key(format!("{}{name}.json", self.restore_pins()))
+    }
+
+    pub(crate) fn restore_pin_name(&self, key: &ObjectKey) -> Option<String> {
+        let rest = key.as_str().strip_prefix(&self.restore_pins())?;
+        rest.strip_suffix(".json").map(str::to_owned)
+    }
+
     pub(crate) fn restore_points_of(&self, timeline: Timeline) -> String {
         format!("{}{}/", self.restore_points(), timeline.hex8())
     }

@@ -189,6 +189,7 @@ fn the_names_of_the_page_are_those_of_the_layout() {
         ))
         .unwrap(),
         wal.expire_lease().unwrap(),
+        wal.restore_pin("0123456789abcdef").unwrap(),
     ];
     let replacements = [
         ("/77/", "/<system id>/"),
@@ -201,6 +202,7 @@ fn the_names_of_the_page_are_those_of_the_layout() {
         ("00000000-00001000", "<from>-<to>"),
         ("0000000000000001-0000000000000002", "<from>-<to>"),
         ("/0000000000000002.", "/<end>."),
+        ("/0123456789abcdef.", "/<random>."),
     ];
     for key in shown {
         let start = key.to_string();

@@ -78,4 +78,4 @@ pub(crate) fn chain_of<'a>(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,7 +5,7 @@ mod failures;
 mod incremental;
 mod kill;
 mod late;
-mod shapes;
+pub(crate) mod shapes;
 mod standby;
 mod stores;
 

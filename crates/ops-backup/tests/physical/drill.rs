@@ -1,6 +1,7 @@
 //! Drills of physical backups, and what damage does to them.
 
 mod damage;
+mod failed;
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -8,9 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ops_backup::{
-    Assertion, Backup, BaseBackupRequest, CheckOutcome, ClusterDrillOptions, ClusterDrillReport,
-    DrillLevel, ErrorKind, Manifest, ObjectRole, PagePolicy, PhysicalOptions, RestoreTarget,
-    Unlock,
+    Assertion, Backup, CheckOutcome, ClusterDrillOptions, ClusterDrillReport, DrillLevel,
+    ErrorKind, Manifest, ObjectRole, PagePolicy, PhysicalOptions, RestoreTarget, Unlock,
 };
 use ops_pg::binaries::{Binaries, Finder};
 use ops_pg::server::Shutdown;
@@ -19,9 +19,16 @@ use ops_testkit::{Pg, fixture};
 use crate::majors::on_each_major;
 use crate::restore::{Place, TABLES, options, source};
 use crate::shared::{Bench, Keys};
+use crate::support::{backed_up, execute, full};
 
 fn drill_options() -> ClusterDrillOptions {
     ClusterDrillOptions::new().with_folder(fixture::folder())
+}
+
+/// The report of a drill up to the end of the archive.
+async fn drilled(backup: &Backup) -> ClusterDrillReport {
+    let job = backup.drill_cluster(RestoreTarget::Latest, drill_options());
+    job.finish().await.unwrap()
 }
 
 fn outcome(report: &ClusterDrillReport, name: &str) -> CheckOutcome {
@@ -36,18 +43,10 @@ on_each_major!(a_sound_backup_passes_every_check_that_is_installed);
 async fn a_sound_backup_passes_every_check_that_is_installed(major: u32) {
     let pg = source().major(major).start().await;
     let pg = pg.expect("it is installed");
-    pg.client("postgres")
-        .await
-        .batch_execute(TABLES)
-        .await
-        .unwrap();
+    execute(&pg, TABLES).await;
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
-    let taken = backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    let taken = full(&backup).await;
     let ten = Assertion::new("ten rows", "SELECT count(*) = 10 FROM ledger");
     let options = drill_options().with_assertion("postgres", ten);
     let report = backup
@@ -83,7 +82,7 @@ async fn a_sound_backup_passes_every_check_that_is_installed(major: u32) {
     assert_eq!(report.level, level, "{report:#?}");
     assert_eq!(report.passed, level == DrillLevel::Asserted);
     assert!(report.rto_seconds > 0.0 && report.rto_seconds >= report.restore_seconds);
-    assert!(report.reached.lsn >= taken.physical.end_lsn);
+    assert!(report.reached.as_ref().unwrap().lsn >= taken.physical.end_lsn);
     assert_eq!(
         backup.cluster_drills(&taken.id).await.unwrap(),
         std::slice::from_ref(&report)
@@ -109,18 +108,8 @@ async fn a_question_that_is_answered_with_no_fails_the_drill() {
     let Some(pg) = source().start().await else {
         return;
     };
-    pg.client("postgres")
-        .await
-        .batch_execute(TABLES)
-        .await
-        .unwrap();
-    let bench = Bench::new();
-    let backup = bench.backup(pg.connect_info("postgres"));
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    execute(&pg, TABLES).await;
+    let (_bench, backup) = backed_up(&pg).await;
     let options = drill_options()
         .with_assertion(
             "postgres",
@@ -158,11 +147,7 @@ async fn an_index_that_contradicts_its_table_fails_the_drill() {
     let Some(mut pg) = Pg::builder().start().await else {
         return;
     };
-    pg.client("postgres")
-        .await
-        .batch_execute(TABLES)
-        .await
-        .unwrap();
+    execute(&pg, TABLES).await;
     let client = pg.client("postgres").await;
     client
         .batch_execute("CREATE TABLE other AS SELECT i FROM generate_series(1, 3000) i; CREATE INDEX wrong ON other (i)")
@@ -177,18 +162,8 @@ async fn an_index_that_contradicts_its_table_fails_the_drill() {
     // An index that is sound by itself, and of another table.
     fs::copy(right, wrong).unwrap();
     pg.start_again().await;
-    let bench = Bench::new();
-    let backup = bench.backup(pg.connect_info("postgres"));
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
-    let report = backup
-        .drill_cluster(RestoreTarget::Latest, drill_options())
-        .finish()
-        .await
-        .unwrap();
+    let (_bench, backup) = backed_up(&pg).await;
+    let report = drilled(&backup).await;
     assert_eq!(
         outcome(&report, "pg_amcheck"),
         CheckOutcome::Failed,
@@ -212,11 +187,7 @@ async fn a_page_that_was_damaged_on_the_source_fails_the_drill() {
     let Some(mut pg) = source().start().await else {
         return;
     };
-    pg.client("postgres")
-        .await
-        .batch_execute(TABLES)
-        .await
-        .unwrap();
+    execute(&pg, TABLES).await;
     let path = file_of(&pg, "big").await;
     pg.stop(Shutdown::Fast).await;
     overwrite(&path, 5 * 8192 + 4000, b"damage");
@@ -227,16 +198,8 @@ async fn a_page_that_was_damaged_on_the_source_fails_the_drill() {
         .physical(PhysicalOptions::new().with_page_policy(PagePolicy::Degrade))
         .build()
         .unwrap();
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
-    let report = backup
-        .drill_cluster(RestoreTarget::Latest, drill_options())
-        .finish()
-        .await
-        .unwrap();
+    full(&backup).await;
+    let report = drilled(&backup).await;
     assert_eq!(
         outcome(&report, "pg_checksums"),
         CheckOutcome::Failed,
@@ -252,21 +215,13 @@ pub(crate) const NOISE: &str = "CREATE TABLE noise AS SELECT i, (SELECT string_a
 
 /// A backup in many packs.
 async fn packed(pg: &Pg, bench: &Bench) -> (Backup, Manifest) {
-    pg.client("postgres")
-        .await
-        .batch_execute(NOISE)
-        .await
-        .unwrap();
+    execute(pg, NOISE).await;
     let backup = bench
         .builder(pg.connect_info("postgres"))
         .physical(PhysicalOptions::new().with_pack_bytes(1 << 20))
         .build()
         .unwrap();
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    full(&backup).await;
     let manifest = backup.latest().await.unwrap().unwrap().manifest;
     assert!(manifest.objects_of(ObjectRole::Data).count() > 2);
     (backup, manifest)
@@ -314,11 +269,7 @@ async fn a_bit_that_was_flipped_in_any_object_is_found_and_no_cluster_can_start(
         }
         fs::write(&path, good).unwrap();
     }
-    let report = backup
-        .drill_cluster(RestoreTarget::Latest, drill_options())
-        .finish()
-        .await
-        .unwrap();
+    let report = drilled(&backup).await;
     assert!(report.passed, "and whole again it is sound: {report:#?}");
 }
 
@@ -360,13 +311,7 @@ async fn a_wrong_key_and_no_key_are_told_apart_from_damage() {
     let Some(pg) = source().start().await else {
         return;
     };
-    let bench = Bench::new();
-    let backup = bench.backup(pg.connect_info("postgres"));
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    let (bench, _) = backed_up(&pg).await;
     let place = Place::new();
     let folder = place.join("data");
     let encryption = || ops_backup::Encryption::recipients([&bench.keys.recipient]).unwrap();

@@ -1,14 +1,13 @@
 //! Restoring clusters: from backups alone.
 
+mod pins;
 mod places;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use ops_backup::{
-    Backup, BaseBackupRequest, ClusterRestoreOptions, ErrorKind, Recovery, RestoreTarget,
-};
+use ops_backup::{Backup, ClusterRestoreOptions, ErrorKind, Recovery, RestoreTarget};
 use ops_pg::server::{Shutdown, ThrowawayServer};
 use ops_testkit::pg::PgBuilder;
 use ops_testkit::{Pg, fixture};
@@ -16,6 +15,7 @@ use ops_testkit::{Pg, fixture};
 use crate::judges::{self, dump};
 use crate::majors::on_each_major;
 use crate::shared::Bench;
+use crate::support::{backed_up, execute, full};
 
 /// A server whose pages have checksums.
 pub(crate) fn source() -> PgBuilder {
@@ -130,11 +130,7 @@ async fn a_backup_alone_is_restored_and_equals_its_source(major: u32) {
     source.batch_execute(TABLES).await.unwrap();
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
-    let report = backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    let report = full(&backup).await;
     let expected = dump(&pg).await;
     source
         .batch_execute("INSERT INTO ledger (i) VALUES (11)")
@@ -191,11 +187,7 @@ async fn what_cannot_be_recovered_is_refused_before_anything_is_written() {
         refused(RestoreTarget::Latest).await.kind(),
         ErrorKind::NotFound
     );
-    let report = backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    let report = full(&backup).await;
     let end = report.physical.end_lsn;
     let now = report.completed_at;
     let later = now.saturating_add(std::time::Duration::from_secs(3600));
@@ -221,13 +213,7 @@ async fn a_folder_that_is_in_use_is_left_alone() {
     let Some(pg) = source().start().await else {
         return;
     };
-    let bench = Bench::new();
-    let backup = bench.backup(pg.connect_info("postgres"));
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    let (_bench, backup) = backed_up(&pg).await;
     for delta in [false, true] {
         let options = options().with_delta(delta);
         let job = backup.restore_cluster(RestoreTarget::Latest, pg.data_dir(), options);
@@ -258,13 +244,7 @@ async fn a_delta_restore_keeps_what_is_right_and_removes_what_does_not_belong() 
     };
     let source = pg.client("postgres").await;
     source.batch_execute(TABLES).await.unwrap();
-    let bench = Bench::new();
-    let backup = bench.backup(pg.connect_info("postgres"));
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    let (_bench, backup) = backed_up(&pg).await;
     let expected = dump(&pg).await;
     let place = Place::new();
     let folder = place.join("data");
@@ -311,11 +291,7 @@ async fn tablespaces_go_where_they_are_told_to() {
     source.batch_execute(TABLES).await.unwrap();
     let bench = Bench::new();
     let backup = bench.backup(pg.connect_info("postgres"));
-    let report = backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    let report = full(&backup).await;
     let expected = dump(&pg).await;
     let oid = report.physical.tablespaces[0].oid;
 
@@ -336,27 +312,15 @@ async fn a_backup_of_a_later_timeline_stands_by_itself() {
     let Some(pg) = source().start().await else {
         return;
     };
-    pg.client("postgres")
-        .await
-        .batch_execute(TABLES)
-        .await
-        .unwrap();
+    execute(&pg, TABLES).await;
     let (bench, place) = (Bench::new(), Place::new());
     let backup = bench.backup(pg.connect_info("postgres"));
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    full(&backup).await;
     let folder = place.join("second");
     let second = restored(&pg, &backup, RestoreTarget::Latest, &folder, options()).await;
     let bench = Bench::new();
     let backup = bench.backup(second.connect_info("postgres"));
-    let report = backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    let report = full(&backup).await;
     assert_eq!(report.physical.timeline.get(), 2);
     let expected = dump(&second).await;
     let folder = place.join("third");

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ops_backup::{
-    BackupKind, BaseBackupRequest, ClusterDrillOptions, DrillLevel, Encryption, Managed,
-    PagePolicy, PhysicalOptions, RestoreTarget, Source, Unlock,
+    BackupKind, ClusterDrillOptions, DrillLevel, Encryption, Managed, PagePolicy, PhysicalOptions,
+    RestoreTarget, Source, Unlock,
 };
 use ops_core::database::CreateBackupRequest;
 use ops_core::memory::{FaultyObjectStore, MemoryDatabase, MemoryObjectStore, Operation};
@@ -14,6 +14,7 @@ use ops_testkit::fixture;
 
 use crate::restore::{TABLES, source};
 use crate::shared::Bench;
+use crate::support::full;
 use crate::wal::scene::{Running, flushed, quick, switch, write};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,11 +45,7 @@ async fn the_status_tells_what_could_be_recovered_now() {
         "and without a backup nothing can be recovered from it"
     );
 
-    let taken = backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    let taken = full(&backup).await;
     tokio::time::sleep(Duration::from_millis(20)).await;
     write(&pg, 1).await;
     switch(&pg).await;
@@ -146,11 +143,7 @@ async fn a_degraded_backup_is_listed_and_not_relied_upon() {
         .physical(options)
         .build()
         .unwrap();
-    let taken = backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    let taken = full(&backup).await;
     let status = backup.status().await.unwrap();
     assert_eq!(status.degraded, std::slice::from_ref(&taken.id));
     assert!(status.newest_full.unwrap().degraded);
@@ -174,11 +167,7 @@ async fn the_status_costs_a_bounded_number_of_requests() {
         .unwrap();
     let running = Running::start(&backup, quick());
     running.streaming().await;
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    full(&backup).await;
     for _ in 0..5 {
         write(&pg, 1).await;
         switch(&pg).await;
@@ -199,11 +188,7 @@ async fn the_status_costs_a_bounded_number_of_requests() {
     println!("{few} requests for one backup and its WAL");
     assert!(few <= 40, "{few}");
     for _ in 0..3 {
-        backup
-            .base_backup(BaseBackupRequest::full())
-            .finish()
-            .await
-            .unwrap();
+        full(&backup).await;
     }
     cost().await;
     let more = cost().await;

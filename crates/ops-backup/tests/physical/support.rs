@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
-use ops_backup::{FileEntry, FileKind, FrameTable, Manifest, ManifestObject, ObjectRole};
+use ops_backup::{
+    Backup, BaseBackupReport, BaseBackupRequest, FileEntry, FileKind, FrameTable, Manifest,
+    ManifestObject, ObjectRole,
+};
 use ops_testkit::Pg;
 
 pub(crate) use crate::judges::verify;
@@ -34,6 +37,26 @@ where
     I::Item: AsRef<OsStr>,
 {
     run(Command::new(program).args(arguments))
+}
+
+/// Runs statements in a server's own database.
+pub(crate) async fn execute(pg: &Pg, sql: &str) {
+    let client = pg.client("postgres").await;
+    client.batch_execute(sql).await.unwrap();
+}
+
+/// Takes a full base backup.
+pub(crate) async fn full(backup: &Backup) -> BaseBackupReport {
+    let job = backup.base_backup(BaseBackupRequest::full());
+    job.finish().await.unwrap()
+}
+
+/// A full base backup of a server, in a store of its own.
+pub(crate) async fn backed_up(pg: &Pg) -> (Bench, Backup) {
+    let bench = Bench::new();
+    let backup = bench.backup(pg.connect_info("postgres"));
+    full(&backup).await;
+    (bench, backup)
 }
 
 /// The path of a stored object in the store of a bench.

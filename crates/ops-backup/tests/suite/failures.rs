@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::processes;
 use crate::support::{self, Bench, Tmpfs, small_database};
-use ops_backup::{Backup, Encryption, Error, ErrorKind, Event, Phase};
+use ops_backup::{Backup, DrillLevel, Encryption, Error, ErrorKind, Event, Phase};
 use ops_core::ObjectStore;
 use ops_core::database::{ConnectInfo, Host};
 use ops_local::Local;
@@ -318,4 +318,29 @@ fn settings_that_cannot_work_are_reported_together() {
     ] {
         assert!(err.to_string().contains(part), "{err}");
     }
+}
+
+#[tokio::test]
+async fn a_drill_that_fails_is_stored_and_shown() {
+    let Some(pg) = small_database().await else {
+        return;
+    };
+    let bench = Bench::new();
+    let backup = bench.backup(pg.connect_info("shop"));
+    let job = backup.dump();
+    let id = job.finish().await.unwrap().id;
+    let keys = support::keys(&*bench.store).await;
+    let dump = keys.iter().find(|key| key.contains("/dump.")).unwrap();
+    std::fs::remove_file(bench.folder.path().join("store").join(dump)).unwrap();
+    let err = backup.drill(&id, support::drill_options()).finish().await;
+    let message = ops_core::Report(&err.unwrap_err()).to_string();
+    let stored = backup.drills(&id).await.unwrap();
+    let failure = stored[0].failure.clone().unwrap();
+    assert_eq!(
+        (failure.phase, failure.message),
+        (Phase::Preflight, message)
+    );
+    let last = backup.status().await.unwrap().last_drill.unwrap();
+    assert_eq!((last.passed, last.level), (false, DrillLevel::Unproven));
+    assert_eq!(last.failure, stored[0].failure);
 }

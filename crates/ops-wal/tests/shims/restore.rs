@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ops_backup::{BaseBackupRequest, ClusterRestoreOptions, Lsn, Recovery, RestoreTarget};
 use ops_testkit::{Pg, wait_until};
 
 use crate::scene::{Running, SOON, Scene, flushed, rows, server, server_and_copy, write};
@@ -273,4 +274,67 @@ async fn a_lost_history_file_does_not_end_recovery_on_the_old_timeline() {
     assert_eq!(histories.len(), 1);
     fs::remove_file(&histories[0]).unwrap();
     assert_eq!(recovered(&scene, &copy, major, &config).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_recovers_by_the_command_with_the_wal_that_it_alone_has_and_by_no_other() {
+    let Some(pg) = server().start().await else {
+        return;
+    };
+    let scene = Scene::new();
+    let backup = scene.backup(&pg);
+    let running = Running::start(&backup).await;
+    write(&pg, 2).await;
+    let job = backup.base_backup(BaseBackupRequest::full());
+    let info = job.finish().await.unwrap().physical;
+    let rows = write(&pg, 4).await;
+    running.stop_at(flushed(&pg).await).await;
+    scene.share();
+    // What the backup brings is in the archive no longer; more came after it.
+    let size = info.wal_segment_size;
+    let (number, each) = (
+        |lsn: Lsn| lsn.segment_number(size),
+        (1 << 32) / size.bytes(),
+    );
+    let brought: Vec<_> = (number(info.start_lsn)..=number(info.end_lsn))
+        .map(|it| format!("{:08X}{:08X}{:08X}", 1, it / each, it % each))
+        .collect();
+    let archived = segments(&scene);
+    let (lost, kept): (Vec<_>, Vec<_>) = archived
+        .into_iter()
+        .partition(|path| brought.contains(&name_of(path)));
+    assert!(!lost.is_empty() && kept.len() > 3);
+    for object in lost {
+        fs::remove_file(object).unwrap();
+    }
+    let config = scene.configure("config.toml", OPEN);
+    let major = info.server_version_num / 10_000;
+    let restore_command = scene.command(&config, "restore %f %p");
+    let options = ClusterRestoreOptions::new().with_recovery(Recovery::Prepare { restore_command });
+    let copy = scene.path("restored");
+    let job = backup.restore_cluster(RestoreTarget::Latest, &copy, options);
+    job.finish().await.unwrap();
+    scene.expect(1, &config, &copy, &["restore", &brought[0], "to"]);
+    assert_eq!(recovered(&scene, &copy, major, &config).await, Some(rows));
+
+    // A file that was recycled has the name alone.
+    let own = copy.join("pg_wal").join(&brought[0]);
+    let mut recycled = fs::read(&own).unwrap();
+    recycled[9] ^= 1;
+    fs::write(&own, recycled).unwrap();
+    scene.expect(255, &config, &copy, &["restore", &brought[0], "to"]);
+    // What the backup does not bring is missed, whatever lies there.
+    let after = kept
+        .iter()
+        .map(|path| name_of(path))
+        .find(|name| *name > brought[0]);
+    let after = after.unwrap();
+    let object = kept.iter().find(|path| name_of(path) == after).unwrap();
+    fs::remove_file(object).unwrap();
+    fs::copy(
+        pg.data_dir().join("pg_wal").join(&after),
+        copy.join("pg_wal").join(&after),
+    )
+    .unwrap();
+    scene.expect(255, &config, &copy, &["restore", &after, "to"]);
 }

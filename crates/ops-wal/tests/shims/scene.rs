@@ -140,6 +140,7 @@ impl Scene {
             .unwrap();
         Backup::builder(Arc::new(database), self.store())
             .encryption(Encryption::recipients([&self.recipient]).unwrap())
+            .unlock(Unlock::identity(self.identity.as_str()))
             .build()
             .unwrap()
     }

@@ -60,7 +60,7 @@ impl Run<'_> {
         let label = chosen.unwrap_or_else(|| format!("ops-backup {}", self.id));
         if self.request.incremental {
             let (inner, now) = (self.inner, self.started_at);
-            match parent::find(inner, &server, repositories, now).await? {
+            match parent::find(inner, &mut client, &server, repositories, now).await? {
                 Ok(parent) => match self.begin_incremental(client, &parent, &label).await? {
                     Ok(backup) => {
                         let begun = Begun::new(backup, route, parent.kind, label, self.inner);

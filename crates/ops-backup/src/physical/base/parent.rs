@@ -3,20 +3,22 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
 use ops_core::Timestamp;
-use ops_pg_replication::ReplicationClient;
+use ops_pg_replication::{Failure, ReplicationClient, SystemId, Timeline, TimelineHistory};
 use tokio::sync::mpsc;
 
-use super::source::ServerInfo;
+use super::source::{Moment, ServerInfo, failed};
 use crate::backup::Inner;
 use crate::error::{Error, ErrorKind, Result};
-use crate::physical::format::PhysicalKind;
+use crate::physical::format::{PhysicalInfo, PhysicalKind};
 use crate::physical::report::FullReason;
 use crate::pipeline::open_object;
-use crate::repository::{BackupId, CatalogueEntry, ObjectRole, OpenBackup, Repository};
+use crate::repository::{BackupId, CatalogueEntry, Manifest, ObjectRole, OpenBackup, Repository};
+use crate::wal::chain_of;
 
 const OPERATION: &str = "base_backup";
 /// How much of a manifest is sent at once.
@@ -38,9 +40,11 @@ pub(super) fn old_enough(version_num: u32) -> bool {
     }
 }
 
-/// Looks for the backup to build upon: the newest of the cluster that is not degraded.
+/// Looks for the backup to build upon: the newest of the cluster, by position, that is whole,
+/// not degraded, and on the line of timelines that the server is on.
 pub(super) async fn find(
     inner: &Inner,
+    client: &mut ReplicationClient,
     server: &ServerInfo,
     repositories: &[Repository],
     now: Timestamp,
@@ -56,24 +60,11 @@ pub(super) async fn find(
         return Ok(Err(FullReason::NoParent));
     };
     let entries = first.catalogue().await?;
-    let entries: BTreeMap<&BackupId, &CatalogueEntry> = entries
-        .iter()
-        .map(|entry| (&entry.manifest.id, entry))
-        .collect();
-    let fits = |entry: &&&CatalogueEntry| {
-        let physical = entry.manifest.physical.as_ref();
-        physical.is_some_and(|it| it.system_id == server.identity.system_id && !it.degraded)
-    };
-    // Ids tell seconds apart, and no less.
-    let newest = entries.values().filter(fits);
-    let newest = newest.max_by_key(|entry| entry.manifest.started_at);
-    let Some(newest) = newest else {
+    let line = Line::of(client, server).await?;
+    let Some((newest, full)) = line.newest(&entries) else {
         return Ok(Err(FullReason::NoParent));
     };
-    let Some(full) = full_of(&entries, newest) else {
-        return Ok(Err(FullReason::NoParent));
-    };
-    if now.saturating_since(full.manifest.started_at) >= inner.settings.physical.full_every {
+    if is_due(full, now, inner.settings.physical.full_every) {
         return Ok(Err(FullReason::Due));
     }
     for other in others {
@@ -85,7 +76,7 @@ pub(super) async fn find(
     }
     let kind = PhysicalKind::Incremental {
         parent: newest.manifest.id.clone(),
-        full: full.manifest.id.clone(),
+        full: full.id.clone(),
     };
     let unlock = &inner.settings.unlock;
     match first.open(OPERATION, &newest.manifest.id, unlock).await {
@@ -99,21 +90,65 @@ pub(super) async fn find(
     }
 }
 
-/// The full backup at the bottom of a chain that is whole.
-fn full_of<'a>(
-    entries: &BTreeMap<&BackupId, &'a CatalogueEntry>,
-    newest: &'a CatalogueEntry,
-) -> Option<&'a CatalogueEntry> {
-    let mut entry = newest;
-    // A parent is older than its child, so that this comes to an end.
-    while let Some(parent) = entry.manifest.physical.as_ref()?.kind.parent() {
-        let parent = entries.get(parent)?;
-        if parent.manifest.started_at >= entry.manifest.started_at {
-            return None;
-        }
-        entry = parent;
+/// Whether the next backup has to be full. A full backup of the future tells that the clock
+/// was set back, and not how old it is.
+fn is_due(full: &Manifest, now: Timestamp, full_every: Duration) -> bool {
+    full.started_at > now || now.saturating_since(full.started_at) >= full_every
+}
+
+/// The line of timelines that a server is on.
+struct Line {
+    system_id: SystemId,
+    timeline: Timeline,
+    /// `None` where the server lacks it: only its own timeline is known to be on the line.
+    history: Option<TimelineHistory>,
+}
+
+impl Line {
+    async fn of(client: &mut ReplicationClient, server: &ServerInfo) -> Result<Self> {
+        let timeline = server.identity.timeline;
+        let history = match client.timeline_history(timeline).await {
+            Ok(history) => Some(history),
+            Err(err) if Failure::of(&err) == Some(Failure::HistoryMissing) => None,
+            Err(err) => return Err(failed(err, Moment::Asking)),
+        };
+        Ok(Self {
+            system_id: server.identity.system_id,
+            timeline,
+            history,
+        })
     }
-    Some(entry)
+
+    /// Whether the server has come from where a backup ended.
+    fn holds(&self, info: &PhysicalInfo) -> bool {
+        info.system_id == self.system_id
+            && match &self.history {
+                Some(history) => history.continues(info.end_timeline, info.end_lsn),
+                None => info.end_timeline == self.timeline,
+            }
+    }
+
+    /// The newest backup that can be built upon, and the full one at the bottom of its chain.
+    ///
+    /// Positions only grow along a line, whatever a clock says. What an incremental backup
+    /// holds begins where its parent did.
+    fn newest<'a>(
+        &self,
+        entries: &'a [CatalogueEntry],
+    ) -> Option<(&'a CatalogueEntry, &'a Manifest)> {
+        let known = entries.iter().map(|it| (&it.manifest.id, &it.manifest));
+        let known: BTreeMap<&BackupId, &Manifest> = known.collect();
+        let candidates = entries.iter().filter_map(|entry| {
+            let info = entry.manifest.physical.as_ref()?;
+            if info.degraded || !self.holds(info) {
+                return None;
+            }
+            let full = chain_of(&entry.manifest, &known)?.pop()?;
+            Some(((info.start_lsn, info.end_lsn), (entry, full)))
+        });
+        let newest = candidates.max_by_key(|(position, _)| *position);
+        newest.map(|(_, chosen)| chosen)
+    }
 }
 
 /// What is damaged is no reason to take no backup.
@@ -188,3 +223,6 @@ pub(super) async fn upload(parent: &Parent, client: &mut ReplicationClient) -> R
         (_, Ok(()), Ok(())) => Ok(Uploaded::Done),
     }
 }
+
+#[cfg(test)]
+mod tests;

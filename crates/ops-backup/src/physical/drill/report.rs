@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use ops_core::Timestamp;
 use ops_pg_replication::Timeline;
 
-use crate::drill::Assertion;
+use crate::drill::{Assertion, DrillFailure};
 use crate::fingerprint::{Check, CheckOutcome, Difference};
 use crate::physical::restore::{Reached, RestoreTarget};
 use crate::repository::BackupId;
 
 /// The check that compares the restored files with the server's manifest.
 pub(super) const VERIFY_BACKUP: &str = "pg_verifybackup";
+/// The check that the copy came to its target.
+pub(super) const RECOVERY: &str = "recovery";
 /// The check that looks at every relation.
 pub(super) const AMCHECK: &str = "pg_amcheck";
 /// The check that looks at the checksum of every page.
@@ -26,6 +28,8 @@ const ASSERTION: &str = "assertion: ";
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DrillLevel {
+    /// Nothing: the drill failed before it had seen the backup.
+    Unproven,
     /// Its manifest is there, and every object that it names, with its length.
     Listed,
     /// Every file was read, and has the content that was written.
@@ -133,12 +137,12 @@ pub struct ClusterDrillReport {
     pub level: DrillLevel,
     /// What was checked.
     pub checks: Vec<Check>,
-    /// Where recovery ended.
-    pub reached: Reached,
+    /// Where recovery ended; `None` where the drill failed before that.
+    pub reached: Option<Reached>,
     /// How many backups of a chain it took.
     pub chain: usize,
     /// The recovery time that was measured, in seconds: from nothing until the promoted
-    /// copy answered.
+    /// copy answered; zero where it never did.
     pub rto_seconds: f64,
     /// How long writing the files took, in seconds.
     pub restore_seconds: f64,
@@ -152,6 +156,10 @@ pub struct ClusterDrillReport {
     pub server_version: String,
     /// What somebody should know.
     pub warnings: Vec<String>,
+    /// Why the drill did not come to its end; `None` where it did. What was not measured by
+    /// then is zero or empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<DrillFailure>,
 }
 
 impl ClusterDrillReport {
@@ -161,12 +169,13 @@ impl ClusterDrillReport {
     }
 }
 
-/// How far checks prove a backup that was restored and booted.
+/// How far checks prove a backup whose files were all written.
 pub(super) fn level(checks: &[Check]) -> DrillLevel {
-    let passed = |name: &str| {
+    let failed = |name: &str| {
         let mut named = checks.iter().filter(|check| check.name == name);
-        named.all(|check| check.outcome == CheckOutcome::Passed)
+        named.any(|check| check.outcome != CheckOutcome::Passed)
     };
+    let passed = |name: &str| checks.iter().any(|check| check.name == name) && !failed(name);
     let mut assertions = checks
         .iter()
         .filter(|check| check.name.starts_with(ASSERTION))
@@ -174,10 +183,11 @@ pub(super) fn level(checks: &[Check]) -> DrillLevel {
     if !passed(VERIFY_BACKUP) {
         return DrillLevel::Hashed;
     }
-    if !passed("recovery") {
+    if !passed(RECOVERY) {
         return DrillLevel::Restored;
     }
-    if !(passed(AMCHECK) && passed(CHECKSUMS)) {
+    // Not every cluster has checksums.
+    if !passed(AMCHECK) || failed(CHECKSUMS) {
         return DrillLevel::Booted;
     }
     if assertions.peek().is_none() || !assertions.all(|check| check.outcome == CheckOutcome::Passed)
@@ -216,8 +226,14 @@ mod tests {
             level(&[bad(VERIFY_BACKUP), good("recovery"), good(AMCHECK)]),
             DrillLevel::Hashed
         );
+        // A drill that ended in the middle.
+        assert_eq!(level(&[]), DrillLevel::Hashed);
+        assert_eq!(level(&[good(VERIFY_BACKUP)]), DrillLevel::Restored);
+        assert_eq!(level(&base), DrillLevel::Booted);
         assert!(
-            DrillLevel::Listed < DrillLevel::Hashed && DrillLevel::Checked < DrillLevel::Asserted
+            DrillLevel::Unproven < DrillLevel::Listed
+                && DrillLevel::Listed < DrillLevel::Hashed
+                && DrillLevel::Checked < DrillLevel::Asserted
         );
     }
 }

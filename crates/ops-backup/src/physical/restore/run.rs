@@ -1,21 +1,21 @@
 //! One restore of a cluster, from the question to the answer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ops_pg::binaries::{Binaries, Major};
+use ops_pg::binaries::Binaries;
 use ops_pg::process::User;
 use ops_pg::server::ThrowawayServer;
-use ops_pg_replication::{SystemId, TimelineHistory};
-use tokio::runtime::Handle;
+use ops_pg_replication::TimelineHistory;
 use tokio_util::sync::CancellationToken;
 
 use super::chain::{self, Level};
+use super::choose::{Chosen, choose, no_level};
 use super::control::{self, ControlData};
 use super::files::{Destination, FilePlan, FilesDone};
 use super::options::{ClusterRestoreOptions, ClusterRestoreReport, Reached, Recovery};
 use super::ranged::Source;
-use super::reach::{Choice, Stock, Wishes};
+use super::reach::{Choice, Wishes};
 use super::recover::{self, Recover};
 use super::settings;
 use super::spool::Spool;
@@ -25,8 +25,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Events, Phase};
 use crate::physical::format::PhysicalInfo;
 use crate::report::Stopwatch;
-use crate::repository::Manifest;
-use crate::wal::{Coverage, WalArchive};
+use crate::wal::{Pin, WalArchive};
 
 /// What was found out before anything is written.
 pub(crate) struct Prepared {
@@ -39,101 +38,6 @@ pub(crate) struct Prepared {
     pub(crate) history: TimelineHistory,
     /// The server programs of the cluster's major, where they are installed.
     pub(crate) binaries: Result<Binaries, ops_core::Error>,
-}
-
-/// Finds out from what and how a target is recovered.
-pub(crate) async fn prepare(
-    inner: &Inner,
-    operation: &'static str,
-    target: &RestoreTarget,
-    wishes: &Wishes,
-    events: &Events,
-    cancel: CancellationToken,
-) -> Result<Prepared> {
-    let entries = inner.repository.catalogue().await?;
-    let mut backups: Vec<&Manifest> = entries.iter().map(|entry| &entry.manifest).collect();
-    backups.retain(|manifest| manifest.physical.is_some());
-    let system_id = system_id(&backups, target, wishes)?;
-    let store = Arc::clone(&inner.repository.store);
-    let prefix = inner.repository.layout.prefix();
-    let unlock = inner.settings.unlock.clone();
-    let archive = WalArchive::open(store, prefix, Some(system_id), unlock).await?;
-    backups.retain(|manifest| {
-        manifest
-            .physical
-            .as_ref()
-            .is_some_and(|it| it.system_id == system_id)
-    });
-    let infos = backups
-        .iter()
-        .filter_map(|manifest| manifest.physical.as_ref());
-    let first = infos.map(|info| info.start_lsn).min();
-    let (coverage, points) = match &archive {
-        None => (Coverage::default(), Vec::new()),
-        Some(archive) => (
-            archive.coverage(first).await?,
-            archive.restore_points().await?,
-        ),
-    };
-    let stock = Stock {
-        backups,
-        coverage: &coverage,
-        points: &points,
-        now: inner.settings.clock.now(),
-    };
-    let choice = stock.choose(target, wishes)?;
-    let history = stock.history(choice.aim.timeline)?;
-    let source = Source {
-        operation,
-        store: Arc::clone(&inner.repository.store),
-        counters: Arc::clone(&events.counters),
-        cancel,
-        runtime: Handle::current(),
-    };
-    let levels = chain::open(inner, &choice.backup, &source).await?;
-    let info = match levels.last() {
-        Some(level) => level.info()?.clone(),
-        None => {
-            return Err(Error::new(
-                ErrorKind::Internal,
-                operation,
-                "a chain has no backup",
-            ));
-        }
-    };
-    let major = Major(info.server_version_num / 10_000);
-    let binaries = inner.settings.finder.exact(major).await;
-    Ok(Prepared {
-        operation,
-        source,
-        choice,
-        levels,
-        archive: archive.map(|archive| archive.beside(&info)),
-        info,
-        history,
-        binaries,
-    })
-}
-
-/// The cluster that is meant: that of the backup that was named, else of the newest.
-fn system_id(backups: &[&Manifest], target: &RestoreTarget, wishes: &Wishes) -> Result<SystemId> {
-    let named = match target {
-        RestoreTarget::Immediate { backup } => Some(backup),
-        _ => wishes.backup.as_ref(),
-    };
-    let meant = match named {
-        Some(id) => backups.iter().find(|manifest| manifest.id == *id),
-        None => backups.last(),
-    };
-    let meant = meant.and_then(|manifest| manifest.physical.as_ref());
-    meant.map(|info| info.system_id).ok_or_else(|| {
-        let message = match named {
-            Some(id) => format!("there is no physical backup {id}"),
-            None => "there is no physical backup".to_owned(),
-        };
-        Error::new(ErrorKind::NotFound, "restore", message)
-            .with_hint("the catalogue lists the committed ones")
-    })
 }
 
 impl Prepared {
@@ -156,9 +60,8 @@ impl Prepared {
     /// What the backup's `pg_control` says. It is read from the store: nothing has to be
     /// restored for it.
     pub(crate) async fn control(&self) -> Result<ControlData> {
-        let level = self.levels.last().ok_or_else(|| {
-            Error::new(ErrorKind::Internal, self.operation, "a chain has no backup")
-        })?;
+        let newest = self.levels.last();
+        let level = newest.ok_or_else(|| no_level(self.operation))?;
         let content = chain::read_file(&self.source, level, control::PATH).await?;
         let control = ControlData::parse(self.operation, &content)?;
         if control.system_id != self.info.system_id {
@@ -250,83 +153,141 @@ pub(crate) async fn run(
     options: ClusterRestoreOptions,
     events: Events,
 ) -> Result<ClusterRestoreReport> {
-    let cancel = CancellationToken::new();
-    let _guard = cancel.clone().drop_guard();
-    let mut watch = Stopwatch::start();
-    let mut warnings = Vec::new();
-    watch.phase(Phase::Preflight);
-    events.phase(Phase::Preflight);
+    let mut restore = Restore {
+        inner: &inner,
+        target: &target,
+        directory: &directory,
+        options: &options,
+        events: &events,
+        watch: Stopwatch::start(),
+        warnings: Vec::new(),
+    };
+    restore.phase(Phase::Preflight);
     let wishes = Wishes {
         backup: options.backup.clone(),
         timeline: options.timeline,
         exclusive: options.exclusive,
     };
-    let prepared = prepare(&inner, "restore", &target, &wishes, &events, cancel).await?;
-    let owner = owner(options.owner.as_deref())?;
-    let to = Destination {
-        path: directory.clone(),
-        owner: owner.clone(),
-        delta: options.delta,
-        tablespaces: options.tablespaces.clone(),
-        other_tablespaces: None,
-    };
-    // Whatever the private server needs is there before anything is touched.
-    let control = match &options.recovery {
-        Recovery::Run => {
-            prepared.binaries()?;
-            Some(prepared.control().await?)
-        }
-        Recovery::Prepare { .. } => None,
-    };
-    let workers = options.workers.unwrap_or(inner.settings.workers);
-    let plan = FilePlan::make(&prepared.source, prepared.levels.clone(), &to, workers).await?;
-    watch.phase(Phase::Restore);
-    events.phase(Phase::Restore);
-    let auto_conf = auto_conf(&prepared, &options.recovery);
-    let signal = recover::signal_file(&prepared.choice.aim, &options.recovery);
-    let unfinished =
-        "the folder holds a part of the cluster, without pg_control: no server can start there";
-    let done = write_files(&inner, &plan, &prepared.source, &auto_conf, signal, &events)
-        .await
-        .map_err(|err| err.with_left_behind(unfinished))?;
-    if !done.dropped.is_empty() {
-        let text = format!("settings that were not kept: {}", done.dropped.join(", "));
-        events.warn(&mut warnings, text);
+    let chosen = choose(&inner, &target, &wishes).await?;
+    let pin = chosen.pin().await;
+    let pin = pin.unwrap_or_else(|text| {
+        restore.warn(text);
+        None
+    });
+    Pin::hold(pin, Box::pin(restore.run(chosen))).await
+}
+
+/// A restore while it runs.
+struct Restore<'a> {
+    inner: &'a Inner,
+    target: &'a RestoreTarget,
+    directory: &'a Path,
+    options: &'a ClusterRestoreOptions,
+    events: &'a Events,
+    watch: Stopwatch,
+    warnings: Vec<String>,
+}
+
+impl Restore<'_> {
+    fn phase(&mut self, phase: Phase) {
+        self.watch.phase(phase);
+        self.events.phase(phase);
     }
-    events.warn(
-        &mut warnings,
-        "the copy archives nothing: postgresql.auto.conf turns it off",
-    );
-    watch.phase(Phase::Recover);
-    let reached = match control {
-        None => None,
-        Some(control) => {
-            events.phase(Phase::Recover);
-            let run = replay(&inner, &prepared, &control, owner, &directory, &options).await;
-            let unrecovered = "the files are in place, and the cluster was not promoted";
-            Some(run.map_err(|err| err.with_left_behind(unrecovered))?)
+
+    fn warn(&mut self, text: impl Into<String>) {
+        self.events.warn(&mut self.warnings, text);
+    }
+
+    async fn run(mut self, chosen: Chosen) -> Result<ClusterRestoreReport> {
+        let cancel = CancellationToken::new();
+        let _guard = cancel.clone().drop_guard();
+        let opened = chosen.open(self.inner, "restore", self.events, cancel);
+        let prepared = opened.await?;
+        let owner = owner(self.options.owner.as_deref())?;
+        // Whatever the private server needs is there before anything is touched.
+        let control = match &self.options.recovery {
+            Recovery::Run => {
+                prepared.binaries()?;
+                Some(prepared.control().await?)
+            }
+            Recovery::Prepare { .. } => None,
+        };
+        let (plan, done) = self.write(&prepared, owner.clone()).await?;
+        let reached = match control {
+            None => None,
+            Some(control) => {
+                self.phase(Phase::Recover);
+                let (directory, options) = (self.directory, self.options);
+                let run = replay(self.inner, &prepared, &control, owner, directory, options);
+                let unrecovered = "the files are in place, and the cluster was not promoted";
+                let run = run.await;
+                Some(run.map_err(|err| err.with_left_behind(unrecovered))?)
+            }
+        };
+        Ok(self.report(&prepared, &plan, &done, reached))
+    }
+
+    /// Writes the files of the cluster.
+    async fn write(
+        &mut self,
+        prepared: &Prepared,
+        owner: Option<User>,
+    ) -> Result<(FilePlan, FilesDone)> {
+        let (inner, options) = (self.inner, self.options);
+        let to = Destination {
+            path: self.directory.to_owned(),
+            owner,
+            delta: options.delta,
+            tablespaces: options.tablespaces.clone(),
+            other_tablespaces: None,
+        };
+        let workers = options.workers.unwrap_or(inner.settings.workers);
+        let source = &prepared.source;
+        let plan = FilePlan::make(source, prepared.levels.clone(), &to, workers).await?;
+        self.phase(Phase::Restore);
+        let auto_conf = auto_conf(prepared, &options.recovery);
+        let signal = recover::signal_file(&prepared.choice.aim, &options.recovery);
+        let unfinished =
+            "the folder holds a part of the cluster, without pg_control: no server can start there";
+        let done = write_files(inner, &plan, source, &auto_conf, signal, self.events)
+            .await
+            .map_err(|err| err.with_left_behind(unfinished))?;
+        if !done.dropped.is_empty() {
+            let dropped = done.dropped.join(", ");
+            self.warn(format!("settings that were not kept: {dropped}"));
         }
-    };
-    let (bytes_out, bytes_read) = events.counters.read();
-    let (duration, phases) = watch.finish();
-    let phase = |phase: Phase| phases.get(phase.as_str()).copied().unwrap_or_default();
-    Ok(ClusterRestoreReport {
-        backup: prepared.choice.backup.clone(),
-        system_id: prepared.info.system_id,
-        target,
-        directory,
-        reached,
-        levels: plan.levels.len(),
-        files_written: done.written,
-        files_kept: done.kept,
-        removed: done.removed,
-        bytes_out,
-        bytes_read,
-        duration,
-        restore_duration: phase(Phase::Restore),
-        recovery_duration: phase(Phase::Recover),
-        warnings,
-    })
+        self.warn("the copy archives nothing: postgresql.auto.conf turns it off");
+        Ok((plan, done))
+    }
+
+    fn report(
+        self,
+        prepared: &Prepared,
+        plan: &FilePlan,
+        done: &FilesDone,
+        reached: Option<Reached>,
+    ) -> ClusterRestoreReport {
+        let (bytes_out, bytes_read) = self.events.counters.read();
+        let (duration, phases) = self.watch.finish();
+        let phase = |phase: Phase| phases.get(phase.as_str()).copied().unwrap_or_default();
+        ClusterRestoreReport {
+            backup: prepared.choice.backup.clone(),
+            system_id: prepared.info.system_id,
+            target: self.target.clone(),
+            directory: self.directory.to_owned(),
+            reached,
+            levels: plan.levels.len(),
+            files_written: done.written,
+            files_kept: done.kept,
+            removed: done.removed,
+            bytes_out,
+            bytes_read,
+            duration,
+            restore_duration: phase(Phase::Restore),
+            recovery_duration: phase(Phase::Recover),
+            warnings: self.warnings,
+        }
+    }
 }
 
 /// What is added to `postgresql.auto.conf`.
@@ -349,7 +310,7 @@ async fn replay(
     prepared: &Prepared,
     control: &ControlData,
     owner: Option<User>,
-    directory: &std::path::Path,
+    directory: &Path,
     options: &ClusterRestoreOptions,
 ) -> Result<Reached> {
     let spool = Spool::create(directory, owner.clone())?;

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use content::Content;
 use over::Over;
+use tokio::task::JoinHandle;
 
 use super::chain::{Level, task_failed};
 use super::control;
@@ -99,9 +100,8 @@ pub(crate) async fn write_level(
     directory: &Directory,
     workers: usize,
 ) -> Result<Written> {
-    let operation = source.operation;
     let newest = levels.len().saturating_sub(1);
-    let Some(level) = levels.get(index).cloned() else {
+    let Some(level) = levels.get(index) else {
         return Ok(Written::default());
     };
     // Where one thread fails the others end, and where this is dropped all do.
@@ -109,70 +109,68 @@ pub(crate) async fn write_level(
     source.cancel = source.cancel.child_token();
     let guard = source.cancel.clone().drop_guard();
     let (sender, runs) = sync_channel::<Run>(workers);
-    let runs = Arc::new(Mutex::new(runs));
-    let threads: Vec<_> = (0..workers)
-        .map(|_| {
-            let worker = Worker {
-                source: source.clone(),
-                level: level.clone(),
-                directory: directory.clone(),
-            };
-            let runs = Arc::clone(&runs);
-            tokio::task::spawn_blocking(move || {
-                let outcome = worker.work(&runs);
-                if outcome.is_err() {
-                    worker.source.cancel.cancel();
-                }
-                outcome
-            })
-        })
-        .collect();
-    drop(runs);
-    let here = level.clone();
-    let plan = Planner {
+    let worker = Worker {
+        source: source.clone(),
+        level: level.clone(),
+        directory: directory.clone(),
+    };
+    let threads = worker.start(workers, runs);
+    let use_of = move |path: &[u8], whole| outline.use_of(path, whole, index, newest);
+    let planned = plan(&source, level, sender, use_of).await;
+    if planned.is_err() {
+        source.cancel.cancel();
+    }
+    let written = join(source.operation, threads).await;
+    drop(guard);
+    match (written, planned) {
+        (Ok(written), planned) => planned.map(|()| written),
+        (Err(err), Ok(())) => Err(err),
+        (Err(err), Err(planned)) => Err(first_cause(Some(err), planned)),
+    }
+}
+
+/// Cuts the index of a backup into runs, and hands them to the threads.
+async fn plan(
+    source: &Source,
+    level: &Level,
+    sender: SyncSender<Run>,
+    use_of: impl Fn(&[u8], bool) -> Use + Send + 'static,
+) -> Result<()> {
+    let (operation, here) = (source.operation, level.clone());
+    let planner = Planner {
         run: Run::default(),
         sender,
     };
-    let take = move |plan: &mut Planner, entry: FileEntry| {
+    let take = move |planner: &mut Planner, entry: FileEntry| {
         if entry.kind != FileKind::File {
             return Ok(());
         }
         let (path, whole) = here.place(&entry)?;
-        match outline.use_of(&path, whole, index, newest) {
+        match use_of(&path, whole) {
             Use::Nothing => Ok(()),
-            how => plan.add(operation, Piece { path, how, entry }),
+            how => planner.add(operation, Piece { path, how, entry }),
         }
     };
-    let planned = for_each_line(
-        operation,
-        &source.store,
-        &level.backup,
-        ObjectRole::Files,
-        plan,
-        take,
-    )
-    .await;
-    let planned = planned.and_then(|mut plan| plan.flush(operation));
-    if planned.is_err() {
-        source.cancel.cancel();
-    }
+    let (store, role) = (&source.store, ObjectRole::Files);
+    let mut rest = for_each_line(operation, store, &level.backup, role, planner, take).await?;
+    rest.flush(operation)
+}
+
+/// What all threads have written, or why one of them could not.
+async fn join(
+    operation: &'static str,
+    threads: Vec<JoinHandle<Result<Written>>>,
+) -> Result<Written> {
     let mut written = Written::default();
     let mut failure = None;
     for thread in threads {
-        match thread
-            .await
-            .unwrap_or_else(|err| Err(task_failed(operation, err)))
-        {
+        let outcome = thread.await;
+        match outcome.unwrap_or_else(|err| Err(task_failed(operation, err))) {
             Ok(some) => written.add(some),
             Err(err) => failure = Some(first_cause(failure, err)),
         }
     }
-    drop(guard);
-    match (failure, planned) {
-        (None, planned) => planned.map(|()| written),
-        (Some(err), Ok(())) => Err(err),
-        (Some(err), Err(planned)) => Err(first_cause(Some(err), planned)),
-    }
+    failure.map_or(Ok(written), Err)
 }
 
 /// Of two failures the one that did not come from the other.
@@ -209,6 +207,7 @@ impl Planner {
 }
 
 /// One of the threads that write.
+#[derive(Clone)]
 struct Worker {
     source: Source,
     level: Level,
@@ -216,6 +215,22 @@ struct Worker {
 }
 
 impl Worker {
+    /// Starts so many threads. One that fails cancels the others.
+    fn start(&self, workers: usize, runs: Receiver<Run>) -> Vec<JoinHandle<Result<Written>>> {
+        let runs = Arc::new(Mutex::new(runs));
+        let start = |_| {
+            let (worker, runs) = (self.clone(), Arc::clone(&runs));
+            tokio::task::spawn_blocking(move || {
+                let outcome = worker.work(&runs);
+                if outcome.is_err() {
+                    worker.source.cancel.cancel();
+                }
+                outcome
+            })
+        };
+        (0..workers).map(start).collect()
+    }
+
     fn work(&self, runs: &Mutex<Receiver<Run>>) -> Result<Written> {
         let mut written = Written::default();
         loop {

@@ -2,7 +2,8 @@
 //!
 //! The holder renews a small object by compare and swap. Whoever else wants to archive
 //! watches it: only where it has not changed for its whole lifetime, by the watcher's own
-//! monotonic clock, is it taken over, again by compare and swap. No wall clock decides.
+//! monotonic clock, is it taken over, again by compare and swap. No wall clock decides. One
+//! that was given up has a lifetime of zero.
 
 use std::time::Duration;
 
@@ -158,10 +159,19 @@ impl WalLease {
         }
     }
 
-    /// Gives the lease up, so that the next archiver need not wait.
-    pub(crate) async fn release(self) {
-        if let Err(err) = self.store.delete(&self.key).await {
-            tracing::debug!(error = %ops_core::Report(&err), "the lease stays behind");
+    /// Gives the lease up, so that the next holder need not wait. It is written over, by
+    /// compare and swap, and not deleted: no delete has a condition, and the lease may have
+    /// been taken over since it was last renewed.
+    pub(crate) async fn release(mut self) {
+        self.body.ttl_ms = 0;
+        match self.renew().await {
+            Ok(()) => {}
+            Err(err) if err.kind() == ErrorKind::Fenced => {
+                tracing::debug!("the lease was taken over before it was given up");
+            }
+            Err(err) => {
+                tracing::debug!(error = %ops_core::Report(&err), "the lease stays behind");
+            }
         }
     }
 }
@@ -220,6 +230,26 @@ mod tests {
         drop(acquire(&store, "a").await);
         let begun = Instant::now();
         drop(acquire(&store, "a").await);
+        assert!(begun.elapsed() < Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_was_taken_over_is_not_given_up_by_who_had_it() {
+        let store: Store = Arc::new(MemoryObjectStore::new());
+        let late = acquire(&store, "a").await;
+        // Nobody renews it, as where the process was stopped for a while.
+        let mut second = acquire(&store, "b").await;
+        late.release().await;
+        let (there, _) = second.read().await.unwrap().unwrap();
+        assert_eq!(there, second.body);
+        second.renew().await.unwrap();
+        let begun = Instant::now();
+        let third = acquire(&store, "c").await;
+        assert!(begun.elapsed() >= TTL);
+        // One that is given up is not waited for, and not by its last holder alone.
+        third.release().await;
+        let begun = Instant::now();
+        drop(acquire(&store, "d").await);
         assert!(begun.elapsed() < Duration::from_secs(1));
     }
 }

@@ -9,7 +9,8 @@ use ops_pg_replication::{SegmentName, SystemId};
 use tokio::time::Instant;
 
 use super::super::objects::Store;
-use super::super::{FetchOptions, Fetched, WalArchive, WalFile};
+use super::super::{Absent, FetchOptions, Fetched, WalArchive, WalFile};
+use super::brought::is_brought;
 use super::spool::{FIRST_WINDOW, PrefetchSpool};
 use super::{OPERATION, persist, system_id_of};
 use crate::error::{Error, ErrorKind, Result};
@@ -114,6 +115,9 @@ impl RestoreCommand {
     /// Gets the file of a name (`%f`) to a path (`%p`), in a data folder, which is where the
     /// server runs its commands.
     ///
+    /// A segment that the archive lacks is absent, and not missing, where the backup that was
+    /// restored into the data folder has brought it into `pg_wal`: the server looks there next.
+    ///
     /// # Errors
     /// `WalMissing` for a file that should be there; `NotFound` where there is no archive of
     /// the cluster; `Integrity`, `WrongKey`, `Store`, `StoreDenied`, `Timeout`. Recovery must
@@ -134,8 +138,20 @@ impl RestoreCommand {
         }
         persist(self.patience, || async {
             let archive = self.open(system_id).await?;
-            let file = WalFile::parse(name, archive.segment_size())?;
-            archive.fetch(&file, &to, self.options).await
+            let size = archive.segment_size();
+            let file = WalFile::parse(name, size)?;
+            let fetched = archive.fetch(&file, &to, self.options).await;
+            match (&fetched, file) {
+                (Err(err), WalFile::Segment(segment)) if err.kind() == ErrorKind::WalMissing => {
+                    let folder = data_folder.to_owned();
+                    let look = move || is_brought(&folder, system_id, segment, size);
+                    match tokio::task::spawn_blocking(look).await {
+                        Ok(true) => Ok(Fetched::Absent(Absent::Brought)),
+                        _ => fetched,
+                    }
+                }
+                _ => fetched,
+            }
         })
         .await
     }

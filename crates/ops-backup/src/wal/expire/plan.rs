@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use ops_core::Timestamp;
 use ops_pg_replication::{Lsn, Timeline, TimelineHistory, WalSegmentSize};
 
+use super::super::pin::Body as PinBody;
 use super::super::{BaseBackupSpan, WalRun, history_of};
 use super::{KeepReason, KeptWal, WalExpiryPlan};
 use crate::physical::WalRange;
@@ -32,6 +33,8 @@ pub(crate) struct Stock<'a> {
     /// Timelines that were left, and whose newest WAL was stored before the cutoff: no moment
     /// within the window lies on them.
     pub(crate) abandoned: &'a BTreeSet<Timeline>,
+    /// The pins of restores that run, by their names.
+    pub(crate) pins: &'a [(String, PinBody)],
 }
 
 impl Stock<'_> {
@@ -41,6 +44,10 @@ impl Stock<'_> {
             keep.extend(self.along(timeline));
         }
         keep.extend(self.frontier());
+        for (pin, body) in self.pins {
+            let reason = KeepReason::Restore { pin: pin.clone() };
+            keep.extend(self.line_from(body.timeline, body.from, &reason));
+        }
         let mut keep: Vec<KeptWal> = keep.into_iter().flat_map(|it| self.clip(&it)).collect();
         keep.sort();
         keep.dedup();
@@ -67,17 +74,26 @@ impl Stock<'_> {
     /// What recovery along a timeline needs.
     fn along(&self, timeline: Timeline) -> Vec<KeptWal> {
         let Some(history) = history_of(timeline, self.histories) else {
-            let all = WalRange::new(timeline, Lsn::INVALID, Lsn::MAX);
-            return vec![kept(all, KeepReason::HistoryMissing)];
+            return self.line_from(timeline, Lsn::INVALID, &KeepReason::HistoryMissing);
         };
         let (from, reason) = match self.anchor(&history) {
             Ok(base) => {
                 let backup = base.span.id.clone();
-                let start = base.span.start.segment_start(self.size);
-                (start, KeepReason::Window { backup })
+                (base.span.start, KeepReason::Window { backup })
             }
             Err(reason) => (Lsn::INVALID, reason),
         };
+        self.line_from(timeline, from, &reason)
+    }
+
+    /// All of a line from a position on: of the timeline and of those that it came from. Where
+    /// its history is missing, all that there is of it.
+    fn line_from(&self, timeline: Timeline, from: Lsn, reason: &KeepReason) -> Vec<KeptWal> {
+        let Some(history) = history_of(timeline, self.histories) else {
+            let all = WalRange::new(timeline, Lsn::INVALID, Lsn::MAX);
+            return vec![kept(all, reason.clone())];
+        };
+        let from = from.segment_start(self.size);
         let needed = history.ranges().filter_map(|(timeline, _, left)| {
             let to = left.map_or(Lsn::MAX, |left| self.round_up(left));
             (from < to).then(|| kept(WalRange::new(timeline, from, to), reason.clone()))

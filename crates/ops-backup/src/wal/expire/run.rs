@@ -10,6 +10,7 @@ use ops_core::{ObjectKey, Timestamp};
 use ops_pg_replication::Timeline;
 
 use super::super::archiver::WalLease;
+use super::super::pin::Pins;
 use super::super::recoverable::chain_of;
 use super::super::{BaseBackupSpan, OPERATION, WalArchive, WalObject, WalRun};
 use super::marks::{self, Mark};
@@ -34,7 +35,8 @@ pub(super) async fn preview(inner: &Inner, retention: &WalRetention) -> Result<W
         Some(archive) => {
             let now = inner.settings.clock.now();
             let cutoff = now.saturating_sub(retention.window);
-            plan(repository, &archive, cutoff).await
+            let pins = Pins::read(&**archive.store(), archive.layout(), now).await?;
+            plan(repository, &archive, cutoff, &pins).await
         }
     }
 }
@@ -89,7 +91,8 @@ async fn under_lease(
     // A clock that is ahead must not let go of anything: both have to say so.
     let now = inner.settings.clock.now().min(store_now);
     let cutoff = now.saturating_sub(retention.window);
-    let plan = plan(repository, archive, cutoff).await?;
+    let pins = Pins::read(store, archive.layout(), store_now).await?;
+    let plan = plan(repository, archive, cutoff, &pins).await?;
     let mut report = WalExpiryReport::default();
     let mut due = Vec::new();
     let kept: Vec<WalRange> = plan.keep.iter().map(|it| it.range).collect();
@@ -114,6 +117,9 @@ async fn under_lease(
     for mark in due {
         remove(archive, mark, &mut report).await?;
     }
+    for pin in pins.lapsed {
+        delete(archive, pin).await?;
+    }
     report.plan = plan;
     Ok(report)
 }
@@ -123,6 +129,7 @@ async fn plan(
     repository: &Repository,
     archive: &WalArchive,
     cutoff: Timestamp,
+    pins: &Pins,
 ) -> Result<WalExpiryPlan> {
     // Read before the catalogue: a backup that is committed in between is in either.
     let in_progress_since = in_progress_since(repository).await?;
@@ -139,6 +146,7 @@ async fn plan(
         cutoff,
         in_progress_since,
         abandoned: &abandoned,
+        pins: &pins.held,
     };
     Ok(stock.plan())
 }

@@ -265,3 +265,38 @@ async fn a_run_waits_for_another_and_goes_on_where_that_one_died() {
     assert!(since.elapsed() >= Duration::from_millis(300));
     assert_eq!(scene.marks().await, 1);
 }
+
+#[tokio::test]
+async fn what_a_restore_needs_that_runs_for_longer_than_the_grace_is_kept_until_its_pin_lapses() {
+    let scene = usual().await;
+    let mut pin = scene.pin(1, 1).await;
+    // Two days in which the restore gives signs of life.
+    for _ in 0..2 {
+        let report = scene.expire(&retention(3)).await;
+        assert_eq!(scene::segments(&report.plan.expire), [(1, 0, 1)]);
+        let restores = |kept: &KeptWal| matches!(kept.reason, KeepReason::Restore { .. });
+        let kept = report.plan.keep.iter().find(|kept| restores(kept)).unwrap();
+        assert_eq!(scene::segments(&[kept.range]), [(1, 1, 10)]);
+        scene.clock.advance(DAY);
+        pin.write().await.unwrap();
+    }
+    assert_eq!(scene.segments_there(1).await, (1..10).collect::<Vec<_>>());
+    // It dies, and leaves its pin.
+    scene.clock.advance(GRACE);
+    let report = scene.expire(&retention(3)).await;
+    assert_eq!(scene::segments(&report.marked), [(1, 1, 8)]);
+    assert_eq!((report.objects, scene.pins().await), (0, 0));
+    scene.clock.advance(GRACE);
+    assert_eq!(scene.expire(&retention(3)).await.objects, 7);
+}
+
+#[tokio::test]
+async fn a_restore_that_begins_with_marked_wal_takes_the_marks_back() {
+    let scene = usual().await;
+    scene.expire(&retention(3)).await;
+    assert_eq!(scene.marks().await, 1);
+    let _pin = scene.pin(1, 1).await;
+    let report = scene.expire(&retention(3)).await;
+    assert_eq!(scene::segments(&report.withdrawn), [(1, 0, 5)]);
+    assert_eq!(scene::segments(&report.marked), [(1, 0, 1)]);
+}

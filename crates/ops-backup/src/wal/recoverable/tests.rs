@@ -7,7 +7,13 @@ use super::*;
 use crate::physical::PhysicalKind;
 
 /// An entry that began at a second, whatever its position.
-fn entry(number: u8, second: i64, on: u32, end: u64, parent: Option<u8>) -> CatalogueEntry {
+pub(crate) fn entry(
+    number: u8,
+    second: i64,
+    on: u32,
+    end: u64,
+    parent: Option<u8>,
+) -> CatalogueEntry {
     let id = |number: u8| {
         format!("20260101T000000Z-000000{number:02x}")
             .parse()
@@ -18,6 +24,7 @@ fn entry(number: u8, second: i64, on: u32, end: u64, parent: Option<u8>) -> Cata
     manifest.id = id(number);
     manifest.started_at = Timestamp::from_unix_seconds(second).unwrap();
     let info = manifest.physical.as_mut().unwrap();
+    info.degraded = false;
     info.end_timeline = Timeline::new(on).unwrap();
     info.start_lsn = Lsn::new(end - 8);
     info.end_lsn = Lsn::new(end);

@@ -17,6 +17,7 @@ use ops_testkit::{FaultProxy, ManualClock, Pg, wait_until};
 
 use super::quiet;
 use crate::shared::{self, Bench, Tmpfs};
+use crate::support::{backed_up, execute, full};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -73,11 +74,7 @@ async fn a_role_without_replication_is_refused_with_what_to_do() {
         .batch_execute("ALTER ROLE plain REPLICATION")
         .await
         .unwrap();
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    full(&backup).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,13 +132,7 @@ async fn a_server_without_slots_is_backed_up_with_a_warning() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_slot_stays_behind_and_none_is_used_where_the_wal_is_archived() {
     let Some(pg) = Pg::start().await else { return };
-    let bench = Bench::new();
-    let backup = bench.backup(pg.connect_info("postgres"));
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    let (_bench, backup) = backed_up(&pg).await;
     let client = pg.client("postgres").await;
     wait_until("the slot is gone", Duration::from_secs(10), || async {
         let rows = client.query("SELECT FROM pg_replication_slots", &[]).await;
@@ -163,11 +154,7 @@ async fn a_wal_sender_that_is_terminated_in_the_middle_is_a_lost_server() {
     let mut job = backup.base_backup(slow());
     reach_the_middle(&mut job).await;
     let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_replication";
-    pg.client("postgres")
-        .await
-        .batch_execute(sql)
-        .await
-        .unwrap();
+    execute(&pg, sql).await;
     let err = assert_failed(&backup, &bench, job.finish().await).await;
     assert_eq!(err.kind(), ErrorKind::SourceLost, "{err:?}");
     assert!(err.is_transient());
@@ -196,11 +183,7 @@ async fn a_server_that_is_restarted_or_killed_in_the_middle_is_lost() {
         let err = assert_failed(&backup, &bench, job.finish().await).await;
         assert_eq!(err.kind(), ErrorKind::SourceLost, "{kill}: {err:?}");
     }
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    full(&backup).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -268,11 +251,7 @@ async fn a_stream_that_is_cut_anywhere_is_a_lost_server() {
         }
     }
     proxy.heal().await;
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    full(&backup).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -296,11 +275,7 @@ async fn a_store_that_fills_up_is_said_and_left_clean() {
     let Some(pg) = Pg::start().await else { return };
     let sql =
         "CREATE TABLE noise AS SELECT sha512(i::text::bytea) FROM generate_series(1, 100000) i";
-    pg.client("postgres")
-        .await
-        .batch_execute(sql)
-        .await
-        .unwrap();
+    execute(&pg, sql).await;
     let Some(mount) = Tmpfs::mount(4 << 20) else {
         return;
     };
@@ -354,13 +329,7 @@ async fn a_job_tells_its_phases_and_how_far_it_is() {
     let Some(pg) = quiet().start().await else {
         return;
     };
-    let bench = Bench::new();
-    let backup = bench.backup(pg.connect_info("postgres"));
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    let (_bench, backup) = backed_up(&pg).await;
     let request = BaseBackupRequest::full().with_max_bytes_per_second(20 << 20);
     let mut job = backup.base_backup(request.with_label("before the migration"));
     let (mut phases, mut known) = (Vec::new(), 0);
@@ -418,11 +387,7 @@ async fn sql_is_not_needed_and_a_role_of_its_own_replicates() {
         .builder(info.with_user("reader"))
         .replication(replicator);
     let backup = backup.build().unwrap();
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    full(&backup).await;
     // What the mode for logical replication would need is not asked for.
     assert_eq!(ReplicationOptions::default().mode, Mode::Physical);
 }

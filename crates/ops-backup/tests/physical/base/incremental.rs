@@ -1,14 +1,15 @@
 //! Incremental backups.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ops_backup::{
     Backup, BaseBackupReport, BaseBackupRequest, FullReason, Manifest, PageChecks, PhysicalKind,
-    PhysicalOptions,
+    PhysicalOptions, RestoreTarget,
 };
 use ops_testkit::pg::PgBuilder;
-use ops_testkit::{Pg, fixture};
+use ops_testkit::{ManualClock, Pg, fixture};
 
 use super::quiet;
 use crate::shared::Bench;
@@ -153,6 +154,37 @@ async fn damaged_blocks_of_an_incremental_file_are_found_under_their_own_numbers
     assert_eq!(next.physical.kind.parent(), Some(&full.id));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_parent_is_the_backup_that_is_furthest_in_the_log_also_when_the_clock_was_set_back() {
+    let Some(pg) = incremental_server(|pg| pg).await else {
+        return;
+    };
+    let bench = Bench::new();
+    let clock = ManualClock::at("2026-11-20T12:00:00Z");
+    let builder = bench.builder(pg.connect_info("postgres"));
+    let backup = builder.clock(Arc::new(clock.clone())).build().unwrap();
+    let mut chain = vec![take(&backup).await];
+    let hour = Duration::from_secs(60 * 60);
+    clock.advance(hour * 2);
+    chain.push(take(&backup).await);
+    clock.step_back(hour);
+    chain.push(take(&backup).await);
+    clock.step_back(hour / 2);
+    chain.push(take(&backup).await);
+    for pair in chain.windows(2) {
+        let parent = pair[1].physical.kind.parent();
+        assert_eq!(parent, Some(&pair[0].id), "{:?}", pair[1].full_because);
+    }
+    // It restores, and the next one is full once the clock is before the last full one.
+    let options = ops_backup::ClusterDrillOptions::new().with_folder(fixture::folder());
+    let drill = backup.drill_cluster(RestoreTarget::Latest, options);
+    let report = drill.finish().await.unwrap();
+    assert!(report.passed, "{report:#?}");
+    assert_eq!((report.id, report.chain), (chain[3].id.clone(), 4));
+    clock.step_back(hour);
+    assert_eq!(take(&backup).await.full_because, Some(FullReason::Due));
+}
+
 async fn take_degraded(backup: &Backup) -> BaseBackupReport {
     let request = BaseBackupRequest::incremental();
     let request = request.with_page_policy(ops_backup::PagePolicy::Degrade);
@@ -172,7 +204,7 @@ async fn where_no_incremental_can_be_had_a_full_backup_is_taken_and_says_why() {
     // Without a key nobody can read the parent's manifest.
     let locked = Backup::builder(
         crate::shared::database(info.clone()),
-        std::sync::Arc::clone(&bench.store),
+        Arc::clone(&bench.store),
     )
     .encryption(ops_backup::Encryption::recipients([&bench.keys.recipient]).unwrap());
     let report = take(&locked.build().unwrap()).await;
@@ -189,7 +221,7 @@ async fn where_no_incremental_can_be_had_a_full_backup_is_taken_and_says_why() {
     let second = Bench::new();
     let two = bench
         .builder(info.clone())
-        .second_store(std::sync::Arc::clone(&second.store));
+        .second_store(Arc::clone(&second.store));
     let two = two.build().unwrap();
     let report = take(&two).await;
     assert_eq!(report.full_because, Some(FullReason::ParentNotEverywhere));

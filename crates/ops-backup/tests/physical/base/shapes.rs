@@ -12,7 +12,7 @@ use crate::shared::Bench;
 use crate::support::{self, index, unpack, verify};
 
 /// The path of a relation's first file, relative to the data folder.
-async fn file_of(pg: &Pg, relation: &str) -> PathBuf {
+pub(crate) async fn file_of(pg: &Pg, relation: &str) -> PathBuf {
     let client = pg.client("postgres").await;
     let sql = format!("SELECT pg_relation_filepath('{relation}')");
     let row = client.query_one(&sql, &[]).await.unwrap();

@@ -3,15 +3,17 @@
 use std::fs;
 
 use ops_backup::{
-    BaseBackupRequest, CheckOutcome, DrillLevel, Encryption, ErrorKind, ObjectRole, RestoreTarget,
+    CheckOutcome, DrillLevel, Encryption, ErrorKind, ObjectRole, Phase, RestoreTarget,
 };
 use ops_core::ObjectKey;
 use ops_core::object_store::PutOptions;
+use ops_testkit::Pg;
 
-use super::{drill_options, outcome};
+use super::failed::failed;
+use super::{drilled, outcome};
 use crate::restore::source;
 use crate::shared::Bench;
-use crate::support;
+use crate::support::{self, backed_up, full};
 
 /// What the seal of a manifest begins with.
 const SEAL: &str = ",\n  \"seal\": \"";
@@ -39,11 +41,7 @@ async fn a_file_that_is_not_what_the_server_said_fails_pg_verifybackup() {
     let bench = Bench::new();
     let builder = bench.builder(pg.connect_info("postgres"));
     let backup = builder.encryption(Encryption::none()).build().unwrap();
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    full(&backup).await;
     let manifest = backup.latest().await.unwrap().unwrap().manifest;
     let role = ObjectRole::BackupManifest;
     let object = manifest.objects_of(role).next().unwrap();
@@ -72,11 +70,7 @@ async fn a_file_that_is_not_what_the_server_said_fails_pg_verifybackup() {
         let put = bench.store.put(&key, content.into(), PutOptions::default());
         put.await.unwrap();
     }
-    let report = backup
-        .drill_cluster(RestoreTarget::Latest, drill_options())
-        .finish()
-        .await
-        .unwrap();
+    let report = drilled(&backup).await;
     let verified = outcome(&report, "pg_verifybackup");
     assert_eq!(verified, CheckOutcome::Failed, "{report:#?}");
     assert!(!report.passed && report.level == DrillLevel::Hashed);
@@ -88,6 +82,15 @@ async fn a_file_that_is_not_what_the_server_said_fails_pg_verifybackup() {
     );
 }
 
+/// What is proven of files that are as the server sent them, and do not recover.
+fn written(pg: &Pg) -> DrillLevel {
+    if pg.binaries().has("pg_verifybackup") {
+        DrillLevel::Restored
+    } else {
+        DrillLevel::Hashed
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_cannot_boot_fails_the_drill() {
     let Some(pg) = source().start().await else {
@@ -97,16 +100,12 @@ async fn a_cluster_that_cannot_boot_fails_the_drill() {
     let backup = bench.backup(pg.connect_info("postgres"));
     // A server reads it when it starts.
     fs::write(pg.data_dir().join("PG_VERSION"), "9.6\n").unwrap();
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
-    let job = backup.drill_cluster(RestoreTarget::Latest, drill_options());
-    let err = job.finish().await.unwrap_err();
-    assert_eq!(err.kind(), ErrorKind::Server, "{err:?}");
-    assert!(err.to_string().contains("9.6"), "{err}");
-    assert!(backup.status().await.unwrap().last_drill.is_none());
+    full(&backup).await;
+    let (kind, last) = failed(&backup, RestoreTarget::Latest).await;
+    let failure = last.failure.unwrap();
+    assert_eq!((kind, failure.phase), (ErrorKind::Server, Phase::Recover));
+    assert!(failure.message.contains("9.6"), "{failure:?}");
+    assert_eq!(last.level, written(&pg));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,15 +113,9 @@ async fn replay_that_does_not_reach_its_target_fails_the_drill() {
     let Some(pg) = source().start().await else {
         return;
     };
-    let bench = Bench::new();
-    let backup = bench.backup(pg.connect_info("postgres"));
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
-    let job = backup.drill_cluster(RestoreTarget::Xid(4_000_000), drill_options());
-    let err = job.finish().await.unwrap_err();
-    assert_eq!(err.kind(), ErrorKind::RecoveryShort, "{err:?}");
-    assert!(backup.status().await.unwrap().last_drill.is_none());
+    let (_bench, backup) = backed_up(&pg).await;
+    let (kind, last) = failed(&backup, RestoreTarget::Xid(4_000_000)).await;
+    let phase = last.failure.unwrap().phase;
+    assert_eq!((kind, phase), (ErrorKind::RecoveryShort, Phase::Recover));
+    assert_eq!(last.level, written(&pg));
 }

@@ -4,15 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ops_backup::{
-    BaseBackupRequest, ClusterRestoreOptions, Error, ErrorKind, RestoreTarget, Timeline,
-};
+use ops_backup::{ClusterRestoreOptions, Error, ErrorKind, RestoreTarget, Timeline};
 use ops_pg::server::Shutdown;
 use ops_testkit::fixture;
 
 use super::{Place, TABLES, booted, client, dump, options, restored, source};
-use crate::shared::Bench;
-use crate::support::run;
+use crate::support::{backed_up, execute, run};
 
 /// A file system in memory, gone when this is dropped.
 struct SmallDisk(PathBuf);
@@ -68,15 +65,8 @@ async fn a_disk_that_is_too_small_is_said_to_be_full_and_nothing_there_can_start
     let Some(pg) = source().start().await else {
         return;
     };
-    let database = pg.client("postgres").await;
-    database.batch_execute(TABLES).await.unwrap();
-    let bench = Bench::new();
-    let backup = bench.backup(pg.connect_info("postgres"));
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    execute(&pg, TABLES).await;
+    let (_bench, backup) = backed_up(&pg).await;
     let place = Place::new();
     super::files_verify(&pg, &backup, RestoreTarget::Latest, &place.join("whole")).await;
     let needed = bytes(&place.join("whole"));
@@ -121,15 +111,8 @@ async fn a_pg_wal_that_is_a_link_stays_one_and_its_wal_is_replaced() {
     let Some(pg) = source().start().await else {
         return;
     };
-    let database = pg.client("postgres").await;
-    database.batch_execute(TABLES).await.unwrap();
-    let bench = Bench::new();
-    let backup = bench.backup(pg.connect_info("postgres"));
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    execute(&pg, TABLES).await;
+    let (_bench, backup) = backed_up(&pg).await;
     let expected = dump(&pg).await;
     let place = Place::new();
     let (folder, elsewhere) = (place.join("data"), place.join("fast disk"));
@@ -170,13 +153,7 @@ async fn a_timeline_that_does_not_lead_from_a_backup_is_refused() {
     let Some(pg) = source().start().await else {
         return;
     };
-    let bench = Bench::new();
-    let backup = bench.backup(pg.connect_info("postgres"));
-    backup
-        .base_backup(BaseBackupRequest::full())
-        .finish()
-        .await
-        .unwrap();
+    let (_bench, backup) = backed_up(&pg).await;
     let place = Place::new();
     let folder = place.join("data");
     let nowhere = options().with_timeline(Timeline::new(9).unwrap());

@@ -23,8 +23,10 @@ pub(super) fn forgetful() -> PgBuilder {
 }
 
 /// Gaps as the hook was told of them.
-fn told() -> (Arc<Mutex<Vec<GapRecord>>>, ArchiverOptions) {
-    let told = Arc::new(Mutex::new(Vec::new()));
+type Told = Arc<Mutex<Vec<GapRecord>>>;
+
+fn told() -> (Told, ArchiverOptions) {
+    let told = Told::default();
     let heard = Arc::clone(&told);
     let options = quick().with_on_gap(Arc::new(move |gap: &GapRecord| {
         heard.lock().unwrap().push(gap.clone());
@@ -158,25 +160,27 @@ async fn a_slot_that_the_server_invalidated_is_made_anew_behind_a_gap() {
     assert_one_gap(&pg, &bench, &told, GapReason::SlotLost).await;
 }
 
+/// An archiver that streams, and drops a slot that keeps more than 6 MiB; its store, which
+/// can be made to fail, and the gaps that it tells of.
+async fn limited(pg: &Pg, bench: &Bench) -> (FaultyObjectStore, Told, Running) {
+    let store = FaultyObjectStore::new(Arc::clone(&bench.store));
+    let builder = bench.builder_in(Arc::new(store.clone()), pg.connect_info("postgres"));
+    let (told, options) = told();
+    let options = options.with_slot_policy(SlotPolicy::DropAbove(6 << 20));
+    let running = Running::start(&builder.build().unwrap(), options);
+    running.streaming().await;
+    scene::write(pg, 2).await;
+    running.durable(scene::flushed(pg).await).await;
+    (store, told, running)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slot_that_keeps_too_much_is_dropped_by_policy_while_the_store_is_away() {
     let Some(pg) = forgetful().start().await else {
         return;
     };
     let bench = Bench::new();
-    let store = FaultyObjectStore::new(Arc::clone(&bench.store));
-    let backup = bench
-        .builder_in(Arc::new(store.clone()), pg.connect_info("postgres"))
-        .build()
-        .unwrap();
-    let (told, options) = told();
-    let running = Running::start(
-        &backup,
-        options.with_slot_policy(SlotPolicy::DropAbove(6 << 20)),
-    );
-    running.streaming().await;
-    scene::write(&pg, 2).await;
-    running.durable(scene::flushed(&pg).await).await;
+    let (store, told, running) = limited(&pg, &bench).await;
     // Nothing can be written for as long as this holds.
     for nth in 1..=5000 {
         store.fail(Operation::Put, nth, CoreKind::Unavailable);
@@ -263,17 +267,7 @@ async fn a_slot_that_is_dropped_by_policy_leaves_a_gap_that_says_so() {
         return;
     };
     let bench = Bench::new();
-    let store = FaultyObjectStore::new(Arc::clone(&bench.store));
-    let backup = bench
-        .builder_in(Arc::new(store.clone()), pg.connect_info("postgres"))
-        .build()
-        .unwrap();
-    let (told, options) = told();
-    let options = options.with_slot_policy(SlotPolicy::DropAbove(6 << 20));
-    let running = Running::start(&backup, options);
-    running.streaming().await;
-    scene::write(&pg, 2).await;
-    running.durable(scene::flushed(&pg).await).await;
+    let (store, told, running) = limited(&pg, &bench).await;
     // The store is back when these are used up: after the slot was dropped, since the guard
     // looks more often than uploads are tried again.
     for nth in 1..=60 {

@@ -76,6 +76,7 @@ proptest! {
             cutoff: at(cutoff),
             in_progress_since: None,
             abandoned: &BTreeSet::new(),
+            pins: &[],
         };
         let plan = stock.plan();
         let pieces = |run: &WalRun| without(WalRange::new(run.timeline, run.start, run.end), &plan.expire);

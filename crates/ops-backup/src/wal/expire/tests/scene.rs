@@ -16,9 +16,9 @@ use crate::backup::{Backup, BackupBuilder};
 use crate::keys::Encryption;
 use crate::physical::{PhysicalKind, WalMethod, WalRange};
 use crate::repository::{BackupId, Layout, Manifest, ManifestObject, ObjectRole};
-use crate::wal::WalArchive;
 use crate::wal::header::Header;
 use crate::wal::seal;
+use crate::wal::{Pin, WalArchive};
 
 pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -253,6 +253,18 @@ impl Scene {
             .iter()
             .map(|meta| layout.segment_name(&meta.key, size()).unwrap().number())
             .collect()
+    }
+
+    /// What a restore does that begins in a segment.
+    pub(super) async fn pin(&self, on: u32, segment: u64) -> Pin {
+        let from = lsn(segment, 0x28);
+        Pin::set(&self.archive, timeline(on), from).await.unwrap()
+    }
+
+    pub(super) async fn pins(&self) -> usize {
+        let folder = self.archive.layout().restore_pins();
+        let listed = self.store.list(ListOptions::prefix(folder));
+        listed.try_collect::<Vec<_>>().await.unwrap().len()
     }
 
     pub(super) async fn marks(&self) -> usize {
