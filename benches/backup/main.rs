@@ -1,8 +1,9 @@
 //! Backups beside the tools that people use: dumps, base backups, restores, and WAL.
 //!
 //! `--quick`: 300 MB and 1 round (dumps: 3) instead of 2.8 GB and 5. `--size BYTES`,
-//! `--rounds N`, `--only dump|base|wal|curve` (may be repeated), `--contender PART` of a name:
-//! of base backups, those alone (may be repeated).
+//! `--rounds N`, `--only dump|base|wal|curve` (may be repeated; of WAL alone also
+//! `wal-backlog` and `wal-workload`), `--contender PART` of a name: of base backups and of a
+//! workload's archivers, those alone (may be repeated).
 //!
 //! All contenders read the same server in turn, in an order that is reversed from round to
 //! round, and write to the same disk, the final fsync included. Ours also encrypts and
@@ -48,7 +49,11 @@ async fn main() -> Result<()> {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     eprintln!("load at the start: {}", load.trim_end());
     let mut cases = Vec::new();
-    if ["dump", "base", "wal"]
+    let (backlog, workload) = (
+        options.runs_wal("wal-backlog"),
+        options.runs_wal("wal-workload"),
+    );
+    if ["dump", "base", "wal", "wal-backlog", "wal-workload"]
         .iter()
         .any(|part| options.runs(part))
     {
@@ -60,8 +65,15 @@ async fn main() -> Result<()> {
         if options.runs("base") {
             cases.extend(base::run(&cluster, options.rounds, &options.contenders).await?);
         }
-        if options.runs("wal") {
-            cases.extend(wal::run(&cluster, options.quick, options.rounds).await?);
+        if backlog || workload {
+            let plan = wal::Plan {
+                quick: options.quick,
+                rounds: options.rounds,
+                backlog,
+                workload,
+                contenders: &options.contenders,
+            };
+            cases.extend(wal::run(&cluster, plan).await?);
         }
     }
     if options.runs("curve") {
@@ -113,6 +125,10 @@ impl Options {
             }
         }
         Ok(options)
+    }
+
+    fn runs_wal(&self, half: &str) -> bool {
+        self.runs("wal") || self.runs(half)
     }
 
     fn runs(&self, part: &str) -> bool {
