@@ -111,3 +111,61 @@ pub(super) fn gather(stream: &mut WalStream, first: WalEvent) -> Gathered {
     gathered.is_drained = true;
     gathered
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pace(commits: CommitMode, part_interval: Duration) -> Pace {
+        let options = ArchiverOptions::new()
+            .with_commits(commits)
+            .with_part_interval(part_interval);
+        Pace::new(&options)
+    }
+
+    fn gathered(server_end: u64, is_drained: bool) -> Gathered {
+        Gathered {
+            wal: Vec::new(),
+            reached: Some((Lsn::new(100), Lsn::new(server_end))),
+            then: None,
+            is_drained,
+        }
+    }
+
+    async fn rested(pace: &Pace) -> Duration {
+        let begun = Instant::now();
+        pace.rest().await;
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_rests_once_all_was_taken_and_no_longer_where_a_wait_is_given_up() {
+        let mut pace = pace(CommitMode::Asynchronous, Duration::from_secs(10));
+        assert_eq!(rested(&pace).await, Duration::ZERO);
+        pace.taken(&gathered(100, true));
+        let given_up = tokio::time::timeout(Duration::from_millis(60), pace.rest());
+        assert!(given_up.await.is_err());
+        assert_eq!(rested(&pace).await, Duration::from_millis(40));
+        assert_eq!(rested(&pace).await, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_ahead_is_followed_without_a_rest() {
+        let mut pace = pace(CommitMode::Asynchronous, Duration::from_secs(10));
+        for (server_end, is_drained) in [(101, true), (100, false), (101, false)] {
+            pace.taken(&gathered(100, true));
+            pace.taken(&gathered(server_end, is_drained));
+            assert_eq!(rested(&pace).await, Duration::ZERO, "{server_end}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_commits_wait_it_never_rests_and_before_parts_that_are_due_soon_not_for_long() {
+        let mut synchronous = pace(CommitMode::Synchronous, Duration::from_secs(10));
+        synchronous.taken(&gathered(100, true));
+        assert_eq!(rested(&synchronous).await, Duration::ZERO);
+        let mut frequent = pace(CommitMode::Asynchronous, Duration::from_millis(200));
+        frequent.taken(&gathered(100, true));
+        assert_eq!(rested(&frequent).await, Duration::from_millis(50));
+    }
+}
