@@ -113,8 +113,6 @@ pub(crate) struct Packer {
     scanner: Scanner,
     press: Press,
     segment: OpenSegment,
-    /// Whether more is waiting to be packed.
-    more_waits: bool,
     restore_points: Vec<RestorePoint>,
     problems: u64,
 }
@@ -136,7 +134,6 @@ impl Packer {
             size,
             scanner,
             segment: OpenSegment::new(name, known),
-            more_waits: false,
             restore_points: Vec::new(),
             problems: 0,
         })
@@ -147,7 +144,6 @@ impl Packer {
         while let Some(first) = work.blocking_recv() {
             let mut next = Some(first);
             while let Some(work_item) = next {
-                self.more_waits = !work.is_empty();
                 match work_item {
                     Work::Wal(pieces) => self.push(&pieces)?,
                     Work::Seal => self.seal_part()?,
@@ -242,9 +238,11 @@ impl Packer {
                 end,
                 at,
             }));
-        // What ends here is waited for: there is nothing to do meanwhile.
-        let more_waits = self.more_waits && segment.received < self.size.bytes();
-        let frame = self.press.frame(&mut segment.block, more_waits)?;
+        // The last frame of a segment is waited for: there is nothing to do meanwhile.
+        let end = segment.name.end(self.size);
+        let is_behind =
+            segment.received < self.size.bytes() && self.settings.shared.server_is_past(end);
+        let frame = self.press.frame(&mut segment.block, is_behind)?;
         segment.frames.push(frame);
         Ok(())
     }

@@ -51,10 +51,10 @@ impl Press {
         })
     }
 
-    /// Makes a frame of a block, which is empty afterwards. Where more is waiting, a second
-    /// thread does it while the caller goes on, unless that thread is busy.
-    pub(super) fn frame(&mut self, block: &mut Vec<u8>, more_waits: bool) -> Result<Frame> {
-        if more_waits {
+    /// Makes a frame of a block, which is empty afterwards. Of a backlog a second thread
+    /// makes it while the caller goes on, unless that thread is busy.
+    pub(super) fn frame(&mut self, block: &mut Vec<u8>, is_backlog: bool) -> Result<Frame> {
+        if is_backlog {
             if self.helper.is_none() {
                 self.helper = Helper::start(self.level)?;
             }
@@ -118,7 +118,7 @@ mod tests {
         let mut frames = Vec::new();
         let mut block = Vec::new();
         for number in 0..20_u8 {
-            block.extend_from_slice(&[number; 100_000]);
+            block.extend_from_slice(&vec![number; 100_000]);
             frames.push(press.frame(&mut block, number % 5 != 0).unwrap());
             assert!(block.is_empty());
         }
@@ -126,13 +126,13 @@ mod tests {
         assert!(helped.count() > 0, "nobody helped");
         for (number, frame) in (0_u8..).zip(&mut frames) {
             let bytes = frame.bytes().unwrap();
-            assert_eq!(opened(&bytes), [number; 100_000], "{number}");
+            assert_eq!(opened(&bytes), vec![number; 100_000], "{number}");
             assert_eq!(frame.bytes().unwrap(), bytes);
         }
     }
 
     #[test]
-    fn one_thread_does_it_where_nothing_waits() {
+    fn one_thread_does_it_where_there_is_no_backlog() {
         let mut press = Press::new(1).unwrap();
         let mut block = b"abc".to_vec();
         let frame = press.frame(&mut block, false).unwrap();

@@ -147,12 +147,12 @@ impl Engine {
         );
         seal.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let has_spool = self.options.commits == CommitMode::Synchronous;
-        let mut pace = Pace::new(&self.options);
+        let mut rests = Pace::new(&self.options);
         let begin = pipeline.durable.borrow_and_update().end;
         let mut spooled = begin;
         loop {
             let ready = async {
-                pace.rest().await;
+                rests.rest().await;
                 // A place first: what was taken from the stream must not be dropped.
                 let place = pipeline.work.reserve().await.map_err(|_| worker_gone())?;
                 let event = stream.next().await.map_err(replication)?;
@@ -170,7 +170,7 @@ impl Engine {
                 event = ready => {
                     let (place, event) = event?;
                     let gathered = gather(stream, event);
-                    pace.taken(&gathered);
+                    rests.taken(&gathered);
                     if let Some((end, server_end)) = gathered.reached {
                         place.send(Work::Wal(gathered.wal));
                         self.shared.received(end, server_end);

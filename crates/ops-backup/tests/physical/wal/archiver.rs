@@ -190,9 +190,9 @@ async fn a_server_that_shuts_down_waits_for_no_interval_and_loses_nothing() {
     let running = Running::start(&bench.backup(pg.connect_info("postgres")), options);
     running.streaming().await;
     let commits = Commits::start(&pg).await;
-    let begin = scene::flushed(&pg).await;
+    let first = scene::flushed(&pg).await;
     wait_until("commits", SOON, async || {
-        scene::flushed(&pg).await > begin.saturating_add(20_000)
+        scene::flushed(&pg).await > first.saturating_add(20_000)
     })
     .await;
     let begun = Instant::now();
