@@ -1,8 +1,9 @@
 //! Backups beside the tools that people use: dumps, base backups, restores, and WAL.
 //!
 //! `--quick`: 300 MB and 1 round (dumps: 3) instead of 2.8 GB and 5. `--size BYTES`,
-//! `--rounds N`, `--only dump|base|incremental|wal|curve` (may be repeated), `--contender PART`
-//! of a name: of base backups, those alone (may be repeated). `--pgbackrest PATH`: one more
+//! `--rounds N`, `--only dump|base|incremental|wal|curve` (may be repeated; of WAL alone also
+//! `wal-backlog` and `wal-workload`), `--contender PART` of a name: of base backups and of a
+//! workload's archivers, those alone (may be repeated). `--pgbackrest PATH`: one more
 //! pgBackRest beside the packaged one, with block incremental, for base backups (may be
 //! repeated).
 //!
@@ -54,7 +55,11 @@ async fn main() -> Result<()> {
     eprintln!("load at the start: {}", load.trim_end());
     let mut cases = Vec::new();
     let mut written = Vec::new();
-    if ["dump", "base", "wal"]
+    let (backlog, workload) = (
+        options.runs_wal("wal-backlog"),
+        options.runs_wal("wal-workload"),
+    );
+    if ["dump", "base", "wal", "wal-backlog", "wal-workload"]
         .iter()
         .any(|part| options.runs(part))
     {
@@ -67,8 +72,15 @@ async fn main() -> Result<()> {
             let (chosen, others) = (&options.contenders, &options.pgbackrest);
             cases.extend(base::run(&cluster, options.rounds, chosen, others).await?);
         }
-        if options.runs("wal") {
-            cases.extend(wal::run(&cluster, options.quick, options.rounds).await?);
+        if backlog || workload {
+            let plan = wal::Plan {
+                quick: options.quick,
+                rounds: options.rounds,
+                backlog,
+                workload,
+                contenders: &options.contenders,
+            };
+            cases.extend(wal::run(&cluster, plan).await?);
         }
         written.push(cluster.end()?);
     }
@@ -129,6 +141,10 @@ impl Options {
             }
         }
         Ok(options)
+    }
+
+    fn runs_wal(&self, half: &str) -> bool {
+        self.runs("wal") || self.runs(half)
     }
 
     fn runs(&self, part: &str) -> bool {

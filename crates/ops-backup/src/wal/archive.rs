@@ -256,8 +256,8 @@ impl WalArchive {
                 Err(other_history(timeline))
             };
         }
-        let mut compressor = seal::compressor(1)?;
-        let frame = seal::compress(&mut compressor, raw)?;
+        let mut compressor = seal::Compressor::new(1)?;
+        let frame = compressor.compress(raw)?;
         let hash = header.blake3;
         let object = seal::seal(header, &[frame], epoch)?;
         put_once(&*self.0.store, &key, object, hash).await

@@ -89,16 +89,33 @@ pub(crate) fn seal(
     Ok(Bytes::from(object))
 }
 
-/// Compresses one piece into a frame of its own.
-pub(crate) fn compress(compressor: &mut zstd::bulk::Compressor<'_>, block: &[u8]) -> Result<Bytes> {
-    compressor.compress(block).map(Bytes::from).map_err(broken)
+/// Makes frames that carry a checksum.
+pub(crate) struct Compressor {
+    zstd: zstd::bulk::Compressor<'static>,
+    /// What a frame is made in: frames that are kept take no more room than they need.
+    buffer: Vec<u8>,
 }
 
-/// A compressor whose frames carry a checksum.
-pub(crate) fn compressor(level: i32) -> Result<zstd::bulk::Compressor<'static>> {
-    let mut compressor = zstd::bulk::Compressor::new(level).map_err(broken)?;
-    compressor.include_checksum(true).map_err(broken)?;
-    Ok(compressor)
+impl Compressor {
+    pub(crate) fn new(level: i32) -> Result<Self> {
+        let mut zstd = zstd::bulk::Compressor::new(level).map_err(broken)?;
+        zstd.include_checksum(true).map_err(broken)?;
+        Ok(Self {
+            zstd,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Compresses one piece into a frame of its own.
+    pub(crate) fn compress(&mut self, block: &[u8]) -> Result<Bytes> {
+        self.buffer.clear();
+        let most = zstd::zstd_safe::compress_bound(block.len());
+        self.buffer.reserve(most);
+        self.zstd
+            .compress_to_buffer(block, &mut self.buffer)
+            .map_err(broken)?;
+        Ok(Bytes::copy_from_slice(&self.buffer))
+    }
 }
 
 #[cold]
@@ -168,10 +185,10 @@ mod tests {
             plain.len() as u64,
             blake3::hash(plain),
         );
-        let mut compressor = compressor(1).unwrap();
+        let mut compressor = Compressor::new(1).unwrap();
         let frames: Vec<_> = plain
             .chunks(1000)
-            .map(|block| compress(&mut compressor, block).unwrap())
+            .map(|block| compressor.compress(block).unwrap())
             .collect();
         let object = seal(header, &frames, epoch.as_ref()).unwrap();
         let head = &object[..object.len().min(1024)];

@@ -98,6 +98,10 @@ pub enum WalEvent {
         server_end: Lsn,
         /// When it was sent, by the server's clock.
         sent_at: Timestamp,
+        /// Whether the server asked for a report, which has been sent. It asks a receiver
+        /// that has been silent for half of `wal_sender_timeout`, and while it shuts down,
+        /// which it does not finish before all WAL is reported as durable.
+        wants_reply: bool,
     },
     /// The timeline has ended, and all of it has been sent. The stream is over.
     TimelineEnded(NextTimeline),

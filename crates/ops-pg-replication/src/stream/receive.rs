@@ -127,6 +127,7 @@ impl WalStream {
                 Ok(Some(WalEvent::Keepalive {
                     server_end,
                     sent_at,
+                    wants_reply,
                 }))
             }
         }

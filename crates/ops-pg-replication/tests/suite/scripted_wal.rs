@@ -75,17 +75,18 @@ async fn a_demand_for_a_report_is_answered_at_once() {
     let mut stream = start(&fake, LONG).await.unwrap();
     let sent_at = "2000-01-01T00:00:02Z".parse().unwrap();
     let server_end = Lsn::new(START);
-    let expected = WalEvent::Keepalive {
+    let expected = |wants_reply| WalEvent::Keepalive {
         server_end,
         sent_at,
+        wants_reply,
     };
-    assert_eq!(stream.next().await.unwrap(), expected);
+    assert_eq!(stream.next().await.unwrap(), expected(false));
     assert_eq!(
         report(&mut fake).await,
         (0, 0, false),
         "the first one comes by itself"
     );
-    assert_eq!(stream.next().await.unwrap(), expected);
+    assert_eq!(stream.next().await.unwrap(), expected(true));
     assert_eq!(report(&mut fake).await, (0, 0, false));
 }
 

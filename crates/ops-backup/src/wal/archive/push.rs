@@ -186,7 +186,7 @@ fn read_segment(
     mut file: impl Read,
     bytes: u64,
 ) -> Result<Content> {
-    let mut compressor = seal::compressor(1)?;
+    let mut compressor = seal::Compressor::new(1)?;
     let mut scanner = Scanner::new(name.start(size), size);
     let mut hasher = blake3::Hasher::new();
     let mut read = Content {
@@ -211,7 +211,7 @@ fn read_segment(
         }
         scanner.push(&block);
         hasher.update(&block);
-        read.frames.push(seal::compress(&mut compressor, &block)?);
+        read.frames.push(compressor.compress(&block)?);
         read.bytes += block.len() as u64;
     }
     let whole = read.bytes == size.bytes();

@@ -17,7 +17,9 @@ const MIB: u64 = 1 << 20;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommitMode {
-    /// They do not. WAL is durable an upload later, and lost with the server before that.
+    /// They do not. WAL is durable an upload later, and lost with the server before that. It
+    /// is taken from the server at most 0.1 s after it was written, many commits at once:
+    /// that costs the workload less.
     #[default]
     Asynchronous,
     /// A server whose `synchronous_standby_names` has the archiver's application name waits

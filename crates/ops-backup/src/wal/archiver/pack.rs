@@ -1,7 +1,8 @@
 //! Received WAL becomes sealed objects.
 //!
 //! One thread does what takes time: it looks at the WAL, hashes, compresses and encrypts
-//! it. Each byte is compressed once: a part is a cut out of the frames of its segment.
+//! it, a second one helps to compress a backlog. Each byte is compressed once: a part is a
+//! cut out of the frames of its segment.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use super::super::restore_point::RestorePoint;
 use super::super::scan::Scanner;
 use super::super::seal::{self, EpochKey};
 use super::super::{FRAME_BYTES, OPERATION, WalArchive};
+use super::press::{Frame, Press};
 use super::spool::Spool;
 use super::status::Shared;
 use super::upload::Upload;
@@ -26,8 +28,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// What the thread is told.
 #[derive(Debug)]
 pub(crate) enum Work {
-    /// WAL that follows on what came before.
-    Wal(Bytes),
+    /// WAL that follows on what came before, in pieces.
+    Wal(Vec<Bytes>),
     /// Store what there is.
     Seal,
 }
@@ -61,13 +63,14 @@ pub(crate) struct PackSettings {
 #[derive(Debug)]
 struct OpenSegment {
     name: SegmentName,
-    /// What is not compressed yet.
+    /// What was not looked at yet, nor hashed, nor compressed.
     block: Vec<u8>,
-    frames: Vec<Bytes>,
+    frames: Vec<Frame>,
     hasher: blake3::Hasher,
     received: u64,
-    /// The hash, the first frame and the first byte of what is not in any part yet.
-    part_hasher: blake3::Hasher,
+    /// The hash, the first frame and the first byte of what is not in any part yet. The
+    /// first part has the hash of the segment as far as it goes.
+    part_hasher: Option<blake3::Hasher>,
     part_frame: usize,
     part_from: u64,
     known: VecDeque<KnownPart>,
@@ -79,11 +82,11 @@ impl OpenSegment {
         let parts = known.iter().map(|part| part.key.clone()).collect();
         Self {
             name,
-            block: Vec::with_capacity(FRAME_BYTES),
+            block: Vec::new(),
             frames: Vec::new(),
             hasher: blake3::Hasher::new(),
             received: 0,
-            part_hasher: blake3::Hasher::new(),
+            part_hasher: None,
             part_frame: 0,
             part_from: 0,
             known: known.into(),
@@ -91,8 +94,13 @@ impl OpenSegment {
         }
     }
 
+    /// The hash of what is not in any part yet. The block must be empty.
+    fn part_hash(&self) -> blake3::Hash {
+        self.part_hasher.as_ref().unwrap_or(&self.hasher).finalize()
+    }
+
     fn begin_part(&mut self) {
-        self.part_hasher = blake3::Hasher::new();
+        self.part_hasher = Some(blake3::Hasher::new());
         self.part_frame = self.frames.len();
         self.part_from = self.received;
     }
@@ -103,7 +111,7 @@ pub(crate) struct Packer {
     settings: PackSettings,
     size: WalSegmentSize,
     scanner: Scanner,
-    compressor: zstd::bulk::Compressor<'static>,
+    press: Press,
     segment: OpenSegment,
     restore_points: Vec<RestorePoint>,
     problems: u64,
@@ -121,7 +129,7 @@ impl Packer {
         let mut scanner = Scanner::new(name.start(size), size);
         scanner.set_newest_commit(newest_commit);
         Ok(Self {
-            compressor: seal::compressor(settings.level)?,
+            press: Press::new(settings.level)?,
             settings,
             size,
             scanner,
@@ -137,7 +145,7 @@ impl Packer {
             let mut next = Some(first);
             while let Some(work_item) = next {
                 match work_item {
-                    Work::Wal(data) => self.push(&data)?,
+                    Work::Wal(pieces) => self.push(&pieces)?,
                     Work::Seal => self.seal_part()?,
                 }
                 next = work.try_recv().ok();
@@ -151,7 +159,26 @@ impl Packer {
         self.seal_part()
     }
 
-    fn push(&mut self, mut data: &[u8]) -> Result<()> {
+    fn push(&mut self, pieces: &[Bytes]) -> Result<()> {
+        for piece in pieces {
+            self.push_piece(piece)?;
+        }
+        let unsealed = self.segment.received - self.segment.part_from;
+        // Where the store is behind, a part more would only put the segment off. Where we are,
+        // the rest of the segment comes as fast as it can be sent, and has the part in it.
+        if unsealed >= self.settings.part_bytes
+            && self.settings.uploads.capacity() > 0
+            && !self
+                .settings
+                .shared
+                .server_is_past(self.segment.name.end(self.size))
+        {
+            self.seal_part()?;
+        }
+        Ok(())
+    }
+
+    fn push_piece(&mut self, mut data: &[u8]) -> Result<()> {
         if let Some(spool) = &mut self.settings.spool {
             let at = self
                 .segment
@@ -171,7 +198,8 @@ impl Packer {
                 .split_at_checked(usize::try_from(len).unwrap_or_default())
                 .unwrap_or((data, &[]));
             data = rest;
-            self.take(piece);
+            self.segment.block.extend_from_slice(piece);
+            self.segment.received += piece.len() as u64;
             if len == room || len == left_of_part {
                 self.cut_frame()?;
             }
@@ -182,28 +210,26 @@ impl Packer {
                 self.end_segment()?;
             }
         }
-        let unsealed = self.segment.received - self.segment.part_from;
-        // Where the store is behind, a part more would only put the segment off. Where we are,
-        // the rest of the segment comes as fast as it can be sent, and has the part in it.
-        if unsealed >= self.settings.part_bytes
-            && self.settings.uploads.capacity() > 0
-            && !self
-                .settings
-                .shared
-                .server_is_past(self.segment.name.end(self.size))
-        {
-            self.seal_part()?;
-        }
         Ok(())
     }
 
-    fn take(&mut self, piece: &[u8]) {
-        self.scanner.push(piece);
-        self.segment.hasher.update(piece);
-        self.segment.part_hasher.update(piece);
-        self.segment.block.extend_from_slice(piece);
-        self.segment.received += piece.len() as u64;
-        let timeline = self.segment.name.timeline();
+    /// Looks at the block, hashes it, and makes a frame of it: all of it at once, since
+    /// each is faster for a long piece than for the messages of single commits.
+    fn cut_frame(&mut self) -> Result<()> {
+        let segment = &mut self.segment;
+        if segment.block.is_empty() {
+            return Ok(());
+        }
+        if segment.frames.is_empty() {
+            let system_id = self.settings.archive.system_id();
+            check_first_page(system_id, segment.name, self.size, &segment.block)?;
+        }
+        self.scanner.push(&segment.block);
+        segment.hasher.update(&segment.block);
+        if let Some(hasher) = &mut segment.part_hasher {
+            hasher.update(&segment.block);
+        }
+        let timeline = segment.name.timeline();
         let found = self.scanner.take_restore_points().into_iter();
         self.restore_points
             .extend(found.map(|(name, at, end)| RestorePoint {
@@ -212,19 +238,12 @@ impl Packer {
                 end,
                 at,
             }));
-    }
-
-    fn cut_frame(&mut self) -> Result<()> {
-        if self.segment.block.is_empty() {
-            return Ok(());
-        }
-        if self.segment.frames.is_empty() {
-            let system_id = self.settings.archive.system_id();
-            check_first_page(system_id, self.segment.name, self.size, &self.segment.block)?;
-        }
-        let frame = seal::compress(&mut self.compressor, &self.segment.block)?;
-        self.segment.frames.push(frame);
-        self.segment.block.clear();
+        // The last frame of a segment is waited for: there is nothing to do meanwhile.
+        let end = segment.name.end(self.size);
+        let is_behind =
+            segment.received < self.size.bytes() && self.settings.shared.server_is_past(end);
+        let frame = self.press.frame(&mut segment.block, is_behind)?;
+        segment.frames.push(frame);
         Ok(())
     }
 
@@ -233,7 +252,7 @@ impl Packer {
         let Some(part) = self.segment.known.pop_front() else {
             return Ok(());
         };
-        if self.segment.part_hasher.finalize() != part.blake3 {
+        if self.segment.part_hash() != part.blake3 {
             let message = format!("{} holds other bytes than the server has now", part.key);
             return Err(Error::new(ErrorKind::Integrity, OPERATION, message)
                 .with_left_behind("what is in the archive was not overwritten")
@@ -252,7 +271,7 @@ impl Packer {
         }
         self.cut_frame()?;
         let name = self.segment.name;
-        let blake3 = self.segment.part_hasher.finalize();
+        let blake3 = self.segment.part_hash();
         let (from32, to32) = (offset(from), offset(to));
         let header = Header::new(name.file_name(self.size), from32, to - from, blake3);
         let key = self
@@ -260,8 +279,9 @@ impl Packer {
             .archive
             .layout()
             .part(name, self.size, from32, to32)?;
-        let frames = self.segment.frames.get(self.segment.part_frame..);
-        let frames = frames.unwrap_or_default().to_vec();
+        let frames = self.segment.frames.get_mut(self.segment.part_frame..);
+        let frames = frames.unwrap_or_default().iter_mut().map(Frame::bytes);
+        let frames: Vec<_> = frames.collect::<Result<_>>()?;
         self.upload(header, key.clone(), &frames, to, None)?;
         self.segment.parts.push(key);
         self.segment.begin_part();
@@ -271,13 +291,16 @@ impl Packer {
     fn end_segment(&mut self) -> Result<()> {
         self.cut_frame()?;
         let name = self.segment.name;
-        let segment =
+        let mut segment =
             std::mem::replace(&mut self.segment, OpenSegment::new(name.next(), Vec::new()));
+        self.segment.block = std::mem::take(&mut segment.block);
         let blake3 = segment.hasher.finalize();
         let header = Header::new(name.file_name(self.size), 0, segment.received, blake3);
         let key = self.settings.archive.layout().segment(name, self.size)?;
+        let frames = segment.frames.iter_mut().map(Frame::bytes);
+        let frames: Vec<_> = frames.collect::<Result<_>>()?;
         // The position is that of the next segment's first byte.
-        self.upload(header, key, &segment.frames, 0, Some(segment.parts))?;
+        self.upload(header, key, &frames, 0, Some(segment.parts))?;
         let problems = self.scanner.problems();
         let new = problems - std::mem::replace(&mut self.problems, problems);
         self.settings

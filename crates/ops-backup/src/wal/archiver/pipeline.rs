@@ -17,8 +17,9 @@ use super::upload::{Durable, Upload, Uploader};
 use super::{CommitMode, Engine};
 use crate::error::{Error, ErrorKind, Result};
 
-/// How many messages wait to be compressed. A message keeps a read buffer of 512 KiB alive.
-const QUEUED_MESSAGES: usize = 8;
+/// How many batches wait to be compressed. A message keeps a read buffer of 512 KiB alive,
+/// most of which is WAL of the batch, or of those next to it.
+const QUEUED_BATCHES: usize = 6;
 /// How many sealed objects wait for a place among the uploads.
 const QUEUED_UPLOADS: usize = 1;
 
@@ -82,7 +83,7 @@ impl Engine {
             )?),
             None => None,
         };
-        let (work, orders) = mpsc::channel(QUEUED_MESSAGES);
+        let (work, orders) = mpsc::channel(QUEUED_BATCHES);
         let (uploads, uploading) = mpsc::channel::<Upload>(QUEUED_UPLOADS);
         let (durable_sender, durable) = watch::channel(begin);
         let (written_sender, written) = watch::channel(Lsn::INVALID);

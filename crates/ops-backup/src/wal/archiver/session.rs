@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::gap::GapReason;
 use super::super::{OPERATION, WalArchive};
+use super::pace::{Pace, gather};
 use super::pack::Work;
 use super::pipeline::Pipeline;
 use super::resume::ResumePoint;
@@ -146,10 +147,12 @@ impl Engine {
         );
         seal.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let has_spool = self.options.commits == CommitMode::Synchronous;
+        let mut rests = Pace::new(&self.options);
         let begin = pipeline.durable.borrow_and_update().end;
         let mut spooled = begin;
         loop {
             let ready = async {
+                rests.rest().await;
                 // A place first: what was taken from the stream must not be dropped.
                 let place = pipeline.work.reserve().await.map_err(|_| worker_gone())?;
                 let event = stream.next().await.map_err(replication)?;
@@ -166,16 +169,14 @@ impl Engine {
                 }
                 event = ready => {
                     let (place, event) = event?;
-                    match event {
-                        WalEvent::Wal { start, server_end, data, .. } => {
-                            let end = start.saturating_add(data.len() as u64);
-                            place.send(Work::Wal(data));
-                            self.shared.received(end, server_end);
-                        }
-                        WalEvent::Keepalive { server_end, .. } => self.shared.server_end(server_end),
-                        WalEvent::TimelineEnded(_) => return Ok(End::TimelineEnded),
-                        WalEvent::ServerStopped => return Ok(End::ServerStopped),
-                        _ => {}
+                    let gathered = gather(stream, event);
+                    rests.taken(&gathered);
+                    if let Some((end, server_end)) = gathered.reached {
+                        place.send(Work::Wal(gathered.wal));
+                        self.shared.received(end, server_end);
+                    }
+                    if let Some(end) = self.other(gathered.then, pipeline)? {
+                        return Ok(end);
                     }
                     // The server is told what is written or durable, not what has come: it would
                     // be woken for each message.
@@ -188,6 +189,34 @@ impl Engine {
                 spooled = durable.end;
                 self.tidy_spool(durable);
             }
+        }
+    }
+
+    /// Deals with what is not WAL; tells where the stream is over.
+    fn other(
+        &self,
+        event: Option<ops_core::Result<WalEvent>>,
+        pipeline: &Pipeline,
+    ) -> Result<Option<End>> {
+        let Some(event) = event else {
+            return Ok(None);
+        };
+        match event.map_err(replication)? {
+            WalEvent::Keepalive {
+                server_end,
+                wants_reply,
+                ..
+            } => {
+                self.shared.server_end(server_end);
+                // A server that shuts down waits until everything is durable.
+                if wants_reply {
+                    let _ = pipeline.work.try_send(Work::Seal);
+                }
+                Ok(None)
+            }
+            WalEvent::TimelineEnded(_) => Ok(Some(End::TimelineEnded)),
+            WalEvent::ServerStopped => Ok(Some(End::ServerStopped)),
+            _ => Ok(None),
         }
     }
 

@@ -153,6 +153,94 @@ async fn a_server_that_restarts_or_crashes_is_followed() {
     assert_complete(&pg, &archive, end, bench.folder.path()).await;
 }
 
+/// Commits each by itself, as fast as they come, until it is dropped.
+struct Commits(tokio::task::JoinHandle<()>);
+
+impl Commits {
+    async fn start(pg: &Pg) -> Self {
+        let client = pg.client("postgres").await;
+        client
+            .batch_execute("CREATE TABLE t (i int)")
+            .await
+            .unwrap();
+        Self(tokio::spawn(async move {
+            // The server that shuts down ends it.
+            while client
+                .batch_execute("INSERT INTO t VALUES (1)")
+                .await
+                .is_ok()
+            {}
+        }))
+    }
+}
+
+impl Drop for Commits {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_shuts_down_waits_for_no_interval_and_loses_nothing() {
+    let Some(mut pg) = small().start().await else {
+        return;
+    };
+    let bench = Bench::new();
+    let options = quick().with_part_interval(Duration::from_secs(3600));
+    let running = Running::start(&bench.backup(pg.connect_info("postgres")), options);
+    running.streaming().await;
+    let commits = Commits::start(&pg).await;
+    let first = scene::flushed(&pg).await;
+    wait_until("commits", SOON, async || {
+        scene::flushed(&pg).await > first.saturating_add(20_000)
+    })
+    .await;
+    let begun = Instant::now();
+    pg.stop(ops_pg::server::Shutdown::Fast).await;
+    let took = begun.elapsed();
+    // Without an archiver it takes a tenth of a second; the machine may be busy.
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    drop(commits);
+    let archive = scene::open(&bench, Arc::clone(&bench.store)).await;
+    let end = archive
+        .frontier(Timeline::FIRST)
+        .await
+        .unwrap()
+        .unwrap()
+        .end;
+    running.stop().await;
+    pg.start_again().await;
+    let sql = "SELECT checkpoint_lsn::text FROM pg_control_checkpoint()";
+    let row = pg.client("postgres").await.query_one(sql, &[]).await;
+    let shutdown: Lsn = row.unwrap().get::<_, String>(0).parse().unwrap();
+    assert!(
+        end > shutdown,
+        "{end} has no checkpoint of the shutdown at {shutdown}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_little_patience_keeps_an_archiver_that_rests() {
+    let builder = small().setting("wal_sender_timeout", "300ms");
+    let Some(pg) = builder.start().await else {
+        return;
+    };
+    let bench = Bench::new();
+    let options = quick().with_part_interval(Duration::from_secs(1));
+    let running = Running::start(&bench.backup(pg.connect_info("postgres")), options);
+    running.streaming().await;
+    let commits = Commits::start(&pg).await;
+    let parts = running.archiver.status().parts;
+    wait_until("parts", SOON, async || {
+        running.archiver.status().parts > parts + 3
+    })
+    .await;
+    drop(commits);
+    let status = running.archiver.status();
+    assert_eq!((status.connections, &status.last_error), (1, &None));
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_database_makes_no_lag_and_next_to_no_objects() {
     let Some(pg) = small().start().await else {
