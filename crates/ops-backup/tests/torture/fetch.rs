@@ -40,6 +40,8 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
     let mut server = ThrowawayServer::builder(binaries, fixture::folder())
         .data_dir(&place)
         .durable(false)
+        // At least what the source had.
+        .setting("max_wal_senders", "40")
         .create_empty()
         .await?;
     // Each run that is disturbed may end the server, which then goes on where it was.
@@ -48,11 +50,11 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
         ends += 1;
         let most = shim.disturbed() + usize::from(injected.is_some());
         if ends > most {
-            let log = server.log_tail();
+            let log = last_words(&server);
             return Err(format!("recovery ended {ends} times: {log}").into());
         }
         if plan.harm.kills() && shim.runs().kills == 0 {
-            let log = server.log_tail();
+            let log = last_words(&server);
             return Err(format!("recovery ended though nothing was killed: {log}").into());
         }
     }
@@ -98,4 +100,12 @@ async fn recovers(server: &mut ThrowawayServer, rows: i64) -> Result<bool> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Err("recovery does not end".into())
+}
+
+/// What a server said last, without those that came too early.
+fn last_words(server: &ThrowawayServer) -> String {
+    let log = server.log_tail();
+    let lines = log.lines().filter(|line| !line.contains("is starting up"));
+    let last: Vec<_> = lines.rev().take(12).collect();
+    last.into_iter().rev().collect::<Vec<_>>().join("\n")
 }

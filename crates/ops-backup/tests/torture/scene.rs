@@ -239,7 +239,7 @@ impl Scene {
             expire,
             recover,
         };
-        println!("undisturbed, {medium:?}: {extents:#?}");
+        println!("undisturbed, {medium:?}: {extents:?}");
         Ok(extents)
     }
 
