@@ -24,6 +24,9 @@ use crate::Result;
 use crate::harm::Trap;
 use crate::place::Place;
 
+/// How long others let a job be silent.
+pub(crate) const GRACE: Duration = Duration::from_secs(900);
+
 /// What a process is to do.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Order {
@@ -86,11 +89,13 @@ impl Order {
         };
         // Packs of the smallest size there is, so that there are several.
         let physical = ops_backup::PhysicalOptions::new().with_pack_bytes(8 << 20);
-        let builder = self.builder(store).unwrap_or_else(internal);
+        let mut builder = self.builder(store).unwrap_or_else(internal);
+        if matches!(self.task, Task::Backup) {
+            builder = builder.sweep_grace(GRACE);
+        }
         let backup = builder.physical(physical).workers(2).build()?;
         match &self.task {
             Task::Backup => {
-                // A sweep would take what the others do: each store has one writer.
                 let report = backup
                     .base_backup(BaseBackupRequest::full())
                     .finish()

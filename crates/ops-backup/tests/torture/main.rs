@@ -8,7 +8,7 @@
 //!
 //! | work | disturbed | what must hold |
 //! | --- | --- | --- |
-//! | backup, sweep | a process, the store, the connection to the server | what is listed restores and was acknowledged or begun; a sweep leaves nothing else, and no unfinished upload |
+//! | backup, sweep | a process, the store, the connection to the server; at times others sweep beside a backup | what is listed restores and was acknowledged or begun; a sweep leaves nothing else, and no unfinished upload; none takes what is under way |
 //! | wal | an archiver | what the slot has let go is in the archive; a successor leaves no hole |
 //! | restore | a restore of files, also over a copy | no server starts over a part; the next restore succeeds |
 //! | expire | marking and removing of WAL | nothing goes that a backup needs, and at last everything else |

@@ -7,10 +7,11 @@ use std::time::Duration;
 use ops_testkit::FaultStore;
 use ops_testkit::proxy::{Close, Cut, Direction};
 use tokio::process::Child;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::check;
-use crate::child::{Order, Task};
+use crate::check::{self, failed};
+use crate::child::{GRACE, Order, Task};
 use crate::harm::Harm;
 use crate::place::Site;
 use crate::plan::{Extent, Plan, Work};
@@ -28,7 +29,12 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
         (Task::Sweep, site, extents.sweep)
     };
     let mut order = scene.order(task, &site.place);
-    let acknowledged = disturbed(scene, plan, &mut order, &site, &extent).await?;
+    let beside = beside(plan).then(|| Sweeping::start(&order));
+    let acknowledged = disturbed(scene, plan, &mut order, &site, &extent).await;
+    if let Some(beside) = beside {
+        beside.stop().await?;
+    }
+    let acknowledged = acknowledged?;
     order.url = scene.pg.url("postgres");
 
     let entries = check::listed(scene, &order).await?;
@@ -51,6 +57,43 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
     check::sweeps_clean(scene, &order, &site).await?;
     check::listed(scene, &order).await?;
     Ok(())
+}
+
+/// Whether others sweep meanwhile. They would take the faults that are counted by requests.
+fn beside(plan: &Plan) -> bool {
+    let counted = matches!(plan.harm, Harm::Wire(..) | Harm::KillAtRequest(_));
+    plan.work == Work::Backup && !counted && !plan.seed.is_multiple_of(2)
+}
+
+/// Sweeps as others do who share the store, who must leave alone what is under way.
+struct Sweeping {
+    stop: CancellationToken,
+    task: JoinHandle<Result>,
+}
+
+impl Sweeping {
+    fn start(order: &Order) -> Self {
+        let stop = CancellationToken::new();
+        let (order, stopped) = (order.clone(), stop.clone());
+        let task = tokio::spawn(async move {
+            let builder = order.builder(order.store.open().await?)?;
+            let backup = builder.sweep_grace(GRACE).build()?;
+            while !stopped.is_cancelled() {
+                let report = backup.sweep().await.map_err(|err| failed("a sweep", &err))?;
+                if !report.removed.is_empty() || report.uploads > 0 {
+                    return Err(format!("a sweep beside a job takes what is its: {report:?}").into());
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Ok(())
+        });
+        Self { stop, task }
+    }
+
+    async fn stop(self) -> Result {
+        self.stop.cancel();
+        self.task.await?
+    }
 }
 
 /// Does an order under what a plan brings. Gives what was acknowledged, if anything was.
