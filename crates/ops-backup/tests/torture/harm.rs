@@ -120,6 +120,8 @@ pub(crate) struct Trap {
     pub(crate) time: Option<Duration>,
     /// The first call that fails, how many do, and how.
     pub(crate) fault: Option<(u64, u64, Failing)>,
+    /// How much longer every call takes that nothing else happens to.
+    pub(crate) slow: Option<Duration>,
 }
 
 impl Harm {
@@ -183,6 +185,9 @@ impl Trap {
         }
         if let Some((first, count, failing)) = self.fault {
             store.inject(first, count, failing.fault());
+        }
+        if let Some(pause) = self.slow {
+            store.inject(1, u64::MAX, StoreFault::Slow(pause));
         }
         if let Some(time) = self.time {
             std::thread::spawn(move || {

@@ -31,6 +31,8 @@ const EXTENT: Extent = Extent {
 };
 /// How long the workload runs at most.
 const WORKLOAD: Duration = Duration::from_secs(2);
+/// How much longer a store takes for each call, in some seeds.
+const SLOW: Duration = Duration::from_millis(40);
 const SOON: Duration = Duration::from_secs(60);
 
 pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result {
@@ -130,6 +132,8 @@ async fn disturbed(
         };
     }
     order.trap = plan.harm.trap(&EXTENT);
+    // A store takes its time: what is acknowledged too early is not there yet.
+    order.trap.slow = (plan.seed / 2).is_multiple_of(2).then_some(SLOW);
     let mut child = order.spawn().await?;
     tokio::select! {
         () = tokio::time::sleep(WORKLOAD) => child.start_kill()?,
