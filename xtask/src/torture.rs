@@ -55,13 +55,7 @@ fn backup(options: &Options) -> Result {
     ];
     let profile = options.release.then_some("--release");
     let outcome = setup::with_majors(Cmd::cargo())
-        .args([
-            "test",
-            "--workspace",
-            "--all-features",
-            "--test",
-            "torture",
-        ])
+        .args(["test", "--workspace", "--all-features", "--test", "torture"])
         .args(profile)
         .args(["--"])
         .args(arguments)

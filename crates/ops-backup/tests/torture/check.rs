@@ -109,10 +109,7 @@ pub(crate) async fn sweeps_clean(scene: &Scene, order: &Order, site: &Site) -> R
         return Err(format!("of {begun} uploads {swept} were swept, and {left} are left").into());
     }
     let store = order.store.open().await?;
-    let listed: Vec<_> = store
-        .list(ListOptions::default())
-        .try_collect()
-        .await?;
+    let listed: Vec<_> = store.list(ListOptions::default()).try_collect().await?;
     let found: BTreeSet<_> = listed
         .into_iter()
         .filter(|meta| meta.key.as_str().starts_with("backups/"))

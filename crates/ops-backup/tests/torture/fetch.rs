@@ -25,8 +25,7 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
     let shim = Shim::install(plan, &order, folder)?;
     let place = folder.join("data");
     let restore_command = shim.restore_command(scene);
-    let options =
-        ClusterRestoreOptions::new().with_recovery(Recovery::Prepare { restore_command });
+    let options = ClusterRestoreOptions::new().with_recovery(Recovery::Prepare { restore_command });
     let job = order
         .backup()
         .await?

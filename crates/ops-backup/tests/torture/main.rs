@@ -1,6 +1,6 @@
 //! Backups, WAL archives, restores, sweeps and expiry that are killed, or whose store and server
 //! fail, at points that a seed chooses:
-//! `torture [--seeds N] [--seed FIRST] [--lanes N] [--store local|s3|mixed]`.
+//! `torture [--seeds N] [--seed FIRST] [--lanes N] [--store local|s3|mixed] [--work KIND]`.
 //!
 //! `cargo xtask torture backup` runs it. Everything happens on one throwaway server with a
 //! small cluster; each seed has a store and a folder of its own. The store is a folder or an
@@ -62,6 +62,8 @@ struct Options {
     lanes: u64,
     /// What the stores are, if not what each seed says.
     medium: Option<Medium>,
+    /// Which seeds are run, by their kind of work, if not all.
+    work: Option<Work>,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 4)]
@@ -105,6 +107,7 @@ impl Options {
             first: 1,
             lanes: 3,
             medium: None,
+            work: None,
         };
         let mut arguments = arguments.iter();
         while let Some(name) = arguments.next() {
@@ -115,6 +118,11 @@ impl Options {
                     Some("mixed") => None,
                     _ => return Err("--store is local, s3 or mixed".into()),
                 };
+                continue;
+            }
+            if name == "--work" {
+                let work = arguments.next().and_then(|name| Work::named(name));
+                options.work = Some(work.ok_or("--work is a kind of work")?);
                 continue;
             }
             let slot = match name.as_str() {
@@ -143,7 +151,8 @@ struct Tally {
 /// Runs all seeds, and says how many failed.
 async fn run(scene: &Arc<Scene>, options: &Options) -> u64 {
     let next = Arc::new(AtomicU64::new(options.first));
-    let (medium, end) = (options.medium, options.first.saturating_add(options.seeds));
+    let (medium, work) = (options.medium, options.work);
+    let end = options.first.saturating_add(options.seeds);
     let mut lanes = tokio::task::JoinSet::new();
     for _ in 0..options.lanes {
         let (scene, next) = (Arc::clone(scene), Arc::clone(&next));
@@ -156,6 +165,9 @@ async fn run(scene: &Arc<Scene>, options: &Options) -> u64 {
                     return (failures, tallies);
                 }
                 let plan = Plan::of(seed, medium);
+                if work.is_some_and(|work| work != plan.work) {
+                    continue;
+                }
                 let begun = Instant::now();
                 if let Err(why) = one(&scene, &plan).await {
                     failures += 1;

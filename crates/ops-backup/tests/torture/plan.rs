@@ -23,6 +23,24 @@ pub(crate) enum Work {
     Fetch,
 }
 
+impl Work {
+    /// That of a name, in lower case.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let all = [
+            Self::Backup,
+            Self::Wal,
+            Self::Restore,
+            Self::Sweep,
+            Self::Expire,
+            Self::Recover,
+            Self::Push,
+            Self::Fetch,
+        ];
+        all.into_iter()
+            .find(|work| format!("{work:?}").to_lowercase() == name)
+    }
+}
+
 /// What the store is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Medium {
@@ -104,13 +122,13 @@ impl Plan {
     pub(crate) fn of(seed: u64, medium: Option<Medium>) -> Self {
         let mut random = Random::new(seed);
         let work = match random.below(20) {
-            0..=5 => Work::Backup,
-            6..=8 => Work::Wal,
-            9..=11 => Work::Restore,
-            12 => Work::Sweep,
-            13..=14 => Work::Expire,
-            15..=17 => Work::Recover,
-            18 => Work::Push,
+            0..=4 => Work::Backup,
+            5..=7 => Work::Wal,
+            8..=10 => Work::Restore,
+            11 => Work::Sweep,
+            12..=13 => Work::Expire,
+            14..=16 => Work::Recover,
+            17 => Work::Push,
             _ => Work::Fetch,
         };
         let own = if random.below(3) == 0 {

@@ -24,10 +24,7 @@ const END: Duration = Duration::from_secs(10);
 
 pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result {
     let aged = &scene.aged;
-    let site = aged
-        .image
-        .copy(plan.medium, &folder.join("store"))
-        .await?;
+    let site = aged.image.copy(plan.medium, &folder.join("store")).await?;
     let index = usize::try_from(plan.seed)? % aged.targets.len();
     let (target, rows) = aged.targets.get(index).ok_or("there are no targets")?;
     let place = folder.join("data");
@@ -63,7 +60,9 @@ async fn again(order: &Order, place: &Path) -> Result {
     let store = order.store.open().await?;
     let again = order.perform(store, CancellationToken::new()).await;
     again.map_err(|err| match err.kind() {
-        ErrorKind::TargetNotEmpty => Error::from(format!("what we have left is in our way: {err:?}")),
+        ErrorKind::TargetNotEmpty => {
+            Error::from(format!("what we have left is in our way: {err:?}"))
+        }
         _ => failed("a recovery over what was left", &err),
     })?;
     let begun = tokio::time::Instant::now();

@@ -14,8 +14,8 @@ use ops_testkit::proxy::Backend;
 use ops_testkit::{FaultProxy, FaultStore, Pg, fixture};
 use tokio_util::sync::CancellationToken;
 
-use crate::child::{Order, Task};
 use crate::aged::Aged;
+use crate::child::{Order, Task};
 use crate::harm::Trap;
 use crate::place::{Image, Place, Site, link_all};
 use crate::plan::{Extent, Medium, Plan};

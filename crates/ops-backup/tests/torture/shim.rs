@@ -66,7 +66,11 @@ impl Shim {
         let first = 1 + random.below(RUNS / 2);
         let mut runs: Vec<_> = (first..=first + random.below(2)).collect();
         runs.push(first + 2 + random.below(RUNS / 2));
-        let trap = plan.harm.trap(&EXTENT);
+        let mut trap = plan.harm.trap(&EXTENT);
+        if let Some((_, count, _)) = &mut trap.fault {
+            // What fails for a moment is tried again, and some of it for too long.
+            *count *= *count;
+        }
         let shim = Self {
             store: order.store.clone(),
             recipient: order.recipient.clone(),

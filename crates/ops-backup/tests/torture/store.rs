@@ -79,9 +79,14 @@ impl Sweeping {
             let builder = order.builder(order.store.open().await?)?;
             let backup = builder.sweep_grace(GRACE).build()?;
             while !stopped.is_cancelled() {
-                let report = backup.sweep().await.map_err(|err| failed("a sweep", &err))?;
+                let report = backup
+                    .sweep()
+                    .await
+                    .map_err(|err| failed("a sweep", &err))?;
                 if !report.removed.is_empty() || report.uploads > 0 {
-                    return Err(format!("a sweep beside a job takes what is its: {report:?}").into());
+                    return Err(
+                        format!("a sweep beside a job takes what is its: {report:?}").into(),
+                    );
                 }
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }

@@ -51,7 +51,8 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
     let stop = Arc::new(AtomicBool::new(false));
     let workload = workload(scene, plan.seed, Arc::clone(&stop));
     let archiver = async {
-        let outcome = tokio::time::timeout(SOON, disturbed(scene, plan, &mut order, &site, &proxy)).await;
+        let outcome =
+            tokio::time::timeout(SOON, disturbed(scene, plan, &mut order, &site, &proxy)).await;
         stop.store(true, Ordering::Relaxed);
         outcome?
     };
