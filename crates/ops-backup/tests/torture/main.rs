@@ -87,11 +87,11 @@ async fn main() -> Result {
         begun.elapsed().as_secs_f64()
     );
     let scene = Arc::new(scene);
-    let failures = run(&scene, &options).await;
+    let (seeds, failures) = run(&scene, &options).await;
     let seconds = begun.elapsed().as_secs_f64();
     println!(
-        "torture: {} seeds, {}, {failures} failures, {seconds:.0} s",
-        options.seeds, scene.counts
+        "torture: {seeds} seeds, {}, {failures} failures, {seconds:.0} s",
+        scene.counts
     );
     if failures == 0 {
         Ok(())
@@ -148,8 +148,8 @@ struct Tally {
     seconds: f64,
 }
 
-/// Runs all seeds, and says how many failed.
-async fn run(scene: &Arc<Scene>, options: &Options) -> u64 {
+/// Runs the seeds, and says how many there were and how many failed.
+async fn run(scene: &Arc<Scene>, options: &Options) -> (u64, u64) {
     let next = Arc::new(AtomicU64::new(options.first));
     let (medium, work) = (options.medium, options.work);
     let end = options.first.saturating_add(options.seeds);
@@ -197,6 +197,7 @@ async fn run(scene: &Arc<Scene>, options: &Options) -> u64 {
             sum.seconds += tally.seconds;
         }
     }
+    let seeds = all.values().map(|tally| tally.seeds).sum();
     for (kind, tally) in all {
         println!(
             "  {kind:20} {:4} seeds, {:6.1} s",
@@ -207,7 +208,7 @@ async fn run(scene: &Arc<Scene>, options: &Options) -> u64 {
         eprintln!("the server at the end: {why}");
         failures += 1;
     }
-    failures
+    (seeds, failures)
 }
 
 /// The server's user runs what is restored.

@@ -153,6 +153,8 @@ impl Archiving {
 
 /// Everything that was acknowledged is there once, as the server wrote it.
 async fn examine(order: &Order, shim: &Shim, pg: &Pg, last: &str, folder: &Path) -> Result {
+    // Read first: the server may archive another segment meanwhile.
+    let acknowledged = shim.acknowledged();
     let archive = open(order).await?.ok_or("there is no archive")?;
     let size = archive.segment_size();
     let gaps = archive.gaps().await?;
@@ -160,7 +162,6 @@ async fn examine(order: &Order, shim: &Shim, pg: &Pg, last: &str, folder: &Path)
     let [run] = coverage.runs.as_slice() else {
         return Err(format!("the archive has holes: {:?}, gaps {gaps:?}", coverage.runs).into());
     };
-    let acknowledged = shim.acknowledged();
     if acknowledged.is_empty() || !gaps.is_empty() {
         return Err(format!("acknowledged {acknowledged:?}, gaps {gaps:?}").into());
     }

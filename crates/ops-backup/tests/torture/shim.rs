@@ -23,7 +23,7 @@ use crate::plan::{Extent, Plan, Random};
 use crate::scene::Scene;
 
 /// For how long a command tries again what fails.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// What one run comes to.
 pub(crate) const EXTENT: Extent = Extent {
     calls: 9,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ops_backup::{BackupId, ErrorKind};
 use ops_testkit::FaultStore;
 use ops_testkit::proxy::{Close, Cut, Direction};
 use tokio::process::Child;
@@ -31,9 +32,10 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
     let mut order = scene.order(task, &site.place);
     let beside = beside(plan).then(|| Sweeping::start(&order));
     let acknowledged = disturbed(scene, plan, &mut order, &site, &extent).await;
-    if let Some(beside) = beside {
-        beside.stop().await?;
-    }
+    let removed = match beside {
+        Some(beside) => beside.stop().await?,
+        None => Vec::new(),
+    };
     let acknowledged = acknowledged?;
     order.url = scene.pg.url("postgres");
 
@@ -47,6 +49,9 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
         && !ids.iter().any(|it| it.to_string() == id)
     {
         return Err(format!("backup {id} was acknowledged and is not listed").into());
+    }
+    if let Some(id) = ids.iter().find(|id| removed.contains(id)) {
+        return Err(format!("a sweep beside it has taken {id}, which is listed").into());
     }
     for id in ids {
         // The one that all have was not touched, most likely.
@@ -68,7 +73,7 @@ fn beside(plan: &Plan) -> bool {
 /// Sweeps as others do who share the store, who must leave alone what is under way.
 struct Sweeping {
     stop: CancellationToken,
-    task: JoinHandle<Result>,
+    task: JoinHandle<Result<Vec<BackupId>>>,
 }
 
 impl Sweeping {
@@ -78,24 +83,23 @@ impl Sweeping {
         let task = tokio::spawn(async move {
             let builder = order.builder(order.store.open().await?)?;
             let backup = builder.sweep_grace(GRACE).build()?;
+            let mut removed = Vec::new();
             while !stopped.is_cancelled() {
                 let report = backup
                     .sweep()
                     .await
                     .map_err(|err| failed("a sweep", &err))?;
-                if !report.removed.is_empty() || report.uploads > 0 {
-                    return Err(
-                        format!("a sweep beside a job takes what is its: {report:?}").into(),
-                    );
-                }
+                // One that has failed has given itself up.
+                removed.extend(report.removed);
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            Ok(())
+            Ok(removed)
         });
         Self { stop, task }
     }
 
-    async fn stop(self) -> Result {
+    /// Ends it; gives what it has removed.
+    async fn stop(self) -> Result<Vec<BackupId>> {
         self.stop.cancel();
         self.task.await?
     }
@@ -133,6 +137,9 @@ pub(crate) async fn disturbed(
         site.settle();
         return match outcome {
             Ok(done) => Ok(Some(done)),
+            Err(err) if err.kind() == ErrorKind::Fenced => {
+                Err(format!("it was taken for abandoned: {err:?}").into())
+            }
             Err(err) => check::is_typed(&err).map(|()| None),
         };
     }
