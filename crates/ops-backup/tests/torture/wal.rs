@@ -136,11 +136,14 @@ async fn disturbed(
     // A store takes its time: what is acknowledged too early is not there yet.
     order.trap.slow = (plan.seed / 2).is_multiple_of(2).then_some(SLOW);
     let mut child = order.spawn().await?;
+    // Whoever waits for a child closes its input, which would end the archiver in order.
+    let input = child.stdin.take();
     tokio::select! {
         () = tokio::time::sleep(WORKLOAD) => child.start_kill()?,
         () = past => child.start_kill()?,
         status = child.wait() => { status?; }
     }
+    drop(input);
     let ended = ended(scene, child).await;
     site.settle();
     ended.map(|_| ())
