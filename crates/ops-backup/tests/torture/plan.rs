@@ -122,13 +122,13 @@ impl Plan {
     pub(crate) fn of(seed: u64, medium: Option<Medium>) -> Self {
         let mut random = Random::new(seed);
         let work = match random.below(20) {
-            0..=4 => Work::Backup,
-            5..=7 => Work::Wal,
-            8..=10 => Work::Restore,
-            11 => Work::Sweep,
-            12..=13 => Work::Expire,
-            14..=16 => Work::Recover,
-            17 => Work::Push,
+            0..=5 => Work::Backup,
+            6..=8 => Work::Wal,
+            9..=12 => Work::Restore,
+            13 => Work::Sweep,
+            14..=15 => Work::Expire,
+            16..=17 => Work::Recover,
+            18 => Work::Push,
             _ => Work::Fetch,
         };
         let own = if random.below(3) == 0 {
