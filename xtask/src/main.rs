@@ -34,7 +34,7 @@ usage: cargo xtask <command>
   demo [ARG..]                       the main job on a throwaway PostgreSQL
   bench [NAME] [--quick] [-- OPTIONS]
                                      benchmarks beside peers
-  torture backup [--seeds N] [--seed S]
+  torture backup [--seeds N] [--seed S] [--store local|s3|mixed] [--release]
                                      kills and faults at points that seeds choose
   ci [STEP..]                        format, lints, docs, features, dependency policy
   providers                          what each vendor crate can send, and its contract coverage

@@ -9,35 +9,55 @@ use crate::{setup, workspace};
 /// How many seeds run where nothing is said.
 const SEEDS: u64 = 200;
 
-/// `cargo xtask torture backup [--seeds N] [--seed S]`.
+/// What is to run.
+#[derive(Debug, PartialEq, Eq)]
+struct Options {
+    seeds: u64,
+    first: u64,
+    /// What the stores are: `local`, `s3`, or `mixed`, as each seed says.
+    store: String,
+    release: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            seeds: SEEDS,
+            first: 1,
+            store: "mixed".to_owned(),
+            release: false,
+        }
+    }
+}
+
+/// `cargo xtask torture backup [--seeds N] [--seed S] [--store local|s3|mixed] [--release]`.
 pub(crate) fn command(args: &[String]) -> Result {
-    let (seeds, first) = parse(args)?;
+    let options = parse(args)?;
     setup::ensure()?;
-    backup(seeds, first)
+    backup(&options)
 }
 
 /// What runs with the tests.
 pub(crate) fn usual() -> Result {
-    backup(SEEDS, 1)
+    backup(&Options::default())
 }
 
-fn backup(seeds: u64, first: u64) -> Result {
+fn backup(options: &Options) -> Result {
     let start = Instant::now();
+    let seeds = options.seeds;
     let arguments = [
         "--seeds".to_owned(),
         seeds.to_string(),
         "--seed".to_owned(),
-        first.to_string(),
+        options.first.to_string(),
+        "--store".to_owned(),
+        options.store.clone(),
     ];
+    let profile = options.release.then_some("--release");
     let outcome = setup::with_majors(Cmd::cargo())
-        .args([
-            "test",
-            "--workspace",
-            "--all-features",
-            "--test",
-            "torture",
-            "--",
-        ])
+        .args(["test", "--workspace", "--all-features", "--test", "torture"])
+        .args(profile)
+        .args(["--"])
         .args(arguments)
         .env("OPS_TESTKIT_REQUIRE", "1")
         .folder(workspace::root())
@@ -48,7 +68,7 @@ fn backup(seeds: u64, first: u64) -> Result {
     outcome
 }
 
-fn parse(args: &[String]) -> Result<(u64, u64)> {
+fn parse(args: &[String]) -> Result<Options> {
     let Some((subject, rest)) = args.split_first() else {
         return Err(Failure::usage("torture what? There is `backup`"));
     };
@@ -57,33 +77,51 @@ fn parse(args: &[String]) -> Result<(u64, u64)> {
             "torture has no `{subject}`; there is `backup`"
         )));
     }
-    let (mut seeds, mut first) = (SEEDS, 1);
+    let mut options = Options::default();
     let mut rest = rest.iter();
     while let Some(flag) = rest.next() {
         let slot = match flag.as_str() {
-            "--seeds" => &mut seeds,
-            "--seed" => &mut first,
+            "--seeds" => &mut options.seeds,
+            "--seed" => &mut options.first,
+            "--release" => {
+                options.release = true;
+                continue;
+            }
+            "--store" => {
+                let store = rest.next().map(String::as_str);
+                let known = store.filter(|it| ["local", "s3", "mixed"].contains(it));
+                let usage = || Failure::usage("--store is local, s3 or mixed");
+                known.ok_or_else(usage)?.clone_into(&mut options.store);
+                continue;
+            }
             _ => return Err(Failure::usage(format!("torture does not take `{flag}`"))),
         };
         let number = rest.next().and_then(|text| text.parse().ok());
         *slot = number.ok_or_else(|| Failure::usage(format!("{flag} needs a number")))?;
     }
-    Ok((seeds, first))
+    Ok(options)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<(u64, u64)> {
+    fn parsed(line: &str) -> Result<Options> {
         let args: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
         parse(&args)
     }
 
     #[test]
-    fn two_hundred_seeds_run_unless_another_number_is_given() {
-        assert_eq!(parsed("backup").unwrap(), (200, 1));
-        assert_eq!(parsed("backup --seed 9 --seeds 3").unwrap(), (3, 9));
+    fn two_hundred_seeds_run_over_both_stores_unless_something_else_is_asked_for() {
+        assert_eq!(parsed("backup").unwrap(), Options::default());
+        let asked = Options {
+            seeds: 3,
+            first: 9,
+            store: "s3".to_owned(),
+            release: true,
+        };
+        let line = "backup --seed 9 --seeds 3 --release --store s3";
+        assert_eq!(parsed(line).unwrap(), asked);
     }
 
     #[test]
@@ -93,6 +131,8 @@ mod tests {
             "pool",
             "backup --seeds",
             "backup --seeds x",
+            "backup --store",
+            "backup --store tape",
             "backup --fast",
         ] {
             assert!(matches!(parsed(line), Err(Failure::Usage(_))), "{line}");

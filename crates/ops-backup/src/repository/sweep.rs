@@ -33,7 +33,8 @@ pub struct SweepReport {
     pub bytes: u64,
     /// Uncommitted backups that are too young to be taken for abandoned.
     pub in_progress: Vec<BackupId>,
-    /// How many uploads the removed ones had begun and not ended, which no listing shows.
+    /// How many uploads were abandoned that nobody will end, which no listing shows: those of
+    /// the removed backups, and those whose beginning their jobs never heard of.
     pub uploads: u64,
 }
 
@@ -79,21 +80,28 @@ impl Repository {
             }
             report.objects += objects.len();
             report.bytes += objects.iter().map(|meta| meta.size_bytes).sum::<u64>();
-            report.uploads += self.abandon_uploads(&id, store_now).await;
+            let folder = self.layout.folder(&id);
+            report.uploads += self.abandon_uploads(&folder, store_now).await;
             self.remove(&id, objects).await?;
             report.removed.push(id);
+        }
+        // An upload whose beginning was asked for twice, since an answer was lost, belongs to
+        // no backup that is removed. Where no job is under way, none has a use for it; one that
+        // began meanwhile began later.
+        if report.in_progress.is_empty() {
+            let begun_before = store_now.saturating_sub(grace);
+            let all = self.layout.backups();
+            report.uploads += self.abandon_uploads(&all, begun_before).await;
         }
         self.remove_old_tombstones(store_now, &buried).await?;
         Ok(report)
     }
 
-    /// Abandons what a process that died was uploading. A store that does not allow it keeps
-    /// what it has.
-    async fn abandon_uploads(&self, id: &BackupId, store_now: Timestamp) -> u64 {
-        let folder = self.layout.folder(id);
-        let abandoned = self.store.abandon_uploads(&folder, store_now).await;
+    /// Abandons uploads that nobody will end. A store that does not allow it keeps what it has.
+    async fn abandon_uploads(&self, prefix: &str, begun_before: Timestamp) -> u64 {
+        let abandoned = self.store.abandon_uploads(prefix, begun_before).await;
         abandoned.unwrap_or_else(|err| {
-            tracing::warn!(error = %ops_core::Report(&err), backup = %id, "uploads of an abandoned backup stay behind");
+            tracing::warn!(error = %ops_core::Report(&err), prefix, "unfinished uploads stay behind");
             0
         })
     }

@@ -1,5 +1,6 @@
 //! Restoring clusters: from backups alone.
 
+mod left;
 mod pins;
 mod places;
 

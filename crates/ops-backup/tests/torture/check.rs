@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use futures_util::TryStreamExt;
-use ops_backup::{Backup, BackupId, CatalogueEntry, ErrorKind, RestoreTarget};
-use ops_core::ObjectStore;
+use ops_backup::{BackupId, CatalogueEntry, ErrorKind, RestoreTarget};
 use ops_core::object_store::ListOptions;
 use ops_pg::server::ThrowawayServer;
 use ops_testkit::fixture;
 
 use crate::child::{Order, prepare};
+use crate::place::Site;
 use crate::scene::{ROWS, Scene};
 use crate::{Error, Result};
 
@@ -24,7 +24,7 @@ pub(crate) fn is_typed(err: &ops_backup::Error) -> Result {
 
 /// What is listed after a seed: the first backup, and at most one more.
 pub(crate) async fn listed(scene: &Scene, order: &Order) -> Result<Vec<CatalogueEntry>> {
-    let entries = order.backup()?.catalogue().await?;
+    let entries = order.backup().await?.catalogue().await?;
     if entries.iter().all(|entry| entry.manifest.id != scene.first) {
         return Err("a committed backup is not listed any more".into());
     }
@@ -39,7 +39,7 @@ pub(crate) async fn restores(
     folder: &Path,
     boot: bool,
 ) -> Result {
-    let backup = order.backup()?;
+    let backup = order.backup().await?;
     let target = RestoreTarget::Immediate { backup: id.clone() };
     if boot {
         let options = ops_backup::ClusterRestoreOptions::new()
@@ -97,14 +97,19 @@ pub(crate) async fn boots(scene: &Scene, folder: &Path, rows: i64) -> Result {
 }
 
 /// Sweeps, and sees to it that nothing is there but what committed backups consist of.
-pub(crate) async fn sweeps_clean(order: &Order, backup: &Backup) -> Result {
+pub(crate) async fn sweeps_clean(scene: &Scene, order: &Order, site: &Site) -> Result {
+    let backup = order.backup().await?;
+    let begun = site.open_uploads();
     let swept = backup.sweep().await;
-    swept.map_err(|err| failed("a sweep", &err))?;
-    let listed: Vec<_> = order
-        .local()?
-        .list(ListOptions::default())
-        .try_collect()
-        .await?;
+    let swept = swept.map_err(|err| failed("a sweep", &err))?;
+    scene.counts.add(&scene.counts.uploads, swept.uploads);
+    let left = site.open_uploads();
+    if left > 0 || swept.uploads != begun {
+        let swept = swept.uploads;
+        return Err(format!("of {begun} uploads {swept} were swept, and {left} are left").into());
+    }
+    let store = order.store.open().await?;
+    let listed: Vec<_> = store.list(ListOptions::default()).try_collect().await?;
     let found: BTreeSet<_> = listed
         .into_iter()
         .filter(|meta| meta.key.as_str().starts_with("backups/"))

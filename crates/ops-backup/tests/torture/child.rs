@@ -12,7 +12,6 @@ use ops_backup::{
     Recovery, RestoreTarget, Unlock,
 };
 use ops_core::ObjectStore;
-use ops_local::{Durability, Local};
 use ops_pg::binaries::Finder;
 use ops_pg_replication::SlotName;
 use ops_postgres::Postgres;
@@ -22,14 +21,18 @@ use tokio::process::Child;
 use tokio_util::sync::CancellationToken;
 
 use crate::Result;
-use crate::plan::Trap;
+use crate::harm::Trap;
+use crate::place::Place;
+
+/// How long others let a job be silent.
+pub(crate) const GRACE: Duration = Duration::from_secs(900);
 
 /// What a process is to do.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Order {
     pub(crate) task: Task,
     pub(crate) url: String,
-    pub(crate) store: PathBuf,
+    pub(crate) store: Place,
     pub(crate) recipient: String,
     pub(crate) identity: String,
     pub(crate) trap: Trap,
@@ -46,6 +49,13 @@ pub(crate) enum Task {
         folder: PathBuf,
         delta: bool,
     },
+    /// Restores, and recovers to a target.
+    Recover {
+        target: RestoreTarget,
+        folder: PathBuf,
+        /// Where the private server has its socket.
+        servers: PathBuf,
+    },
     Archive {
         slot: String,
         spool: Option<PathBuf>,
@@ -53,12 +63,6 @@ pub(crate) enum Task {
 }
 
 impl Order {
-    /// The store itself.
-    pub(crate) fn local(&self) -> Result<Arc<dyn ObjectStore>> {
-        let local = Local::builder(&self.store).create(true);
-        Ok(Arc::new(local.durability(Durability::None).build()?))
-    }
-
     pub(crate) fn builder(&self, store: Arc<dyn ObjectStore>) -> Result<BackupBuilder> {
         let database = Arc::new(Postgres::from_url(&self.url)?);
         Ok(Backup::builder(database, store)
@@ -69,8 +73,8 @@ impl Order {
     }
 
     /// The engine over the store as it is.
-    pub(crate) fn backup(&self) -> Result<Backup> {
-        Ok(self.builder(self.local()?)?.build()?)
+    pub(crate) async fn backup(&self) -> Result<Backup> {
+        Ok(self.builder(self.store.open().await?)?.build()?)
     }
 
     /// Does it; archiving ends where `stop` says so. What was done for good is returned.
@@ -85,11 +89,13 @@ impl Order {
         };
         // Packs of the smallest size there is, so that there are several.
         let physical = ops_backup::PhysicalOptions::new().with_pack_bytes(8 << 20);
-        let builder = self.builder(store).unwrap_or_else(internal);
+        let mut builder = self.builder(store).unwrap_or_else(internal);
+        if matches!(self.task, Task::Backup) {
+            builder = builder.sweep_grace(GRACE);
+        }
         let backup = builder.physical(physical).workers(2).build()?;
         match &self.task {
             Task::Backup => {
-                // A sweep would take what the others do: each store has one writer.
                 let report = backup
                     .base_backup(BaseBackupRequest::full())
                     .finish()
@@ -116,6 +122,16 @@ impl Order {
                     .restore_cluster(target, folder, options)
                     .finish()
                     .await?;
+                Ok(String::new())
+            }
+            Task::Recover {
+                target,
+                folder,
+                servers,
+            } => {
+                let options = recovering(servers);
+                let job = backup.restore_cluster(target.clone(), folder, options);
+                job.finish().await?;
                 Ok(String::new())
             }
             Task::Archive { slot, spool } => {
@@ -155,6 +171,15 @@ pub(crate) fn prepare(delta: bool) -> ClusterRestoreOptions {
         .with_recovery(Recovery::Prepare { restore_command })
 }
 
+/// Files and recovery, over whatever is there.
+pub(crate) fn recovering(servers: &Path) -> ClusterRestoreOptions {
+    ClusterRestoreOptions::new()
+        .with_delta(true)
+        .with_workers(2)
+        .with_server_folder(servers)
+        .with_server_setting("fsync", "off")
+}
+
 pub(crate) fn archiving(slot: SlotName, spool: Option<&Path>) -> ArchiverOptions {
     let options = ArchiverOptions::new()
         .with_slot(slot)
@@ -175,7 +200,7 @@ pub(crate) async fn main() -> Result {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
     let order: Order = serde_json::from_str(&line)?;
-    let store = FaultStore::new(order.local()?);
+    let store = FaultStore::new(order.store.open().await?);
     order.trap.set(&store);
     let stop = CancellationToken::new();
     let stopped = stop.clone();

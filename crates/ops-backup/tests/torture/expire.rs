@@ -1,159 +1,33 @@
 //! Expiry of WAL that is disturbed.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use futures_util::TryStreamExt;
-use ops_backup::{
-    BackupId, BaseBackupRequest, ClusterRestoreOptions, Lsn, RestoreTarget, Timeline,
-};
+use ops_backup::{ClusterRestoreOptions, RestoreTarget, Timeline};
 use ops_core::object_store::ListOptions;
-use ops_core::{ObjectKey, ObjectStore};
-use ops_pg_replication::SlotName;
 use ops_testkit::fixture;
 use tokio_util::sync::CancellationToken;
 
+use crate::aged::wal_objects;
 use crate::check::{self, failed};
-use crate::child::{Order, Task, archiving};
+use crate::child::{Order, Task};
 use crate::plan::Plan;
-use crate::scene::{Scene, undisturbed};
+use crate::scene::Scene;
 use crate::store::disturbed;
-use crate::wal::{fetches, flushed, open};
+use crate::wal::{fetches, open};
 use crate::{Result, open_to_all};
 
-const SLOT: &str = "torture_aged";
-/// How many segments there are before, between and after the backups.
-const SEGMENTS: usize = 3;
-
-/// The store that expiry begins with, and what it must come to.
-#[derive(Debug, Default)]
-pub(crate) struct Aged {
-    backups: Vec<BackupId>,
-    /// Since then everything has to be kept.
-    since: Option<Lsn>,
-    end: Option<Lsn>,
-    rows: i64,
-    /// The WAL that was there, and of that what is to go.
-    wal: BTreeSet<ObjectKey>,
-    goes: BTreeSet<ObjectKey>,
-}
-
-impl Scene {
-    /// Makes the store that expiry begins with, and sees what it comes to undisturbed.
-    pub(crate) async fn age(&mut self) -> Result {
-        let store = self.folder.path().join("aged");
-        let order = self.order(Task::Expire, &store);
-        let backup = order.backup()?;
-        let archiver = backup.archiver(archiving(SlotName::new(SLOT)?, None))?;
-        let stop = CancellationToken::new();
-        let (running, stopped) = (archiver.clone(), stop.clone());
-        let archiving = tokio::spawn(async move { running.run(stopped).await });
-        let mut aged = Aged::default();
-        for _ in 0..2 {
-            self.write_segments().await?;
-            let job = backup.base_backup(BaseBackupRequest::full());
-            let report = job.finish().await.map_err(|err| failed("a backup", &err))?;
-            aged.since = Some(report.physical.start_lsn);
-            aged.backups.push(report.id);
-        }
-        self.write_segments().await?;
-        let client = self.pg.client("postgres").await;
-        let row = client.query_one("SELECT count(*) FROM ledger", &[]).await?;
-        aged.rows = row.get(0);
-        let end = flushed(self).await?;
-        while archiver.status().durable.is_none_or(|it| it < end) {
-            if archiving.is_finished() {
-                return Err(format!("the archiver ended: {:?}", archiving.await?).into());
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        stop.cancel();
-        archiving
-            .await?
-            .map_err(|err| failed("an archiver", &err))?;
-        client
-            .execute("SELECT pg_drop_replication_slot($1)", &[&SLOT])
-            .await?;
-        aged.end = Some(end);
-        self.keep_own_segments()?;
-        aged.wal = wal_objects(&order).await?;
-
-        let marked = self.folder.path().join("marked");
-        self.aged_store(false, &marked)?;
-        let marking = undisturbed(&self.order(Task::Expire, &marked)).await?.1;
-        let expired = self.folder.path().join("expired");
-        self.aged_store(true, &expired)?;
-        let order = self.order(Task::Expire, &expired);
-        self.expire = [marking, undisturbed(&order).await?.1];
-        aged.goes = &aged.wal - &wal_objects(&order).await?;
-        if aged.goes.len() < SEGMENTS || aged.goes.len() + SEGMENTS > aged.wal.len() {
-            return Err(format!("{} of {} go", aged.goes.len(), aged.wal.len()).into());
-        }
-        println!(
-            "undisturbed: expire {:?}, {} of {} objects of WAL",
-            self.expire,
-            aged.goes.len(),
-            aged.wal.len()
-        );
-        self.aged = aged;
-        Ok(())
-    }
-
-    /// Copies the server's segments, which it recycles.
-    fn keep_own_segments(&self) -> Result {
-        std::fs::create_dir(self.own_segments())?;
-        for entry in std::fs::read_dir(self.pg.data_dir().join("pg_wal"))? {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
-                std::fs::copy(entry.path(), self.own_segments().join(entry.file_name()))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn own_segments(&self) -> PathBuf {
-        self.folder.path().join("segments")
-    }
-
-    async fn write_segments(&self) -> Result {
-        let client = self.pg.client("postgres").await;
-        for _ in 0..SEGMENTS {
-            client
-                .batch_execute("INSERT INTO ledger (seed) VALUES (0); SELECT pg_switch_wal()")
-                .await?;
-        }
-        Ok(())
-    }
-}
-
-/// The objects of the archive that hold WAL: what expiry itself writes is of no account.
-async fn wal_objects(order: &Order) -> Result<BTreeSet<ObjectKey>> {
-    let listed: Vec<_> = order
-        .local()?
-        .list(ListOptions::default())
-        .try_collect()
-        .await?;
-    let keys = listed.into_iter().map(|meta| meta.key);
-    Ok(keys
-        .filter(|key| key.as_str().starts_with("wal/") && !is_of_expiry(key))
-        .collect())
-}
-
-fn is_of_expiry(key: &ObjectKey) -> bool {
-    ["/expire-lease.json", "/expired/"]
-        .iter()
-        .any(|part| key.as_str().contains(part))
-}
-
 pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result {
-    let store = folder.join("store");
     let marked = (plan.seed / 2).is_multiple_of(2);
-    scene.aged_store(marked, &store)?;
-    let [marking, removing] = &scene.expire;
-    let extent = if marked { removing } else { marking };
-    let mut order = scene.order(Task::Expire, &store);
-    let done = disturbed(scene, plan, &mut order, extent).await?;
+    let [marking, removing] = &scene.extents(plan).expire;
+    let (image, extent) = if marked {
+        (&scene.aged.marked, removing)
+    } else {
+        (&scene.aged.image, marking)
+    };
+    let site = image.copy(plan.medium, &folder.join("store")).await?;
+    let mut order = scene.order(Task::Expire, &site.place);
+    let done = disturbed(scene, plan, &mut order, &site, extent).await?;
     let left = wal_objects(&order).await?;
     let gone = &scene.aged.wal - &left;
     if !gone.is_subset(&scene.aged.goes) {
@@ -170,7 +44,7 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
     forget_the_dead(plan, &order).await?;
     // What the first marks is removed by the second.
     for _ in 0..2 {
-        let again = order.perform(order.local()?, CancellationToken::new());
+        let again = order.perform(order.store.open().await?, CancellationToken::new());
         again
             .await
             .map_err(|err| failed("expiry after what was left", &err))?;
@@ -188,7 +62,7 @@ async fn forget_the_dead(plan: &Plan, order: &Order) -> Result {
     if plan.boot {
         return Ok(());
     }
-    let store = order.local()?;
+    let store = order.store.open().await?;
     let listed: Vec<_> = store.list(ListOptions::default()).try_collect().await?;
     for meta in listed {
         if meta.key.as_str().ends_with("/expire-lease.json") {
@@ -204,7 +78,7 @@ async fn recoverable(scene: &Scene, plan: &Plan, order: &Order, folder: &Path) -
     let (Some(since), Some(end)) = (aged.since, aged.end) else {
         return Err("the scene is not set".into());
     };
-    let backup = order.backup()?;
+    let backup = order.backup().await?;
     let listed = backup.catalogue().await?;
     for id in &aged.backups {
         if listed.iter().all(|entry| entry.manifest.id != *id) {

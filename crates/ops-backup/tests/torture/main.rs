@@ -1,8 +1,20 @@
 //! Backups, WAL archives, restores, sweeps and expiry that are killed, or whose store and server
-//! fail, at points that a seed chooses: `torture [--seeds N] [--seed FIRST] [--lanes N]`.
+//! fail, at points that a seed chooses:
+//! `torture [--seeds N] [--seed FIRST] [--lanes N] [--store local|s3|mixed] [--work KIND]`.
 //!
 //! `cargo xtask torture backup` runs it. Everything happens on one throwaway server with a
-//! small cluster; each seed has a store and a folder of its own.
+//! small cluster; each seed has a store and a folder of its own. The store is a folder or an
+//! S3 server; a third of the seeds have the latter.
+//!
+//! | work | disturbed | what must hold |
+//! | --- | --- | --- |
+//! | backup, sweep | a process, the store, the connection to the server; at times others sweep beside a backup | what is listed restores and was acknowledged or begun; a sweep leaves nothing else, and no unfinished upload; none takes what is under way |
+//! | wal | an archiver | what the slot has let go is in the archive; a successor leaves no hole |
+//! | restore | a restore of files, also over a copy | no server starts over a part; the next restore succeeds |
+//! | expire | marking and removing of WAL | nothing goes that a backup needs, and at last everything else |
+//! | recover | a restore with its recovery, up to the promotion | no server with less than its target, ever; the next run ends what still runs, and succeeds |
+//! | push | runs of an `archive_command`, or the server itself; at times beside an archiver | each segment for which it ended with 0 is there once, as the server wrote it |
+//! | fetch | runs of a `restore_command` | the server does not promote before it has everything |
 
 #![expect(
     clippy::print_stdout,
@@ -10,12 +22,19 @@
     reason = "a program prints"
 )]
 
+mod aged;
 mod check;
 mod child;
 mod expire;
+mod fetch;
+mod harm;
+mod place;
 mod plan;
+mod push;
+mod recover;
 mod restore;
 mod scene;
+mod shim;
 mod store;
 mod wal;
 
@@ -28,7 +47,7 @@ use std::time::{Duration, Instant};
 
 use ops_testkit::fixture;
 
-use plan::{Plan, Work};
+use plan::{Medium, Plan, Work};
 use scene::Scene;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -41,6 +60,10 @@ struct Options {
     seeds: u64,
     first: u64,
     lanes: u64,
+    /// What the stores are, if not what each seed says.
+    medium: Option<Medium>,
+    /// Which seeds are run, by their kind of work, if not all.
+    work: Option<Work>,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 4)]
@@ -48,6 +71,11 @@ async fn main() -> Result {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments == ["child"] {
         return child::main().await;
+    }
+    if let Some((first, rest)) = arguments.split_first()
+        && first == "shim"
+    {
+        return shim::main(rest).await;
     }
     let options = Options::parse(&arguments)?;
     let begun = Instant::now();
@@ -58,11 +86,12 @@ async fn main() -> Result {
         "the scene is set after {:.1} s",
         begun.elapsed().as_secs_f64()
     );
-    let failures = run(&Arc::new(scene), &options).await;
+    let scene = Arc::new(scene);
+    let (seeds, failures) = run(&scene, &options).await;
     let seconds = begun.elapsed().as_secs_f64();
     println!(
-        "torture: {} seeds, {failures} failures, {seconds:.0} s",
-        options.seeds
+        "torture: {seeds} seeds, {}, {failures} failures, {seconds:.0} s",
+        scene.counts
     );
     if failures == 0 {
         Ok(())
@@ -77,9 +106,25 @@ impl Options {
             seeds: 200,
             first: 1,
             lanes: 3,
+            medium: None,
+            work: None,
         };
         let mut arguments = arguments.iter();
         while let Some(name) = arguments.next() {
+            if name == "--store" {
+                options.medium = match arguments.next().map(String::as_str) {
+                    Some("local") => Some(Medium::Local),
+                    Some("s3") => Some(Medium::S3),
+                    Some("mixed") => None,
+                    _ => return Err("--store is local, s3 or mixed".into()),
+                };
+                continue;
+            }
+            if name == "--work" {
+                let work = arguments.next().and_then(|name| Work::named(name));
+                options.work = Some(work.ok_or("--work is a kind of work")?);
+                continue;
+            }
             let slot = match name.as_str() {
                 "--seeds" => &mut options.seeds,
                 "--seed" => &mut options.first,
@@ -103,27 +148,34 @@ struct Tally {
     seconds: f64,
 }
 
-/// Runs all seeds, and says how many failed.
-async fn run(scene: &Arc<Scene>, options: &Options) -> u64 {
+/// Runs the seeds, and says how many there were and how many failed.
+async fn run(scene: &Arc<Scene>, options: &Options) -> (u64, u64) {
     let next = Arc::new(AtomicU64::new(options.first));
+    let (medium, work) = (options.medium, options.work);
     let end = options.first.saturating_add(options.seeds);
     let mut lanes = tokio::task::JoinSet::new();
     for _ in 0..options.lanes {
         let (scene, next) = (Arc::clone(scene), Arc::clone(&next));
         lanes.spawn(async move {
             let mut failures = 0_u64;
-            let mut tallies: BTreeMap<&'static str, Tally> = BTreeMap::new();
+            let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 if seed >= end {
                     return (failures, tallies);
                 }
-                let plan = Plan::of(seed);
+                let plan = Plan::of(seed, medium);
+                if work.is_some_and(|work| work != plan.work) {
+                    continue;
+                }
                 let begun = Instant::now();
                 if let Err(why) = one(&scene, &plan).await {
                     failures += 1;
                     eprintln!("seed {seed} FAILED: {plan}: {why}");
-                    eprintln!("  again: cargo xtask torture backup --seeds 1 --seed {seed}");
+                    let store = medium.map_or("mixed", Medium::name);
+                    eprintln!(
+                        "  again: cargo xtask torture backup --seeds 1 --seed {seed} --store {store}"
+                    );
                 }
                 let tally = tallies.entry(plan.kind()).or_default();
                 tally.seeds += 1;
@@ -132,7 +184,7 @@ async fn run(scene: &Arc<Scene>, options: &Options) -> u64 {
         });
     }
     let mut failures = 0;
-    let mut all: BTreeMap<&'static str, Tally> = BTreeMap::new();
+    let mut all: BTreeMap<String, Tally> = BTreeMap::new();
     while let Some(lane) = lanes.join_next().await {
         let Ok((more, tallies)) = lane else {
             failures += 1;
@@ -145,9 +197,10 @@ async fn run(scene: &Arc<Scene>, options: &Options) -> u64 {
             sum.seconds += tally.seconds;
         }
     }
+    let seeds = all.values().map(|tally| tally.seeds).sum();
     for (kind, tally) in all {
         println!(
-            "  {kind:16} {:4} seeds, {:6.1} s",
+            "  {kind:20} {:4} seeds, {:6.1} s",
             tally.seeds, tally.seconds
         );
     }
@@ -155,7 +208,7 @@ async fn run(scene: &Arc<Scene>, options: &Options) -> u64 {
         eprintln!("the server at the end: {why}");
         failures += 1;
     }
-    failures
+    (seeds, failures)
 }
 
 /// The server's user runs what is restored.
@@ -175,6 +228,9 @@ async fn one(scene: &Arc<Scene>, plan: &Plan) -> Result {
             Work::Restore => restore::torture(&scene, &plan, &path).await,
             Work::Wal => wal::torture(&scene, &plan, &path).await,
             Work::Expire => expire::torture(&scene, &plan, &path).await,
+            Work::Recover => recover::torture(&scene, &plan, &path).await,
+            Work::Push => push::torture(&scene, &plan, &path).await,
+            Work::Fetch => fetch::torture(&scene, &plan, &path).await,
         }
     });
     let abort = task.abort_handle();

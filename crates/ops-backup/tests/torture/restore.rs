@@ -12,8 +12,7 @@ use crate::scene::{ROWS, Scene};
 use crate::store::disturbed;
 
 pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result {
-    let store = folder.join("store");
-    scene.clean_store(&store)?;
+    let site = scene.clean.copy(plan.medium, &folder.join("store")).await?;
     let target = folder.join("data");
     // Over a copy that is there already, or into nothing.
     let delta = plan.seed.is_multiple_of(3);
@@ -22,14 +21,14 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
         folder: target.clone(),
         delta,
     };
-    let mut order = scene.order(task, &store);
+    let mut order = scene.order(task, &site.place);
     let missing = if delta {
         check::restores(scene, &order, &scene.first, &target, false).await?;
         Some(damage(&target)?)
     } else {
         None
     };
-    let done = disturbed(scene, plan, &mut order, &scene.restore).await?;
+    let done = disturbed(scene, plan, &mut order, &site, &scene.extents(plan).restore).await?;
 
     // A server starts where there is one, so everything else must be there: what was restored
     // now, or what had been there, as it was.
@@ -41,7 +40,7 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
             .map_err(|err| format!("acknowledged: {}: {err}", done.is_some()))?;
     }
     let holds_something = target.read_dir().is_ok_and(|mut it| it.next().is_some());
-    let backup = order.backup()?;
+    let backup = order.backup().await?;
     let immediate = || RestoreTarget::Immediate {
         backup: scene.first.clone(),
     };

@@ -1,9 +1,11 @@
 //! What all seeds share: a server, stores to begin with, and what runs come to that nothing
 //! disturbs.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use age::secrecy::ExposeSecret;
@@ -12,22 +14,71 @@ use ops_testkit::proxy::Backend;
 use ops_testkit::{FaultProxy, FaultStore, Pg, fixture};
 use tokio_util::sync::CancellationToken;
 
+use crate::aged::Aged;
 use crate::child::{Order, Task};
-use crate::expire::Aged;
-use crate::plan::{Extent, Trap};
-use crate::{Error, Result};
+use crate::harm::Trap;
+use crate::place::{Image, Place, Site, link_all};
+use crate::plan::{Extent, Medium, Plan};
+use crate::{Error, Result, open_to_all};
 
 /// The rows of the ledger when the first backup was taken.
 pub(crate) const ROWS: i64 = 1000;
 
+// The noise is larger than a part of an upload, however it is compressed.
 const TABLES: &str = "
 CREATE TABLE big AS SELECT i, md5(i::text) || repeat('x', 100) AS x FROM generate_series(1, 30000) i;
 CREATE INDEX ON big (x);
+CREATE TABLE noise AS SELECT string_agg(sha512((i * 100 + j)::text::bytea), '') AS x
+  FROM generate_series(1, 1200) i, generate_series(1, 100) j GROUP BY i;
 CREATE TABLE ledger (i bigserial PRIMARY KEY, seed bigint);
 INSERT INTO ledger (seed) SELECT 0 FROM generate_series(1, 1000);
 CREATE TABLE filler (i bigserial, seed bigint, x text);
 CHECKPOINT;
 ";
+
+/// What has happened in all seeds.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// Processes that were killed.
+    pub(crate) kills: AtomicU64,
+    /// Calls, requests and connections that failed.
+    pub(crate) faults: AtomicU64,
+    /// Unfinished uploads that were swept.
+    pub(crate) uploads: AtomicU64,
+    /// Servers that a killed process has left running.
+    pub(crate) servers: AtomicU64,
+}
+
+impl Counts {
+    pub(crate) fn add(&self, counter: &AtomicU64, more: u64) {
+        counter.fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        write!(
+            f,
+            "{} kills, {} faults, {} uploads swept, {} servers left running",
+            of(&self.kills),
+            of(&self.faults),
+            of(&self.uploads),
+            of(&self.servers)
+        )
+    }
+}
+
+/// What the kinds of work come to that nothing disturbs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extents {
+    pub(crate) backup: Extent,
+    pub(crate) restore: Extent,
+    pub(crate) sweep: Extent,
+    /// Of marking, and of removing.
+    pub(crate) expire: [Extent; 2],
+    pub(crate) recover: Extent,
+}
 
 pub(crate) struct Scene {
     pub(crate) pg: Pg,
@@ -35,14 +86,17 @@ pub(crate) struct Scene {
     pub(crate) folder: tempfile::TempDir,
     recipient: String,
     identity: String,
+    pub(crate) counts: Counts,
     /// The backup that every store has.
     pub(crate) first: BackupId,
-    pub(crate) backup: Extent,
-    pub(crate) restore: Extent,
-    pub(crate) sweep: Extent,
-    /// Of marking, and of removing.
-    pub(crate) expire: [Extent; 2],
+    /// A store with one backup.
+    pub(crate) clean: Image,
+    /// The same, and what two that were killed have left.
+    litter: Image,
+    left: Vec<BackupId>,
     pub(crate) aged: Aged,
+    local: Extents,
+    s3: Extents,
 }
 
 impl Scene {
@@ -69,24 +123,36 @@ impl Scene {
             folder: tempfile::tempdir_in(fixture::folder())?,
             recipient: keys.to_public().to_string(),
             identity,
+            counts: Counts::default(),
             first: "20260101T000000Z-00000000".parse().map_err(|_| "an id")?,
-            backup: Extent::default(),
-            restore: Extent::default(),
-            sweep: Extent::default(),
-            expire: Default::default(),
+            clean: Image::default(),
+            litter: Image::default(),
+            left: Vec::new(),
             aged: Aged::default(),
+            local: Extents::default(),
+            s3: Extents::default(),
         };
-        scene.measure().await?;
+        // The server's user runs a program from there.
+        open_to_all(scene.folder.path())?;
+        fs::copy(std::env::current_exe()?, scene.program())?;
+        scene.begin().await?;
         scene.age().await?;
+        scene.local = scene.measure(Medium::Local).await?;
+        scene.s3 = scene.measure(Medium::S3).await?;
         Ok(Some(scene))
     }
 
+    /// This program, where the server's user may run it.
+    pub(crate) fn program(&self) -> PathBuf {
+        self.folder.path().join("torture")
+    }
+
     /// An order to work on a store of this scene.
-    pub(crate) fn order(&self, task: Task, store: &Path) -> Order {
+    pub(crate) fn order(&self, task: Task, store: &Place) -> Order {
         Order {
             task,
             url: self.pg.url("postgres"),
-            store: store.to_owned(),
+            store: store.clone(),
             recipient: self.recipient.clone(),
             identity: self.identity.clone(),
             trap: Trap::default(),
@@ -101,71 +167,80 @@ impl Scene {
         (proxy, url)
     }
 
-    fn clean(&self) -> PathBuf {
-        self.folder.path().join("clean")
-    }
-
-    fn littered(&self) -> PathBuf {
-        self.folder.path().join("littered")
-    }
-
-    /// A store with one backup.
-    pub(crate) fn clean_store(&self, to: &Path) -> Result {
-        copy(&self.clean(), to)
+    pub(crate) fn extents(&self, plan: &Plan) -> &Extents {
+        match plan.medium {
+            Medium::Local => &self.local,
+            Medium::S3 => &self.s3,
+        }
     }
 
     /// A store with one backup, and with what two that were killed have left.
-    pub(crate) fn littered_store(&self, to: &Path) -> Result {
-        copy(&self.littered(), to)
+    pub(crate) async fn littered(&self, medium: Medium, to: &Path) -> Result<Site> {
+        let site = self.litter.copy(medium, to).await?;
+        for id in &self.left {
+            site.begin_upload(id).await?;
+        }
+        site.settle();
+        Ok(site)
     }
 
-    /// A store with two backups, and the WAL before, between and after them; what is to go of
-    /// that may be marked already.
-    pub(crate) fn aged_store(&self, marked: bool, to: &Path) -> Result {
-        let name = if marked { "marked" } else { "aged" };
-        copy(&self.folder.path().join(name), to)
-    }
-
-    async fn measure(&mut self) -> Result {
-        let (proxy, url) = self.proxied().await;
-        let mut order = self.order(Task::Backup, &self.clean());
-        order.url = url;
+    /// Takes the backup that every store has, and two that are killed.
+    async fn begin(&mut self) -> Result {
+        let clean = self.folder.path().join("clean");
+        let order = self.order(Task::Backup, &Place::Folder(clean.clone()));
         let (done, extent) = undisturbed(&order).await?;
         self.first = done.parse().map_err(|_| "the report has no id")?;
-        self.backup = Extent {
-            server_bytes: proxy.stats().bytes_down,
-            ..extent
-        };
-        let order = self.order(
-            Task::Restore {
-                id: self.first.clone(),
-                folder: self.folder.path().join("restored"),
-                delta: false,
-            },
-            &self.clean(),
-        );
-        self.restore = undisturbed(&order).await?.1;
-        fs::remove_dir_all(self.folder.path().join("restored"))?;
+        self.clean = Image::of(&clean).await?;
 
-        copy(&self.clean(), &self.littered())?;
+        let littered = self.folder.path().join("littered");
+        link_all(&clean, &littered)?;
         for share in [2, 3] {
-            let mut order = self.order(Task::Backup, &self.littered());
-            let call = self.backup.calls * share / 4;
-            order.trap.call = Some((call, 2));
+            let mut order = self.order(Task::Backup, &Place::Folder(littered.clone()));
+            order.trap.call = Some((extent.calls * share / 4, 2));
             let child = order.spawn().await?;
             let output = child.wait_with_output().await?;
             if output.status.success() {
                 return Err("a process outlived its end".into());
             }
         }
-        let copied = self.folder.path().join("swept");
-        copy(&self.littered(), &copied)?;
-        self.sweep = undisturbed(&self.order(Task::Sweep, &copied)).await?.1;
-        println!(
-            "undisturbed: backup {:?}, restore {:?}, sweep {:?}",
-            self.backup, self.restore, self.sweep
-        );
+        self.litter = Image::of(&littered).await?;
+        self.left = self.litter.backups();
+        self.left.retain(|id| *id != self.first);
         Ok(())
+    }
+
+    /// Sees what everything comes to that nothing disturbs.
+    async fn measure(&self, medium: Medium) -> Result<Extents> {
+        let folder = tempfile::tempdir_in(self.folder.path())?;
+        open_to_all(folder.path())?;
+        let at = |name: &str| folder.path().join(name);
+        let (proxy, url) = self.proxied().await;
+        let site = self.clean.copy(medium, &at("backup")).await?;
+        let mut order = self.order(Task::Backup, &site.place);
+        order.url = url;
+        let backup = counted(&order, &site).await?;
+        let backup = Extent {
+            server_bytes: proxy.stats().bytes_down,
+            ..backup
+        };
+        let task = Task::Restore {
+            id: self.first.clone(),
+            folder: at("restored"),
+            delta: false,
+        };
+        let restore = counted(&self.order(task, &site.place), &site).await?;
+        let site = self.littered(medium, &at("littered")).await?;
+        let sweep = counted(&self.order(Task::Sweep, &site.place), &site).await?;
+        let (expire, recover) = self.measure_aged(medium, folder.path()).await?;
+        let extents = Extents {
+            backup,
+            restore,
+            sweep,
+            expire,
+            recover,
+        };
+        println!("undisturbed, {medium:?}: {extents:?}");
+        Ok(extents)
     }
 
     /// Whether nothing holds on to anything of the server any more.
@@ -184,31 +259,25 @@ impl Scene {
 }
 
 pub(crate) async fn undisturbed(order: &Order) -> Result<(String, Extent)> {
-    let store = Arc::new(FaultStore::new(order.local()?));
+    let store = Arc::new(FaultStore::new(order.store.open().await?));
     let begun = Instant::now();
-    let counted = Arc::clone(&store);
-    let done = order.perform(counted, CancellationToken::new()).await;
+    let calls = Arc::clone(&store);
+    let done = order.perform(calls, CancellationToken::new()).await;
     let done = done.map_err(|err| Error::from(format!("undisturbed: {err:?}")))?;
     let extent = Extent {
         calls: store.calls(),
         store_bytes: store.bytes(),
         server_bytes: 0,
+        requests: 0,
         time: begun.elapsed(),
     };
     Ok((done, extent))
 }
 
-/// Copies a folder, by links: a store never writes into a file that it has.
-fn copy(from: &Path, to: &Path) -> Result {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            fs::hard_link(entry.path(), target)?;
-        }
-    }
-    Ok(())
+/// What an order comes to, with the requests to its S3 server.
+pub(crate) async fn counted(order: &Order, site: &Site) -> Result<Extent> {
+    let before = site.requests();
+    let extent = undisturbed(order).await?.1;
+    let requests = site.requests() - before;
+    Ok(Extent { requests, ..extent })
 }

@@ -9,12 +9,14 @@ use std::time::Duration;
 use ops_backup::wal::{FetchOptions, Fetched, WalArchive, WalFile};
 use ops_backup::{BaseBackupRequest, ClusterRestoreOptions, Lsn, RestoreTarget, Timeline, Unlock};
 use ops_pg_replication::SlotName;
-use ops_testkit::{FaultStore, fixture};
+use ops_testkit::{FaultProxy, FaultStore, Pg, fixture};
 use tokio_util::sync::CancellationToken;
 
 use crate::check::{self, failed};
 use crate::child::{Order, Task, archiving};
-use crate::plan::{Extent, Harm, Plan};
+use crate::harm::Harm;
+use crate::place::Site;
+use crate::plan::{Extent, Plan};
 use crate::scene::{ROWS, Scene};
 use crate::store::ended;
 use crate::{Error, Result};
@@ -24,10 +26,13 @@ const EXTENT: Extent = Extent {
     calls: 40,
     store_bytes: 1_000_000,
     server_bytes: 3_000_000,
+    requests: 50,
     time: Duration::from_millis(1500),
 };
 /// How long the workload runs at most.
 const WORKLOAD: Duration = Duration::from_secs(2);
+/// How much longer a store takes for each call, in some seeds.
+const SLOW: Duration = Duration::from_millis(40);
 const SOON: Duration = Duration::from_secs(60);
 
 pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result {
@@ -37,7 +42,8 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
         slot: slot.clone(),
         spool,
     };
-    let mut order = scene.order(task, &folder.join("store"));
+    let site = Site::empty(plan.medium, &folder.join("store")).await;
+    let mut order = scene.order(task, &site.place);
     let (proxy, url) = scene.proxied().await;
     if plan.harm.server_bytes(&EXTENT).is_some() {
         order.url = url;
@@ -45,7 +51,8 @@ pub(crate) async fn torture(scene: &Scene, plan: &Plan, folder: &Path) -> Result
     let stop = Arc::new(AtomicBool::new(false));
     let workload = workload(scene, plan.seed, Arc::clone(&stop));
     let archiver = async {
-        let outcome = tokio::time::timeout(SOON, disturbed(plan, &mut order, &proxy)).await;
+        let outcome =
+            tokio::time::timeout(SOON, disturbed(scene, plan, &mut order, &site, &proxy)).await;
         stop.store(true, Ordering::Relaxed);
         outcome?
     };
@@ -83,16 +90,26 @@ async fn workload(scene: &Scene, seed: u64, stop: Arc<AtomicBool>) -> Result {
     Ok(())
 }
 
-async fn disturbed(plan: &Plan, order: &mut Order, proxy: &ops_testkit::FaultProxy) -> Result {
+async fn disturbed(
+    scene: &Scene,
+    plan: &Plan,
+    order: &mut Order,
+    site: &Site,
+    proxy: &FaultProxy,
+) -> Result {
+    let injected = plan.harm.inject(site, &EXTENT);
+    let struck = || injected.as_ref().map_or(0, |it| it.happened());
     let bytes = plan.harm.server_bytes(&EXTENT);
+    let kills = plan.harm.kills();
     let past = async {
-        while proxy.stats().bytes_down < bytes.unwrap_or(u64::MAX) {
+        while proxy.stats().bytes_down < bytes.unwrap_or(u64::MAX) && !(kills && struck() > 0) {
             tokio::time::sleep(Duration::from_micros(200)).await;
         }
     };
-    if !plan.kills() {
-        let store = Arc::new(FaultStore::new(order.local()?));
-        plan.harm.inject(&store, &EXTENT);
+    if !kills {
+        let store = Arc::new(FaultStore::new(order.store.open().await?));
+        plan.harm.trap(&EXTENT).set(&store);
+        let calls = Arc::clone(&store);
         let stop = CancellationToken::new();
         let stopping = stop.clone();
         let harm = async move {
@@ -105,21 +122,31 @@ async fn disturbed(plan: &Plan, order: &mut Order, proxy: &ops_testkit::FaultPro
             }
             stopping.cancel();
         };
-        let (outcome, ()) = tokio::join!(order.perform(store, stop), harm);
+        let (outcome, ()) = tokio::join!(order.perform(calls, stop), harm);
+        let cut = u64::from(matches!(plan.harm, Harm::Server(_)));
+        let faults = store.happened() + struck() + cut;
+        scene.counts.add(&scene.counts.faults, faults);
+        site.settle();
         return match outcome {
             Ok(_) => Ok(()),
             Err(err) => check::is_typed(&err),
         };
     }
     order.trap = plan.harm.trap(&EXTENT);
+    // A store takes its time: what is acknowledged too early is not there yet.
+    order.trap.slow = (plan.seed / 2).is_multiple_of(2).then_some(SLOW);
     let mut child = order.spawn().await?;
-    let time = plan.harm.after(&EXTENT).unwrap_or(WORKLOAD);
+    // Whoever waits for a child closes its input, which would end the archiver in order.
+    let input = child.stdin.take();
     tokio::select! {
-        () = tokio::time::sleep(time) => child.start_kill()?,
+        () = tokio::time::sleep(WORKLOAD) => child.start_kill()?,
         () = past => child.start_kill()?,
         status = child.wait() => { status?; }
     }
-    ended(child).await.map(|_| ())
+    drop(input);
+    let ended = ended(scene, child).await;
+    site.settle();
+    ended.map(|_| ())
 }
 
 /// What was acknowledged must be there, and a successor must fill what is missing.
@@ -138,7 +165,7 @@ async fn examine(scene: &Scene, plan: &Plan, order: &Order, slot: &str, folder: 
             );
         }
     }
-    let backup = order.backup()?;
+    let backup = order.backup().await?;
     let Task::Archive { spool, .. } = &order.task else {
         return Err("an archiver archives".into());
     };
@@ -160,7 +187,7 @@ async fn examine(scene: &Scene, plan: &Plan, order: &Order, slot: &str, folder: 
             .await?
             .get(0);
     }
-    let end = flushed(scene).await?;
+    let end = flushed(&scene.pg).await?;
     let begun = tokio::time::Instant::now();
     while archiver.status().durable.is_none_or(|it| it < end) {
         if task.is_finished() {
@@ -190,7 +217,7 @@ async fn examine(scene: &Scene, plan: &Plan, order: &Order, slot: &str, folder: 
 
 pub(crate) async fn open(order: &Order) -> Result<Option<WalArchive>> {
     let key = Unlock::identity(order.identity.as_str());
-    Ok(WalArchive::open(order.local()?, "", None, vec![key]).await?)
+    Ok(WalArchive::open(order.store.open().await?, "", None, vec![key]).await?)
 }
 
 /// What the server may remove: everything before was acknowledged as durable.
@@ -202,8 +229,8 @@ async fn acknowledged(scene: &Scene, slot: &str) -> Result<Option<Lsn>> {
     Ok(text.map(|text| text.parse()).transpose()?)
 }
 
-pub(crate) async fn flushed(scene: &Scene) -> Result<Lsn> {
-    let client = scene.pg.client("postgres").await;
+pub(crate) async fn flushed(pg: &Pg) -> Result<Lsn> {
+    let client = pg.client("postgres").await;
     let row = client
         .query_one("SELECT pg_current_wal_flush_lsn()::text", &[])
         .await?;

@@ -52,7 +52,8 @@ pub struct ClusterRestoreOptions {
     /// What happens after the files are in place.
     pub recovery: Recovery,
     /// Under which folder the private server has its socket. Defaults to `ops-drills` in
-    /// the system's folder for temporary files.
+    /// the system's folder for temporary files. Servers below it whose process was killed are
+    /// ended first, also one that still runs in the folder that is restored into.
     pub server_folder: Option<PathBuf>,
     /// Settings of the private server, over the defaults.
     pub server_settings: Vec<(String, String)>,

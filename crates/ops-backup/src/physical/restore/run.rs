@@ -125,6 +125,15 @@ pub(crate) fn server_folder(chosen: Option<&PathBuf>) -> PathBuf {
         .unwrap_or_else(|| std::env::temp_dir().join("ops-drills"))
 }
 
+/// Ends the private servers of restores that were killed: one may run in the very folder that
+/// is restored into, and nobody else ends it.
+async fn end_leftovers(options: &ClusterRestoreOptions) {
+    let folder = server_folder(options.server_folder.as_ref());
+    if let Err(err) = ops_pg::server::sweep(folder).await {
+        tracing::warn!(error = %ops_core::Report(&err), "servers of dead processes were not looked for");
+    }
+}
+
 /// Writes the files, and tells how far it is.
 pub(crate) async fn write_files(
     inner: &Inner,
@@ -212,6 +221,7 @@ impl Restore<'_> {
             }
             Recovery::Prepare { .. } => None,
         };
+        end_leftovers(self.options).await;
         let (plan, done) = self.write(&prepared, owner.clone()).await?;
         let reached = match control {
             None => None,
