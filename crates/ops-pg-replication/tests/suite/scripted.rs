@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ops_core::{Error, ErrorKind};
-use ops_pg_replication::{BackupEvent, BaseBackupOptions, Failure, Manifest};
+use ops_pg_replication::{BackupEvent, BaseBackup, BaseBackupOptions, Failure, Manifest};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -102,6 +102,12 @@ async fn play(
 
 async fn send(version: &str, bytes: Vec<u8>) -> Result<Received, Error> {
     play(version, vec![Step::Send(bytes)], Finish::Close, LONG).await
+}
+
+async fn begun(fake: &Fake, silence: Duration) -> BaseBackup {
+    let client = fake.client(silence).await.unwrap();
+    let backup = client.base_backup(&BaseBackupOptions::default()).await;
+    backup.unwrap()
 }
 
 #[tokio::test]
@@ -350,10 +356,7 @@ async fn an_error_after_a_gigabyte_is_an_error() {
 async fn what_has_been_read_is_there_without_waiting() {
     for (version, messages) in forms() {
         let steps = vec![Step::Query("BASE_BACKUP"), Step::Send(messages.concat())];
-        let fake = Fake::start(version, steps, Finish::Close).await;
-        let client = fake.client(LONG).await.unwrap();
-        let begun = client.base_backup(&BaseBackupOptions::default()).await;
-        let mut backup = begun.unwrap();
+        let mut backup = begun(&Fake::start(version, steps, Finish::Close).await, LONG).await;
         let (mut waited, mut looked) = (0, 0);
         while backup.next().await.unwrap().is_some() {
             waited += 1;
@@ -373,11 +376,7 @@ async fn a_caller_that_looks_away_loses_nothing() {
     for (version, messages) in forms() {
         let steps = vec![Step::Query("BASE_BACKUP"), Step::Drip(messages.concat(), 3)];
         let fake = Fake::start(version, steps, Finish::Close).await;
-        let client = fake.client(LONG).await.unwrap();
-        let mut backup = client
-            .base_backup(&BaseBackupOptions::default())
-            .await
-            .unwrap();
+        let mut backup = begun(&fake, LONG).await;
         let (mut bytes, mut given_up) = (0, 0);
         loop {
             // The future is dropped as soon as it has to wait.
@@ -401,11 +400,7 @@ async fn a_caller_that_looks_away_is_told_of_silence_all_the_same() {
     let begin = [head(), vec![copy_out()]].concat().concat();
     let steps = vec![Step::Query("BASE_BACKUP"), Step::Send(begin)];
     let fake = Fake::start("18.4", steps, Finish::Silence).await;
-    let client = fake.client(A_WHILE).await.unwrap();
-    let mut backup = client
-        .base_backup(&BaseBackupOptions::default())
-        .await
-        .unwrap();
+    let mut backup = begun(&fake, A_WHILE).await;
     let watching = async {
         loop {
             let look = Duration::from_millis(10);
