@@ -59,7 +59,8 @@ pub struct Status {
     pub degraded: Vec<BackupId>,
     /// The last drill of one of the 16 newest backups: passed, not passed, or failed.
     pub last_drill: Option<DrillSummary>,
-    /// The recovery time that the last of those drills measured that passed.
+    /// The recovery time that the last drill measured that passed, of those and of the 8 newest
+    /// of each backup.
     #[serde(serialize_with = "optional_seconds")]
     pub last_rto: Option<Duration>,
     /// When the next base backup is due, by the engine's clock, where a
@@ -156,8 +157,8 @@ impl Backup {
     /// - for each cluster under the prefix one per 1000 segments of WAL since its oldest
     ///   backup began, 20 for each stretch of WAL without a hole, 4 for each timeline, one
     ///   for each gap and each timeline's history, and 10 more;
-    /// - for drills one for each of the 16 newest backups, and one for each of those that has
-    ///   been drilled.
+    /// - for drills one for each of the 16 newest backups, one for each of those that has been
+    ///   drilled, and 7 more for each whose last drill did not pass.
     ///
     /// # Errors
     /// `Store`, `StoreDenied`; `Integrity` and `UnknownFormat` for a manifest or a record

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use ops_core::ObjectKey;
 
 use super::DrillSummary;
 use crate::drill::DrillReport;
@@ -16,12 +17,15 @@ use crate::repository::{BackupId, CatalogueEntry, Repository};
 const BACKUPS: usize = 16;
 /// How many requests are under way at once.
 const AT_ONCE: usize = 8;
+/// How many results of a backup are looked through for one that passed.
+const RESULTS: usize = 8;
 /// The largest result that is read.
 const MAX_BYTES: u64 = 64 << 20;
 /// What the names of the caller's own checks begin with.
 const ASSERTION: &str = "assertion: ";
 
-/// The last drill of each of the newest backups, by when it ended.
+/// The last drill of each of the newest backups, and the last that passed where that did not,
+/// by when they ended.
 pub(super) async fn newest(
     repository: &Repository,
     entries: &[CatalogueEntry],
@@ -30,36 +34,50 @@ pub(super) async fn newest(
     let asked: Vec<_> = newest
         .map(|entry| {
             let (id, physical) = (entry.manifest.id.clone(), entry.manifest.physical.is_some());
-            last_of(repository.clone(), id, physical)
+            last_ones(repository.clone(), id, physical)
         })
         .collect();
-    let asked: Vec<_> = stream::iter(asked)
+    let asked: Vec<Vec<_>> = stream::iter(asked)
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await?;
-    let mut found: Vec<DrillSummary> = asked.into_iter().flatten().collect();
+    let mut found = asked.concat();
     found.sort_by_key(|drill| drill.completed_at);
     Ok(found)
 }
 
-async fn last_of(
+/// The last drill, and the last that passed.
+async fn last_ones(
     repository: Repository,
     id: BackupId,
     physical: bool,
-) -> Result<Option<DrillSummary>> {
+) -> Result<Vec<DrillSummary>> {
     let prefix = format!("{}drills/", repository.layout.folder(&id));
+    let mut found: Vec<DrillSummary> = Vec::new();
     // Names are times.
-    let Some(last) = repository.list("status", prefix).await?.pop() else {
-        return Ok(None);
-    };
-    let json = repository.read("status", &last.key, MAX_BYTES).await?;
+    let listed = repository.list("status", prefix).await?;
+    for meta in listed.iter().rev().take(RESULTS) {
+        let drill = read(&repository, &meta.key, physical).await?;
+        let passed = drill.passed;
+        if passed || found.is_empty() {
+            found.push(drill);
+        }
+        if passed {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+async fn read(repository: &Repository, key: &ObjectKey, physical: bool) -> Result<DrillSummary> {
+    let json = repository.read("status", key, MAX_BYTES).await?;
     let read = if physical {
         serde_json::from_slice(&json).map(of_cluster)
     } else {
         serde_json::from_slice(&json).map(of_dump)
     };
-    read.map(Some).map_err(|source| {
-        let message = format!("{} cannot be read", last.key);
+    read.map_err(|source| {
+        let message = format!("{key} cannot be read");
         Error::new(ErrorKind::Integrity, "status", message).with_source(source)
     })
 }
