@@ -10,6 +10,7 @@ use ops_pg_replication::{Lsn, Timeline, TimelineHistory};
 use tokio_postgres::Client;
 
 use super::control::ControlData;
+use super::directory::free_bytes;
 use super::end::at_end;
 use super::options::{Reached, Recovery};
 use super::reach::Reach;
@@ -30,6 +31,8 @@ const PROMOTE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// What the system says where a disk is full.
 const DISK_FULL: &str = "No space left on device";
+/// Less room than a segment of WAL takes, as a rule.
+const LITTLE_ROOM: u64 = 16 << 20;
 
 /// The settings of a server that recovers beside a service. None changes what is recovered.
 const SETTINGS: [(&str, &str); 18] = [
@@ -207,14 +210,19 @@ impl Recover<'_> {
         Error::new(ErrorKind::Server, self.operation, message).with_source(err)
     }
 
-    /// A full disk shows in many ways, and only the server's log names it.
+    /// A full disk shows in many ways, and only the server's log names it. Some of its
+    /// messages name another error, which came after it.
     #[cold]
     fn explain(&self, err: Error, server: &ThrowawayServer) -> Error {
         let tail = server.log_tail();
-        let Some(line) = tail.lines().rev().find(|line| line.contains(DISK_FULL)) else {
-            return err;
+        let line = tail.lines().rev().find(|line| line.contains(DISK_FULL));
+        let message = match (line, free_bytes(server.data_dir())) {
+            (Some(line), _) => format!("recovery found the disk full: {}", line.trim()),
+            (None, Ok((_, free))) if err.kind() == ErrorKind::Server && free < LITTLE_ROOM => {
+                format!("recovery has {free} bytes of the disk left, and the server ended")
+            }
+            _ => return err,
         };
-        let message = format!("recovery found the disk full: {}", line.trim());
         Error::new(ErrorKind::TargetFull, self.operation, message)
             .with_hint("recovery needs room for WAL beside the files: make room, and repeat it")
             .with_source(err)
