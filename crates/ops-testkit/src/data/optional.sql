@@ -99,6 +99,8 @@ BEGIN
         EXECUTE 'CREATE UNLOGGED SEQUENCE shop.forgetful';
         EXECUTE 'CREATE TABLE shop.partly_null (id integer PRIMARY KEY, a bigint, b integer,
             FOREIGN KEY (a) REFERENCES shop.customer ON DELETE SET NULL (a))';
+        -- Of the cluster, as the roles are.
+        EXECUTE 'LOCK TABLE pg_catalog.pg_parameter_acl IN SHARE ROW EXCLUSIVE MODE';
         EXECUTE 'GRANT SET ON PARAMETER log_min_duration_statement TO shop_admin';
     END IF;
     IF version >= 170000 THEN
