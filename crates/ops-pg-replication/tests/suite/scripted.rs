@@ -367,7 +367,6 @@ async fn what_has_been_read_is_there_without_waiting() {
         // All of it came in one piece, which the socket may have cut.
         assert!(looked > waited, "{version}: {looked} and {waited}");
         assert!(backup.buffered().unwrap().is_none());
-        assert!(backup.into_client().is_ok());
     }
 }
 
